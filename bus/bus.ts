@@ -1,0 +1,153 @@
+/**
+ * The bus: what gateways and control planes need of a message system, in one interface.
+ *
+ * Two implementations: bus/embedded (one process, node:sqlite) and bus/nats. test/bus/contract.ts is
+ * the promise both keep. Rules R1 to R9 are those of docs/guarantees.md.
+ */
+import type { CodedError } from "../proto/coded-error.ts";
+import type { KeyValue } from "./key-value.ts";
+import type { Position } from "./position.ts";
+import type { RoomAddress } from "./subjects.ts";
+
+/** Names a publish (R1). A retry carries the same name; the store keeps one copy per name. */
+export interface MessageId {
+  /** 16 bytes as a latin1 string of 16 characters: hash of (tenant, user, producer key). */
+  readonly producer: string;
+  /** The producer's count in this room, 1 to 2^53 - 1. */
+  readonly seq: number;
+}
+
+/** A message of a durable room, as stored. */
+export interface DurableMessage extends Position {
+  /** `seq` of the message before it in this room and epoch when it was stored; 0 if none. */
+  readonly prevSeq: number;
+  /** Encoded tidegate.client.v1.Envelope. Shared: never write to it. */
+  readonly envelope: Uint8Array;
+}
+
+/** Answer to a successful append. */
+export interface AppendAck extends Position {
+  /** True: this name was stored before within the window, here is that one's position (R4). */
+  readonly isDuplicate: boolean;
+}
+
+/**
+ * Called once per append, never inside the append call itself. `error.info.retry === "same"` means
+ * nothing was stored and the same id may be tried again; `OUTCOME_UNKNOWN` that it may have been.
+ */
+export type AppendDone = (error: CodedError | null, ack: AppendAck | null) => void;
+
+/** Receives the live messages of a room or slot. Must not throw, and must not block. */
+export interface RoomListener {
+  /**
+   * An ephemeral message. At most once, in each publisher's order.
+   *
+   * @param token subject token of the room, {@link RoomAddress.token}.
+   * @param envelope shared bytes, valid for as long as they are held; never write to them.
+   */
+  onEphemeral(token: string, envelope: Uint8Array): void;
+  /**
+   * A durable message. May be missed, repeated or late, but never re-ordered within an epoch: the
+   * receiver checks the chain (bus/chain.ts, R5) and fills what is missing by {@link Bus.readAfter}.
+   */
+  onDurable(token: string, message: DurableMessage): void;
+}
+
+/** Ends an interest; calling it twice is harmless. */
+export type Unsubscribe = () => void;
+
+/** What {@link Bus.readAfter} found. */
+export interface ReadAfter {
+  /**
+   * True: `messages` are exactly the next ones after the position asked for (R9). False: the
+   * position is not in this room's history (expired, another history, the future); `messages` are
+   * the oldest kept. True when asked from the beginning (null).
+   */
+  readonly isContinuous: boolean;
+  /** Oldest first. Void messages (R2, bus/void.ts) are still in it: skip, but count, them. */
+  readonly messages: readonly DurableMessage[];
+  /** Whether the last of `messages` was the newest of the room when it was read. */
+  readonly isEnd: boolean;
+}
+
+/** What {@link Bus.readBefore} found. */
+export interface ReadBefore {
+  /** Oldest first. */
+  readonly messages: readonly DurableMessage[];
+  /** Whether older ones are stored. */
+  readonly hasMore: boolean;
+}
+
+/** State of the connection to the store and to other processes. */
+export interface BusStatus {
+  readonly isConnected: boolean;
+  /** A sentence for people. */
+  readonly detail: string;
+}
+
+/** Most messages of one read; larger limits are lowered to it. Keeps one answer below 64 MB. */
+export const READ_COUNT_MAX = 500;
+
+export interface Bus {
+  /** "embedded" or "nats"; for people, never to branch on. */
+  readonly kind: string;
+
+  /**
+   * Passes an ephemeral message on: at most once, per-publisher order, to this process's listeners
+   * too (which may happen before it returns). Hot path: keeps no reference to `envelope` that the
+   * caller could still write to, so the caller must not.
+   *
+   * @throws {CodedError} `UNAVAILABLE` when not connected; nothing was passed on.
+   */
+  publish(room: RoomAddress, envelope: Uint8Array): void;
+
+  /**
+   * Stores a message of a durable room and fans it out. Appends of one (producer, room) are stored
+   * in the order of the calls; `done` is called in that order too. Hot path.
+   *
+   * @param firstSentUs server time of the first try (R2): a message that would be stored more than
+   *   {@link VOID_AFTER_US} later is void, and its `done` gets `OUTCOME_UNKNOWN`.
+   * @param done gets `STORE_FULL`, `UNAVAILABLE`, `OUTCOME_UNKNOWN`, or the ack.
+   */
+  append(
+    room: RoomAddress,
+    id: MessageId,
+    firstSentUs: number,
+    envelope: Uint8Array,
+    done: AppendDone,
+  ): void;
+
+  /** Delivers a room's live messages to `listener` until unsubscribed. */
+  subscribeRoom(room: RoomAddress, listener: RoomListener): Unsubscribe;
+
+  /** Delivers the live messages of every room of a slot, 0 to SLOT_COUNT - 1. */
+  subscribeSlot(slot: number, listener: RoomListener): Unsubscribe;
+
+  /**
+   * Reads on from a position, inclusive check first (R9). `null`: from the oldest kept.
+   *
+   * @param limit 1 to READ_COUNT_MAX.
+   * @throws {CodedError} `UNAVAILABLE`.
+   */
+  readAfter(room: RoomAddress, after: Position | null, limit: number): Promise<ReadAfter>;
+
+  /**
+   * Reads back from a position, exclusive. `null`: the newest.
+   *
+   * @param limit 1 to READ_COUNT_MAX.
+   * @throws {CodedError} `UNAVAILABLE`.
+   */
+  readBefore(room: RoomAddress, before: Position | null, limit: number): Promise<ReadBefore>;
+
+  /** The newest stored message's position, or null for an empty room. `UNAVAILABLE` as above. */
+  head(room: RoomAddress): Promise<Position | null>;
+
+  /** Opens a bucket of keys, made on first use. Name [a-z][a-z0-9-]{0,31}. */
+  keyValue(bucket: string): Promise<KeyValue>;
+
+  /** Now. */
+  status(): BusStatus;
+
+  /** Settles what was appended, then ends. Later calls fail with `UNAVAILABLE`. */
+  close(): Promise<void>;
+}

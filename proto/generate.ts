@@ -1,0 +1,153 @@
+/**
+ * Writes everything that is generated: `npm run generate`.
+ *
+ * buf + ts-proto make the protobuf code (proto/gen, and a browser variant in sdk/typescript/gen),
+ * grpcio-tools the Python code, and this file turns proto/errors.json into TypeScript, Python and
+ * docs/errors.md. Generated files are committed; .ci/run fails when running this changes one.
+ */
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+
+/** One row of proto/errors.json. */
+interface ErrorRow {
+  close?: number;
+  retry: "no" | "same" | "reconnect";
+  retryAfterMs?: number;
+  grpc: string;
+  where: string;
+  means: string;
+  fix: string;
+}
+
+const root = path.resolve(import.meta.dirname, "..");
+const from = (...parts: string[]) => path.join(root, ...parts);
+const notice = "Generated from proto/errors.json by `npm run generate`. Do not edit.";
+
+generateProtobuf();
+generateErrors();
+
+function generateProtobuf(): void {
+  const buf = from("node_modules/.bin/buf");
+  execFileSync(buf, ["generate"], { cwd: root, stdio: "inherit" });
+  execFileSync(buf, ["generate", "--template", "sdk/typescript/buf.gen.yaml"], {
+    cwd: root,
+    stdio: "inherit",
+  });
+  execFileSync("bash", ["sdk/python/generate.sh"], { cwd: root, stdio: "inherit" });
+}
+
+function generateErrors(): void {
+  const table = JSON.parse(readFileSync(from("proto/errors.json"), "utf8")) as {
+    errors: Record<string, ErrorRow>;
+  };
+  const rows = Object.entries(table.errors);
+  const typescript = errorsTypeScript(rows);
+  for (const file of ["proto/gen/errors.ts", "sdk/typescript/gen/errors.ts"]) {
+    write(file, typescript);
+  }
+  write("sdk/python/tidegate/_gen/errors.py", errorsPython(rows));
+  write("docs/errors.md", errorsMarkdown(rows));
+}
+
+function write(file: string, text: string): void {
+  mkdirSync(path.dirname(from(file)), { recursive: true });
+  writeFileSync(from(file), text);
+}
+
+function errorsTypeScript(rows: [string, ErrorRow][]): string {
+  const body = rows.map(([code, row]) => {
+    const close = row.close ?? null;
+    const afterMs = row.retryAfterMs ?? 0;
+    return [
+      `  /** ${row.means} ${row.fix} */`,
+      `  ${code}: { close: ${close}, retry: "${row.retry}", retryAfterMs: ${afterMs}, ` +
+        `grpc: "${row.grpc}", fix: ${JSON.stringify(row.fix)} },`,
+    ].join("\n");
+  });
+  return `// ${notice}
+
+/** Whether a failed request can be repeated: never, as it is, or after connecting again. */
+export type RetryAdvice = "no" | "same" | "reconnect";
+
+/** What every code means for the connection, the retry, and gRPC. */
+export interface ErrorInfo {
+  /** WebSocket close code, or null when the connection stays open. */
+  readonly close: number | null;
+  readonly retry: RetryAdvice;
+  /** Least wait before the retry, milliseconds. */
+  readonly retryAfterMs: number;
+  /** Name of the gRPC status. */
+  readonly grpc: string;
+  /** What to do about it. */
+  readonly fix: string;
+}
+
+export const ERRORS = {
+${body.join("\n")}
+} as const satisfies Record<string, ErrorInfo>;
+
+/** A stable error code: a key of {@link ERRORS}. */
+export type ErrorCode = keyof typeof ERRORS;
+`;
+}
+
+function errorsPython(rows: [string, ErrorRow][]): string {
+  const body = rows.map(
+    ([code, row]) =>
+      `    "${code}": ErrorInfo(\n` +
+      `        close=${row.close ?? "None"},\n` +
+      `        retry="${row.retry}",\n` +
+      `        retry_after_ms=${row.retryAfterMs ?? 0},\n` +
+      `        means=${JSON.stringify(row.means)},\n` +
+      `        fix=${JSON.stringify(row.fix)},\n` +
+      "    ),",
+  );
+  return `# ${notice}
+"""Error codes, their WebSocket close codes, and what to do about each."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, Optional
+
+RetryAdvice = Literal["no", "same", "reconnect"]
+
+
+class ErrorInfo(NamedTuple):
+    """What a code means for the connection and the retry."""
+
+    close: Optional[int]
+    retry: RetryAdvice
+    retry_after_ms: int
+    means: str
+    fix: str
+
+
+ERRORS: dict[str, ErrorInfo] = {
+${body.join("\n")}
+}
+`;
+}
+
+function errorsMarkdown(rows: [string, ErrorRow][]): string {
+  const line = ([code, row]: [string, ErrorRow]) =>
+    `| \`${code}\` | ${row.close ?? "–"} | ${retryText(row)} | ${row.grpc} | ${row.where} | ` +
+    `${row.means} | ${row.fix} |`;
+  return `# Errors
+
+<!-- ${notice} -->
+
+Every error has a stable code. On a client connection it comes as an \`ErrorFrame\`; where the
+connection ends, the WebSocket close code says the same. Close codes 4000–4499 and 1013: connect
+again. 4500–4999, 1008 and 1009: do not, the same would happen again. "same": the same request may be
+repeated; "reconnect": after connecting again.
+
+| code | close | retry | gRPC status | raised by | what it means | what to do |
+| --- | --- | --- | --- | --- | --- | --- |
+${rows.map(line).join("\n")}
+`;
+}
+
+function retryText(row: ErrorRow): string {
+  return row.retryAfterMs === undefined ? row.retry : `${row.retry}, after ${row.retryAfterMs} ms`;
+}

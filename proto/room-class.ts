@@ -1,0 +1,81 @@
+/**
+ * Room classes as gateways and control plane read them: built-in ones, defaults, and the bus record.
+ *
+ * A stored class is one key of the bus KV bucket below; a built-in class without a record has the
+ * defaults here. Both sides resolve through this file, so they can not disagree.
+ */
+import {
+  PublishPermission,
+  type RoomClass,
+  RoomMode,
+  SlowMemberPolicy,
+} from "./gen/tidegate/control/v1/room_class.ts";
+
+/** Bus KV bucket of room classes; key {@link roomClassKey}, value an encoded RoomClass. */
+export const ROOM_CLASS_BUCKET = "room-classes";
+
+/** Messages that history and resume reach back unless a class says otherwise. */
+export const HISTORY_COUNT_DEFAULT = 1000;
+/** More would make one resume cost seconds; a room that needs all is an archive. */
+export const HISTORY_COUNT_MAX = 100_000;
+/** 30 days: every durable class has a finite age, so a store has a finite size. */
+export const HISTORY_AGE_MAX_S = 30 * 24 * 3600;
+
+/** The policy of a room class, every field decided. */
+export interface ClassPolicy {
+  readonly class: string;
+  readonly isDurable: boolean;
+  /** Newest messages within reach; 0 when ephemeral. */
+  readonly historyCountMax: number;
+  /** Age within reach, seconds; 0 when ephemeral. */
+  readonly historyAgeMaxS: number;
+  readonly publishPermission: PublishPermission;
+  readonly slowMemberPolicy: SlowMemberPolicy;
+}
+
+/** Classes every tenant has without creating them. */
+export const BUILT_IN_CLASSES: ReadonlyMap<string, RoomMode> = new Map([
+  ["chat", RoomMode.DURABLE],
+  ["live", RoomMode.EPHEMERAL],
+]);
+
+/** KV key of a class: "<tenant>.<class>"; neither part can hold a dot. */
+export function roomClassKey(tenant: string, roomClass: string): string {
+  return `${tenant}.${roomClass}`;
+}
+
+/** Resource name of a class. */
+export function roomClassName(tenant: string, roomClass: string): string {
+  return `tenants/${tenant}/roomClasses/${roomClass}`;
+}
+
+/** A class of that mode with every default filled in; `name` empty when built in and not stored. */
+export function defaultRoomClass(name: string, mode: RoomMode): RoomClass {
+  const isDurable = mode === RoomMode.DURABLE;
+  return {
+    name,
+    mode,
+    historyCountMax: isDurable ? HISTORY_COUNT_DEFAULT : 0,
+    historyAgeMaxS: isDurable ? HISTORY_AGE_MAX_S : 0,
+    publishPermission: PublishPermission.CLIENTS,
+    slowMemberPolicy: isDurable ? SlowMemberPolicy.RESYNC : SlowMemberPolicy.GAP,
+    etag: "",
+    builtIn: false,
+    updateTime: undefined,
+    deleted: false,
+  };
+}
+
+/** What a record means for the rooms of the class, or null for a deleted class. */
+export function classPolicy(roomClass: string, record: RoomClass): ClassPolicy | null {
+  if (record.deleted) return null;
+  const isDurable = record.mode === RoomMode.DURABLE;
+  return {
+    class: roomClass,
+    isDurable,
+    historyCountMax: isDurable ? record.historyCountMax : 0,
+    historyAgeMaxS: isDurable ? record.historyAgeMaxS : 0,
+    publishPermission: record.publishPermission,
+    slowMemberPolicy: record.slowMemberPolicy,
+  };
+}

@@ -1,0 +1,78 @@
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Hello(_message.Message):
+    __slots__ = ("protocol_min", "protocol_max", "token", "build", "producer_key")
+    PROTOCOL_MIN_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_MAX_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    BUILD_FIELD_NUMBER: _ClassVar[int]
+    PRODUCER_KEY_FIELD_NUMBER: _ClassVar[int]
+    protocol_min: int
+    protocol_max: int
+    token: str
+    build: ClientBuild
+    producer_key: bytes
+    def __init__(self, protocol_min: _Optional[int] = ..., protocol_max: _Optional[int] = ..., token: _Optional[str] = ..., build: _Optional[_Union[ClientBuild, _Mapping]] = ..., producer_key: _Optional[bytes] = ...) -> None: ...
+
+class ClientBuild(_message.Message):
+    __slots__ = ("name", "version", "platform")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    PLATFORM_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    version: str
+    platform: str
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., platform: _Optional[str] = ...) -> None: ...
+
+class Welcome(_message.Message):
+    __slots__ = ("protocol", "connection_id", "server_time_us", "limits", "idle_timeout_ms", "publish_budget_ms", "tenant", "user", "server_version")
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    CONNECTION_ID_FIELD_NUMBER: _ClassVar[int]
+    SERVER_TIME_US_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_FIELD_NUMBER: _ClassVar[int]
+    IDLE_TIMEOUT_MS_FIELD_NUMBER: _ClassVar[int]
+    PUBLISH_BUDGET_MS_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    SERVER_VERSION_FIELD_NUMBER: _ClassVar[int]
+    protocol: int
+    connection_id: str
+    server_time_us: int
+    limits: Limits
+    idle_timeout_ms: int
+    publish_budget_ms: int
+    tenant: str
+    user: str
+    server_version: str
+    def __init__(self, protocol: _Optional[int] = ..., connection_id: _Optional[str] = ..., server_time_us: _Optional[int] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., idle_timeout_ms: _Optional[int] = ..., publish_budget_ms: _Optional[int] = ..., tenant: _Optional[str] = ..., user: _Optional[str] = ..., server_version: _Optional[str] = ...) -> None: ...
+
+class Limits(_message.Message):
+    __slots__ = ("frame_bytes_max", "room_count_max", "publish_in_flight_max", "history_page_max")
+    FRAME_BYTES_MAX_FIELD_NUMBER: _ClassVar[int]
+    ROOM_COUNT_MAX_FIELD_NUMBER: _ClassVar[int]
+    PUBLISH_IN_FLIGHT_MAX_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_PAGE_MAX_FIELD_NUMBER: _ClassVar[int]
+    frame_bytes_max: int
+    room_count_max: int
+    publish_in_flight_max: int
+    history_page_max: int
+    def __init__(self, frame_bytes_max: _Optional[int] = ..., room_count_max: _Optional[int] = ..., publish_in_flight_max: _Optional[int] = ..., history_page_max: _Optional[int] = ...) -> None: ...
+
+class Ping(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    def __init__(self, id: _Optional[int] = ...) -> None: ...
+
+class Pong(_message.Message):
+    __slots__ = ("id", "server_time_us")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    SERVER_TIME_US_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    server_time_us: int
+    def __init__(self, id: _Optional[int] = ..., server_time_us: _Optional[int] = ...) -> None: ...
