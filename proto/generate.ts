@@ -34,6 +34,9 @@ function generateProtobuf(): void {
     cwd: root,
     stdio: "inherit",
   });
+  // What the control plane's reflection serves, comments included.
+  const image = ["build", "--as-file-descriptor-set", "-o", "proto/gen/descriptor-set.binpb"];
+  execFileSync(buf, image, { cwd: root, stdio: "inherit" });
   execFileSync("bash", ["sdk/python/generate.sh"], { cwd: root, stdio: "inherit" });
 }
 
@@ -48,6 +51,11 @@ function generateErrors(): void {
   }
   write("sdk/python/tidegate/_gen/errors.py", errorsPython(rows));
   write("docs/errors.md", errorsMarkdown(rows));
+  // As the formatter wants it, so that formatting the repository leaves no diff.
+  execFileSync(from("node_modules/.bin/biome"), ["format", "--write", "docs/errors.md"], {
+    cwd: root,
+    stdio: "inherit",
+  });
 }
 
 function write(file: string, text: string): void {
