@@ -142,6 +142,15 @@ export interface Bus {
   /** The newest stored message's position, or null for an empty room. `UNAVAILABLE` as above. */
   head(room: RoomAddress): Promise<Position | null>;
 
+  /**
+   * The `count`-th newest stored message's position, or null when fewer are stored: how far back a
+   * class with that history count reaches. May be some messages too old when the room is busy.
+   *
+   * @param count 1 to 100000.
+   * @throws {CodedError} `UNAVAILABLE`.
+   */
+  floor(room: RoomAddress, count: number): Promise<Position | null>;
+
   /** Opens a bucket of keys, made on first use. Name [a-z][a-z0-9-]{0,31}. */
   keyValue(bucket: string): Promise<KeyValue>;
 

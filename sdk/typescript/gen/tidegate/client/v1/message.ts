@@ -62,7 +62,14 @@ export interface Message {
    * message is older than this misses something and should join again after its last position.
    */
   prevSeq: bigint;
-  envelope: Envelope | undefined;
+  envelope:
+    | Envelope
+    | undefined;
+  /**
+   * Ephemeral rooms: counts the messages this gateway has passed to the room, 1, 2, 3 …; a jump
+   * shows how many this member missed on the way from the gateway. 0 in durable rooms.
+   */
+  ephemeralSeq: bigint;
 }
 
 /**
@@ -171,7 +178,7 @@ export const Position: MessageFns<Position> = {
 };
 
 function createBaseMessage(): Message {
-  return { roomAlias: 0, position: undefined, prevSeq: 0n, envelope: undefined };
+  return { roomAlias: 0, position: undefined, prevSeq: 0n, envelope: undefined, ephemeralSeq: 0n };
 }
 
 export const Message: MessageFns<Message> = {
@@ -190,6 +197,12 @@ export const Message: MessageFns<Message> = {
     }
     if (message.envelope !== undefined) {
       Envelope.encode(message.envelope, writer.uint32(34).fork()).join();
+    }
+    if (message.ephemeralSeq !== 0n) {
+      if (BigInt.asUintN(64, message.ephemeralSeq) !== message.ephemeralSeq) {
+        throw new globalThis.Error("value provided for field message.ephemeralSeq of type uint64 too large");
+      }
+      writer.uint32(40).uint64(message.ephemeralSeq);
     }
     return writer;
   },
@@ -237,6 +250,14 @@ export const Message: MessageFns<Message> = {
             }
 
             message.envelope = Envelope.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.ephemeralSeq = reader.uint64() as bigint;
             continue;
           }
         }

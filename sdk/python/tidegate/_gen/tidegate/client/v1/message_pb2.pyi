@@ -30,16 +30,18 @@ class Position(_message.Message):
     def __init__(self, epoch: _Optional[int] = ..., seq: _Optional[int] = ..., time_us: _Optional[int] = ...) -> None: ...
 
 class Message(_message.Message):
-    __slots__ = ("room_alias", "position", "prev_seq", "envelope")
+    __slots__ = ("room_alias", "position", "prev_seq", "envelope", "ephemeral_seq")
     ROOM_ALIAS_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
     PREV_SEQ_FIELD_NUMBER: _ClassVar[int]
     ENVELOPE_FIELD_NUMBER: _ClassVar[int]
+    EPHEMERAL_SEQ_FIELD_NUMBER: _ClassVar[int]
     room_alias: int
     position: Position
     prev_seq: int
     envelope: Envelope
-    def __init__(self, room_alias: _Optional[int] = ..., position: _Optional[_Union[Position, _Mapping]] = ..., prev_seq: _Optional[int] = ..., envelope: _Optional[_Union[Envelope, _Mapping]] = ...) -> None: ...
+    ephemeral_seq: int
+    def __init__(self, room_alias: _Optional[int] = ..., position: _Optional[_Union[Position, _Mapping]] = ..., prev_seq: _Optional[int] = ..., envelope: _Optional[_Union[Envelope, _Mapping]] = ..., ephemeral_seq: _Optional[int] = ...) -> None: ...
 
 class Envelope(_message.Message):
     __slots__ = ("first_sent_us", "user", "producer", "producer_seq", "payload")
