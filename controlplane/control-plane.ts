@@ -1,0 +1,135 @@
+/**
+ * The control plane: a gRPC server on the bus.
+ *
+ * RoomClassService and MessagingService, health and reflection. It holds no state of its own: any
+ * number of them may serve one bus.
+ */
+import { Server, ServerCredentials } from "@grpc/grpc-js";
+import type { Bus } from "../bus/bus.ts";
+import { CodedError } from "../proto/coded-error.ts";
+import { HealthService } from "../proto/gen/grpc/health/v1/health.ts";
+import { ServerReflectionService } from "../proto/gen/grpc/reflection/v1/reflection.ts";
+import * as reflectionAlpha from "../proto/gen/grpc/reflection/v1alpha/reflection.ts";
+import { MessagingServiceService } from "../proto/gen/tidegate/control/v1/messaging_service.ts";
+import { RoomClassServiceService } from "../proto/gen/tidegate/control/v1/room_class_service.ts";
+import { CallGate, forgiving } from "./calls.ts";
+import { HealthCalls } from "./health-service.ts";
+import type { Log } from "./log.ts";
+import { MessagingCalls } from "./messaging-service.ts";
+import { type ControlPlaneOptions, validateControlPlaneOptions } from "./options.ts";
+import { ReflectionCalls } from "./reflection-service.ts";
+import { RoomClassCalls } from "./room-class-service.ts";
+import { RoomClassStore } from "./room-class-store.ts";
+
+/** A running control plane. */
+export interface ControlPlane {
+  /** "host:port" as bound, for people and clients. */
+  readonly address: string;
+  readonly port: number;
+  /**
+   * Stops accepting, lets calls in progress end within drainTimeoutMs, then ends them. Leaves the
+   * bus open. Calling it twice is harmless.
+   */
+  close(): Promise<void>;
+}
+
+/** Full names of what is served, as health and reflection say them. */
+const serviceNames = {
+  control: ["tidegate.control.v1.RoomClassService", "tidegate.control.v1.MessagingService"],
+  other: [
+    "grpc.health.v1.Health",
+    "grpc.reflection.v1.ServerReflection",
+    "grpc.reflection.v1alpha.ServerReflection",
+  ],
+};
+
+/**
+ * Starts a control plane; resolves when it listens.
+ *
+ * @throws {CodedError} `OPTION_INVALID`, `ADDRESS_IN_USE`, `UNAVAILABLE` (the bus).
+ */
+export async function startControlPlane(
+  bus: Bus,
+  log: Log,
+  partial: Partial<ControlPlaneOptions> = {},
+): Promise<ControlPlane> {
+  const options = validateControlPlaneOptions(partial);
+  const classes = await RoomClassStore.open(bus);
+  const server = new Server({
+    "grpc.max_receive_message_length": options.messageBytesMax,
+    "grpc.max_concurrent_streams": options.callCountMax,
+  });
+  const gate = new CallGate(log, options.callCountMax);
+  addRoomClasses(server, gate, new RoomClassCalls(classes, options.classPageMax));
+  addMessaging(server, gate, new MessagingCalls(bus, classes, options.historyPageMax));
+  const health = new HealthCalls(serviceNames.control, () => bus.status().isConnected);
+  server.addService(HealthService, health.server);
+  const reflection = new ReflectionCalls(log, Object.values(serviceNames).flat());
+  server.addService(ServerReflectionService, reflection.server);
+  server.addService(reflectionAlpha.ServerReflectionService, reflection.server);
+  const port = await listen(server, options);
+  const address = `${options.host.includes(":") ? `[${options.host}]` : options.host}:${port}`;
+  log.info({ address }, "control plane listens");
+  let closing: Promise<void> | null = null;
+  const stop = async () => {
+    health.close();
+    reflection.close();
+    await drain(server, options.drainTimeoutMs);
+    log.info({ address }, "control plane stopped");
+  };
+  return {
+    address,
+    port,
+    close: () => {
+      closing ??= stop();
+      return closing;
+    },
+  };
+}
+
+function addRoomClasses(server: Server, gate: CallGate, calls: RoomClassCalls): void {
+  const service = serviceNames.control[0];
+  server.addService(forgiving(RoomClassServiceService), {
+    createRoomClass: gate.unary(`${service}/CreateRoomClass`, calls.create.bind(calls)),
+    getRoomClass: gate.unary(`${service}/GetRoomClass`, calls.get.bind(calls)),
+    listRoomClasses: gate.unary(`${service}/ListRoomClasses`, calls.list.bind(calls)),
+    updateRoomClass: gate.unary(`${service}/UpdateRoomClass`, calls.update.bind(calls)),
+    deleteRoomClass: gate.unary(`${service}/DeleteRoomClass`, calls.delete.bind(calls)),
+  });
+}
+
+function addMessaging(server: Server, gate: CallGate, calls: MessagingCalls): void {
+  const service = serviceNames.control[1];
+  server.addService(forgiving(MessagingServiceService), {
+    publish: gate.unary(`${service}/Publish`, calls.publish.bind(calls)),
+    listHistory: gate.unary(`${service}/ListHistory`, calls.listHistory.bind(calls)),
+  });
+}
+
+function listen(server: Server, options: ControlPlaneOptions): Promise<number> {
+  const host = options.host.includes(":") ? `[${options.host}]` : options.host;
+  return new Promise((resolve, reject) => {
+    const target = `${host}:${options.port}`;
+    server.bindAsync(target, ServerCredentials.createInsecure(), (error, port) => {
+      if (error === null) resolve(port);
+      else if (error.message.includes("EADDRINUSE")) {
+        const detail = `another process listens on ${target}; stop it or choose another port`;
+        reject(new CodedError("ADDRESS_IN_USE", detail, error));
+      } else reject(new CodedError("OPTION_INVALID", `cannot listen on ${target}`, error));
+    });
+  });
+}
+
+/** Ends within `timeoutMs`: calls that still run then are cut. */
+function drain(server: Server, timeoutMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => {
+      server.forceShutdown();
+      resolve();
+    }, timeoutMs);
+    server.tryShutdown(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,8 @@
+/**
+ * What the control plane wants of a logger; a pino logger fits.
+ */
+export interface Log {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
