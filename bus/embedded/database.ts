@@ -1,0 +1,151 @@
+/**
+ * Opens the SQLite file of a data folder: lock, schema, settings; and turns SQLite's errors into codes.
+ *
+ * One connection holds the file in exclusive locking mode: a second process gets SQLITE_BUSY, the
+ * kernel frees the lock when the process dies however it dies, and the WAL index lives in our memory
+ * instead of a shared mapping. Checkpoints are ours (checkpointIfDue), after the acks of a commit.
+ */
+import { closeSync, fsyncSync, mkdirSync, openSync } from "node:fs";
+import path from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { CodedError } from "../../proto/coded-error.ts";
+
+/** File of the store inside the data folder; beside it live SQLite's `-wal` files. */
+export const STORE_FILE = "tidegate.sqlite";
+
+/** "TGEB": says whose SQLite file it is. */
+const applicationId = 0x54474542;
+/** Counts changes of the schema; a file of a later one is refused. */
+const schemaVersion = 1;
+
+// `message` is keyed by seq, so that appends go to its end and age trims its start. The index holds
+// (room_id, seq), since an index entry ends with the row's key.
+const schema = `
+CREATE TABLE room (id INTEGER PRIMARY KEY, token TEXT NOT NULL UNIQUE);
+CREATE TABLE message (
+  seq INTEGER PRIMARY KEY, room_id INTEGER NOT NULL, prev_seq INTEGER NOT NULL,
+  time_us INTEGER NOT NULL, producer BLOB NOT NULL, producer_seq INTEGER NOT NULL,
+  envelope BLOB NOT NULL);
+CREATE INDEX message_by_room ON message (room_id);
+CREATE TABLE trimmed (id INTEGER PRIMARY KEY CHECK (id = 1), seq INTEGER NOT NULL);
+INSERT INTO trimmed VALUES (1, 0);
+CREATE TABLE bucket (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, revision INTEGER NOT NULL);
+CREATE TABLE entry (
+  id INTEGER PRIMARY KEY, bucket_id INTEGER NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,
+  revision INTEGER NOT NULL, expires_us INTEGER NOT NULL);
+CREATE UNIQUE INDEX entry_by_key ON entry (bucket_id, key);
+CREATE INDEX entry_by_expiry ON entry (expires_us) WHERE expires_us > 0;
+`;
+
+/**
+ * Opens or makes the store of a folder.
+ *
+ * @throws {CodedError} `STORE_LOCKED`, `STORE_CORRUPT`, or `UNAVAILABLE` when the folder can not be
+ *   written.
+ */
+export function openDatabase(dataDir: string, isSynchronous: boolean): DatabaseSync {
+  makeFolder(dataDir);
+  const file = path.join(dataDir, STORE_FILE);
+  let database: DatabaseSync | null = null;
+  try {
+    database = new DatabaseSync(file);
+    database.exec(`PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;
+      PRAGMA synchronous = ${isSynchronous ? "FULL" : "OFF"}; PRAGMA wal_autocheckpoint = 0;
+      PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY;`);
+    prepareSchema(database, file);
+    return database;
+  } catch (reason) {
+    database?.close();
+    throw openError(reason, dataDir, file);
+  }
+}
+
+/** Makes the folder, readable by its owner only, and puts its own name on the disk. */
+function makeFolder(dataDir: string): void {
+  try {
+    const first = mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+    if (first === undefined) return;
+    const parent = openSync(path.dirname(first), "r");
+    fsyncSync(parent);
+    closeSync(parent);
+  } catch (reason) {
+    const text = reason instanceof Error ? reason.message : String(reason);
+    throw new CodedError("UNAVAILABLE", `data folder ${dataDir} can not be made: ${text}`, reason);
+  }
+}
+
+function prepareSchema(database: DatabaseSync, file: string): void {
+  // Taking the write lock now makes a second opener fail here and not at its first append.
+  database.exec("BEGIN IMMEDIATE");
+  const version = pragmaNumber(database, "user_version");
+  const owner = pragmaNumber(database, "application_id");
+  if (version === 0 && owner === 0 && pragmaNumber(database, "page_count") <= 1) {
+    database.exec(schema);
+    database.exec(
+      `PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${schemaVersion}`,
+    );
+  } else if (owner !== applicationId || version < 1 || version > schemaVersion) {
+    throw new CodedError(
+      "STORE_CORRUPT",
+      `${file} is not a store that this version can read (application ${owner}, schema ${version})`,
+    );
+  }
+  database.exec("COMMIT");
+}
+
+/** Reads a PRAGMA that is one number. */
+export function pragmaNumber(database: DatabaseSync, name: string): number {
+  const row = database.prepare(`PRAGMA ${name}`).get();
+  return Number(row === undefined ? 0 : Object.values(row)[0]);
+}
+
+/** SQLite's primary result codes that mean something to us. */
+export const SqliteCode = {
+  BUSY: 5,
+  LOCKED: 6,
+  IOERR: 10,
+  CORRUPT: 11,
+  FULL: 13,
+  NOTADB: 26,
+} as const;
+/** Extended codes of an fsync that failed: what is on the disk is unknown from then on. */
+const fsyncCodes: readonly number[] = [10 | (4 << 8), 10 | (5 << 8)];
+
+/** SQLite's extended result code of a thrown error, 0 when it is none of SQLite's. */
+export function sqliteCode(reason: unknown): number {
+  if (!(reason instanceof Error) || !("errcode" in reason)) return 0;
+  return Number(reason.errcode);
+}
+
+/** Whether the error is of an fsync: the outcome of that commit is open. */
+export function isFsyncError(reason: unknown): boolean {
+  return fsyncCodes.includes(sqliteCode(reason));
+}
+
+/** Whether the error says that the file is damaged. */
+export function isCorruptError(reason: unknown): boolean {
+  const code = sqliteCode(reason) & 0xff;
+  return code === SqliteCode.CORRUPT || code === SqliteCode.NOTADB;
+}
+
+function openError(reason: unknown, dataDir: string, file: string): CodedError {
+  if (reason instanceof CodedError) return reason;
+  const text = reason instanceof Error ? reason.message : String(reason);
+  const code = sqliteCode(reason) & 0xff;
+  if (code === SqliteCode.BUSY || code === SqliteCode.LOCKED) {
+    return new CodedError(
+      "STORE_LOCKED",
+      `another process uses data folder ${dataDir}; stop it, or choose another folder`,
+      reason,
+    );
+  }
+  if (isCorruptError(reason)) {
+    return new CodedError(
+      "STORE_CORRUPT",
+      `${file} can not be read (${text}); restore a backup of folder ${dataDir}, ` +
+        "or move the folder away to start empty",
+      reason,
+    );
+  }
+  return new CodedError("UNAVAILABLE", `${file} can not be opened: ${text}`, reason);
+}

@@ -1,0 +1,174 @@
+/**
+ * The embedded bus: the whole Bus in one process, for the all-in-one, tests and development.
+ *
+ * Ephemeral messages are passed on in the call. Durable ones go to a worker thread that owns a SQLite
+ * file (store-worker.ts): a commit blocks for milliseconds, which the gateway's loop can not afford.
+ * An ack, and delivery, follow the commit's fsync. The epoch is always 1: one store owns every slot.
+ */
+import { CodedError } from "../../proto/coded-error.ts";
+import {
+  type AppendDone,
+  type Bus,
+  type BusStatus,
+  type MessageId,
+  READ_COUNT_MAX,
+  type ReadAfter,
+  type ReadBefore,
+  type RoomListener,
+  type Unsubscribe,
+} from "../bus.ts";
+import type { KeyValue } from "../key-value.ts";
+import type { Position } from "../position.ts";
+import { type RoomAddress, SLOT_COUNT } from "../subjects.ts";
+import { AppendQueue } from "./append-queue.ts";
+import { Interest } from "./interest.ts";
+import { EmbeddedKeyValue } from "./key-value-client.ts";
+import { decodeAfter, decodeBefore, type EncodedPage } from "./message-page.ts";
+import { type EmbeddedBusOptions, validateEmbeddedBusOptions } from "./options.ts";
+import { WorkerLink } from "./worker-link.ts";
+import type { AnswerValue, BucketChange, ReadRequest } from "./worker-protocol.ts";
+
+/** Highest count of {@link Bus.floor}: proto's HISTORY_COUNT_MAX. */
+const FLOOR_COUNT_MAX = 100_000;
+
+/**
+ * Opens the embedded bus on a data folder, which it makes when missing.
+ *
+ * @throws {CodedError} `OPTION_INVALID`; `STORE_LOCKED` when another process has the folder open;
+ *   `STORE_CORRUPT` when its file can not be read; `UNAVAILABLE` when it can not be written.
+ */
+export async function openEmbeddedBus(options: Partial<EmbeddedBusOptions>): Promise<Bus> {
+  const complete = validateEmbeddedBusOptions(options);
+  return new EmbeddedBus(await WorkerLink.open(complete), complete);
+}
+
+export class EmbeddedBus implements Bus {
+  readonly kind = "embedded";
+  readonly #link: WorkerLink;
+  readonly #dataDir: string;
+  readonly #interest = new Interest();
+  readonly #appends: AppendQueue;
+  readonly #buckets = new Map<string, EmbeddedKeyValue>();
+  /** Last trouble of the store; empty when there is none. */
+  #trouble = "";
+  /** Set when the bus has ended, by close or by failure. */
+  #end: CodedError | null = null;
+  #closed: Promise<void> | null = null;
+
+  /** For {@link openEmbeddedBus}, and for tests that hold the link. */
+  constructor(link: WorkerLink, options: EmbeddedBusOptions) {
+    this.#link = link;
+    this.#dataDir = options.dataDir;
+    this.#appends = new AppendQueue(link, (room, message) =>
+      this.#interest.deliverDurable(room, message),
+    );
+    link.events = {
+      onAppended: (buffers, fence, detail) => {
+        this.#trouble = detail;
+        this.#appends.settle(buffers, fence, detail);
+      },
+      onChanges: (changes) => this.#announce(changes),
+      onBroken: (error, isGone) => this.#break(error, isGone),
+    };
+  }
+
+  publish(room: RoomAddress, envelope: Uint8Array): void {
+    if (this.#end !== null) throw this.#end;
+    this.#interest.deliverEphemeral(room, envelope);
+  }
+
+  append(
+    room: RoomAddress,
+    id: MessageId,
+    firstSentUs: number,
+    envelope: Uint8Array,
+    done: AppendDone,
+  ): void {
+    this.#appends.append(room, id, firstSentUs, envelope, done);
+  }
+
+  subscribeRoom(room: RoomAddress, listener: RoomListener): Unsubscribe {
+    if (this.#end !== null) throw this.#end;
+    return this.#interest.subscribeRoom(room, listener);
+  }
+
+  subscribeSlot(slot: number, listener: RoomListener): Unsubscribe {
+    if (this.#end !== null) throw this.#end;
+    if (!Number.isInteger(slot) || slot < 0 || slot >= SLOT_COUNT) {
+      throw new CodedError("REQUEST_INVALID", `slot ${slot} is not from 0 to ${SLOT_COUNT - 1}`);
+    }
+    return this.#interest.subscribeSlot(slot, listener);
+  }
+
+  async readAfter(room: RoomAddress, after: Position | null, limit: number): Promise<ReadAfter> {
+    const request = { op: "readAfter", ...readArguments(room, after, limit) } as const;
+    return decodeAfter((await this.#request(request)) as EncodedPage);
+  }
+
+  async readBefore(room: RoomAddress, before: Position | null, limit: number): Promise<ReadBefore> {
+    const request = { op: "readBefore", ...readArguments(room, before, limit) } as const;
+    return decodeBefore((await this.#request(request)) as EncodedPage);
+  }
+
+  async head(room: RoomAddress): Promise<Position | null> {
+    return (await this.#request({ op: "head", token: room.token })) as Position | null;
+  }
+
+  async floor(room: RoomAddress, count: number): Promise<Position | null> {
+    if (!Number.isInteger(count) || count < 1 || count > FLOOR_COUNT_MAX) {
+      const bounds = `it must be 1 to ${FLOOR_COUNT_MAX}`;
+      throw new CodedError("REQUEST_INVALID", `count is ${count}; ${bounds}`);
+    }
+    return (await this.#request({ op: "floor", token: room.token, count })) as Position | null;
+  }
+
+  async keyValue(bucket: string): Promise<KeyValue> {
+    if (this.#end !== null) throw this.#end;
+    const known = this.#buckets.get(bucket);
+    if (known !== undefined) return known;
+    const made = new EmbeddedKeyValue(this.#link, bucket);
+    this.#buckets.set(bucket, made);
+    return made;
+  }
+
+  status(): BusStatus {
+    if (this.#end !== null) return { isConnected: false, detail: this.#end.detail };
+    if (this.#trouble !== "") return { isConnected: true, detail: this.#trouble };
+    return { isConnected: true, detail: `store in ${this.#dataDir}` };
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    const closed = new CodedError("UNAVAILABLE", "the bus is closed");
+    this.#end ??= closed;
+    this.#appends.refuseNew(closed);
+    await this.#appends.drained();
+    await this.#link.close();
+  }
+
+  #request(request: ReadRequest): Promise<AnswerValue> {
+    if (this.#end !== null) return Promise.reject(this.#end);
+    return this.#link.request("read", request);
+  }
+
+  #announce(changes: readonly BucketChange[]): void {
+    for (const change of changes) this.#buckets.get(change.bucket)?.announce(change);
+  }
+
+  #break(error: CodedError, isGone: boolean): void {
+    this.#end ??= error;
+    if (isGone) this.#appends.abort(error);
+    else this.#appends.refuseNew(error);
+  }
+}
+
+function readArguments(room: RoomAddress, position: Position | null, limit: number) {
+  if (!Number.isInteger(limit) || limit < 1) {
+    throw new CodedError("REQUEST_INVALID", `limit is ${limit}; it must be 1 to ${READ_COUNT_MAX}`);
+  }
+  return { token: room.token, position, limit: Math.min(limit, READ_COUNT_MAX) };
+}

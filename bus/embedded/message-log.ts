@@ -1,0 +1,298 @@
+/**
+ * The log of durable messages: de-duplicates, stores, reads. Runs in the worker, inside transactions
+ * that the worker begins and ends.
+ *
+ * `seq` is one count for the whole store, never used twice: it goes on from the newest row or, when
+ * that was trimmed, from the `trimmed` table. Time is an argument, so tests can choose it.
+ */
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { Position } from "../position.ts";
+import { DEDUPE_WINDOW_US, VOID_AFTER_US } from "../void.ts";
+import { type RecordView, Refusal } from "./append-batch.ts";
+import { DedupeWindow, type FirstCopy } from "./dedupe-window.ts";
+
+/** Epoch of every position: an embedded store has one owner for ever. */
+export const EMBEDDED_EPOCH = 1;
+/**
+ * Rooms whose newest seq is kept in memory, some 200 bytes each; the one added first makes room and
+ * is read from the index when it returns.
+ */
+export const ROOM_CACHE_COUNT_MAX = 65_536;
+
+/** What the log knows of a room between appends. */
+export interface RoomState {
+  readonly id: number;
+  /** Newest seq stored, also when trimmed since; 0 for none. */
+  lastSeq: number;
+  /** Appends since retention.ts last looked at the room. */
+  appendedCount: number;
+}
+
+/** Sums of one {@link MessageLog.append}. */
+export interface AppendSummary {
+  storedCount: number;
+  /** True: some record was refused in a way that asks for a retry. */
+  isRefusing: boolean;
+}
+
+/** One row of a page: seq, time in microseconds, prev seq, envelope. */
+export type MessageRow = [number, number, number, Uint8Array];
+
+export class MessageLog {
+  readonly #statements: Statements;
+  readonly #dedupe: DedupeWindow;
+  readonly #rooms = new Map<string, RoomState>();
+  readonly #dueRooms: RoomState[] = [];
+  readonly #dueCount: number;
+  readonly #copy: FirstCopy = { seq: 0, timeUs: 0 };
+  #lastSeq: number;
+  #lastTimeUs: number;
+  #trimmedSeq: number;
+  #markSeq = 0;
+  #markNames = 0;
+
+  /**
+   * @param nowUs wall clock, to rebuild the names of the last 30 s from the log's tail.
+   * @param uptimeUs a clock that never steps.
+   * @param seed see {@link DedupeWindow}.
+   * @param dueCount appends after which a room is due for a look by retention.ts, 1 or more.
+   */
+  constructor(
+    database: DatabaseSync,
+    nowUs: number,
+    uptimeUs: number,
+    seed: number,
+    dueCount: number,
+  ) {
+    this.#dueCount = dueCount;
+    this.#statements = prepare(database);
+    this.#dedupe = new DedupeWindow(DEDUPE_WINDOW_US, seed);
+    const newest = this.#statements.newest.get() as unknown as [number, number] | undefined;
+    const trimmed = this.#statements.trimmed.get() as unknown as [number];
+    this.#trimmedSeq = trimmed[0];
+    this.#lastSeq = Math.max(newest?.[0] ?? 0, this.#trimmedSeq);
+    this.#lastTimeUs = newest?.[1] ?? 0;
+    this.#rebuildNames(nowUs, uptimeUs);
+  }
+
+  /** Newest seq given out. */
+  get lastSeq(): number {
+    return this.#lastSeq;
+  }
+
+  /** Rooms that came due since the last call: they had `dueCount` appends or were just loaded. */
+  takeDueRooms(): RoomState[] {
+    return this.#dueRooms.splice(0);
+  }
+
+  /**
+   * Time of a commit: the wall clock, but rising in small steps when the clock was set back by less
+   * than a second, so that the times of a room rise in practice.
+   */
+  commitTime(nowUs: number): number {
+    const isSmallStep = nowUs <= this.#lastTimeUs && this.#lastTimeUs - nowUs < 1_000_000;
+    return isSmallStep ? this.#lastTimeUs + 1 : nowUs;
+  }
+
+  /** Starts a transaction's worth of appends; {@link rollBack} returns to here. */
+  begin(uptimeUs: number): void {
+    this.#dedupe.expire(uptimeUs);
+    this.#markSeq = this.#lastSeq;
+    this.#markNames = this.#dedupe.mark;
+  }
+
+  /** Forgets what was appended since {@link begin}: the transaction was rolled back. */
+  rollBack(): void {
+    this.#dedupe.undo(this.#markNames);
+    this.#lastSeq = this.#markSeq;
+    this.#rooms.clear();
+    this.#dueRooms.length = 0;
+  }
+
+  /**
+   * Stores the records of a batch and writes each one's result over it.
+   *
+   * @param count records in the batch.
+   * @param timeUs from {@link commitTime}.
+   * @param refusal when not null, new records are refused so; copies are still recognised.
+   */
+  append(
+    view: RecordView,
+    count: number,
+    timeUs: number,
+    uptimeUs: number,
+    refusal: Refusal | null,
+  ): AppendSummary {
+    const summary: AppendSummary = { storedCount: 0, isRefusing: false };
+    let at = 0;
+    for (let i = 0; i < count; i += 1) {
+      const next = view.next(at);
+      if (!view.isPreRefused(at)) {
+        // After one refusal all later ones of the transaction are refused too, so that the retries
+        // of a producer come in its order.
+        const why = summary.isRefusing ? (refusal ?? Refusal.UNAVAILABLE) : refusal;
+        this.#appendRecord(view, at, timeUs, uptimeUs, why, summary);
+      }
+      at = next;
+    }
+    this.#lastTimeUs = timeUs;
+    return summary;
+  }
+
+  #appendRecord(
+    view: RecordView,
+    at: number,
+    timeUs: number,
+    uptimeUs: number,
+    refusal: Refusal | null,
+    summary: AppendSummary,
+  ): void {
+    const room = this.#room(view.token(at));
+    const first = this.#dedupe.find(room.id, view.producer(at), view.number(at, 0));
+    if (first !== null) {
+      view.settle(at, -first.seq, first.timeUs, 0);
+    } else if (timeUs - view.number(at, 1) > VOID_AFTER_US) {
+      view.refuse(at, Refusal.VOID);
+    } else if (refusal !== null || !this.#dedupe.hasSpace) {
+      summary.isRefusing = true;
+      view.refuse(at, refusal ?? Refusal.UNAVAILABLE);
+    } else {
+      this.#store(room, view, at, timeUs, uptimeUs);
+      summary.storedCount += 1;
+    }
+  }
+
+  #store(room: RoomState, view: RecordView, at: number, timeUs: number, uptimeUs: number): void {
+    const producer = view.producer(at);
+    const producerSeq = view.number(at, 0);
+    const seq = this.#lastSeq + 1;
+    const prevSeq = room.lastSeq > this.#trimmedSeq ? room.lastSeq : 0;
+    const envelope = view.envelope(at);
+    this.#statements.insert.run(seq, room.id, prevSeq, timeUs, producer, producerSeq, envelope);
+    this.#copy.seq = seq;
+    this.#copy.timeUs = timeUs;
+    this.#dedupe.add(room.id, producer, producerSeq, this.#copy, uptimeUs);
+    this.#lastSeq = seq;
+    room.lastSeq = seq;
+    room.appendedCount += 1;
+    if (room.appendedCount === this.#dueCount) this.#dueRooms.push(room);
+    view.settle(at, seq, timeUs, prevSeq);
+  }
+
+  /** Puts into the present transaction that everything up to `seq` is trimmed. */
+  storeTrimmed(seq: number): void {
+    this.#statements.setTrimmed.run(seq);
+  }
+
+  /** Notes the same, once that transaction is committed. */
+  noteTrimmed(seq: number): void {
+    this.#trimmedSeq = seq;
+  }
+
+  /** Reads rows of a room from `fromSeq` on, oldest first. */
+  rowsFrom(token: string, fromSeq: number, limit: number): Iterable<MessageRow> {
+    const roomId = this.#roomId(token);
+    if (roomId === 0) return [];
+    return this.#statements.readFrom.iterate(roomId, fromSeq, limit) as Iterable<never>;
+  }
+
+  /** Reads rows of a room before `beforeSeq`, newest first. */
+  rowsBefore(token: string, beforeSeq: number, limit: number): Iterable<MessageRow> {
+    const roomId = this.#roomId(token);
+    if (roomId === 0) return [];
+    return this.#statements.readBefore.iterate(roomId, beforeSeq, limit) as Iterable<never>;
+  }
+
+  /** The newest position of a room, or null. */
+  head(token: string): Position | null {
+    const roomId = this.#roomId(token);
+    const row = this.#statements.roomNewest.get(roomId) as unknown as [number, number] | undefined;
+    return row === undefined ? null : { epoch: EMBEDDED_EPOCH, seq: row[0], timeUs: row[1] };
+  }
+
+  /** Position of the `count`-th newest message of a room, or null. */
+  floor(token: string, count: number): Position | null {
+    const found = this.#statements.roomFloor.get(this.#roomId(token), count - 1);
+    const row = found as unknown as [number, number] | undefined;
+    return row === undefined ? null : { epoch: EMBEDDED_EPOCH, seq: row[0], timeUs: row[1] };
+  }
+
+  /** State of a room that is appended to; interns its token. */
+  #room(token: string): RoomState {
+    const cached = this.#rooms.get(token);
+    if (cached !== undefined) return cached;
+    let id = this.#roomId(token);
+    if (id === 0) id = Number(this.#statements.addRoom.run(token).lastInsertRowid);
+    const newest = this.#statements.roomNewest.get(id) as unknown as [number, number] | undefined;
+    // Due at once: nobody knows how many were appended before the room was loaded.
+    const appendedCount = this.#dueCount - 1;
+    const room: RoomState = { id, lastSeq: newest?.[0] ?? 0, appendedCount };
+    if (this.#rooms.size >= ROOM_CACHE_COUNT_MAX) {
+      for (const oldest of this.#rooms.keys()) {
+        this.#rooms.delete(oldest);
+        break;
+      }
+    }
+    this.#rooms.set(token, room);
+    return room;
+  }
+
+  #roomId(token: string): number {
+    const cached = this.#rooms.get(token);
+    if (cached !== undefined) return cached.id;
+    const row = this.#statements.roomId.get(token) as unknown as [number] | undefined;
+    return row?.[0] ?? 0;
+  }
+
+  /** Remembers the names of the rows that are younger than the window. */
+  #rebuildNames(nowUs: number, uptimeUs: number): void {
+    const sinceUs = nowUs - DEDUPE_WINDOW_US;
+    let firstSeq = 0;
+    const times = this.#statements.newestTimes.iterate() as Iterable<unknown>;
+    for (const [seq, timeUs] of times as Iterable<[number, number]>) {
+      if (timeUs < sinceUs) break;
+      firstSeq = seq;
+    }
+    if (firstSeq === 0) return;
+    const rows = this.#statements.names.iterate(firstSeq) as Iterable<unknown>;
+    type NameRow = [number, number, number, Uint8Array, number];
+    for (const [seq, roomId, timeUs, producer, producerSeq] of rows as Iterable<NameRow>) {
+      const storedUs = uptimeUs - Math.max(0, nowUs - timeUs);
+      if (!this.#dedupe.hasSpace) break;
+      this.#dedupe.add(roomId, producer, producerSeq, { seq, timeUs }, storedUs);
+    }
+  }
+}
+
+type Statements = ReturnType<typeof prepare>;
+
+function prepare(database: DatabaseSync) {
+  const statement = (sql: string): StatementSync => {
+    const prepared = database.prepare(sql);
+    prepared.setReturnArrays(true);
+    return prepared;
+  };
+  const columns = "seq, time_us, prev_seq, envelope FROM message";
+  return {
+    insert: statement("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?)"),
+    newest: statement("SELECT seq, time_us FROM message ORDER BY seq DESC LIMIT 1"),
+    newestTimes: statement("SELECT seq, time_us FROM message ORDER BY seq DESC"),
+    names: statement(
+      "SELECT seq, room_id, time_us, producer, producer_seq FROM message WHERE seq >= ? ORDER BY seq",
+    ),
+    trimmed: statement("SELECT seq FROM trimmed"),
+    setTrimmed: statement("UPDATE trimmed SET seq = ?"),
+    addRoom: statement("INSERT INTO room (token) VALUES (?)"),
+    roomId: statement("SELECT id FROM room WHERE token = ?"),
+    roomNewest: statement(
+      "SELECT seq, time_us FROM message WHERE room_id = ? ORDER BY seq DESC LIMIT 1",
+    ),
+    roomFloor: statement(
+      "SELECT seq, time_us FROM message WHERE room_id = ? ORDER BY seq DESC LIMIT 1 OFFSET ?",
+    ),
+    readFrom: statement(`SELECT ${columns} WHERE room_id = ? AND seq >= ? ORDER BY seq LIMIT ?`),
+    readBefore: statement(
+      `SELECT ${columns} WHERE room_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?`,
+    ),
+  };
+}

@@ -1,0 +1,365 @@
+/**
+ * The store's turn: takes what waits, commits it once, answers, then reads and trims.
+ *
+ * One commit for everything that waits keeps the number of fsyncs low however many ask; one failing
+ * commit refuses all of it and nothing is half applied. A turn commits first, then reads for some
+ * milliseconds at most, then trims a little: neither readers nor trimming hold up appends for long,
+ * and appends can not starve readers. worker.ts runs it in a thread.
+ */
+import { randomInt } from "node:crypto";
+import type { DatabaseSync } from "node:sqlite";
+import { CodedError } from "../../proto/coded-error.ts";
+import { RecordView, Refusal } from "./append-batch.ts";
+import { isCorruptError, isFsyncError, pragmaNumber, SqliteCode, sqliteCode } from "./database.ts";
+import { KeyTable } from "./key-table.ts";
+import { MessageLog } from "./message-log.ts";
+import { readPageAfter, readPageBefore } from "./message-page.ts";
+import type { EmbeddedBusOptions } from "./options.ts";
+import { dueCountFor, Retention, TRIM_STEP_COUNT } from "./retention.ts";
+import type { AnswerValue, FromWorker, ReadRequest, ToWorker } from "./worker-protocol.ts";
+
+/** Appends of one commit at most: some 20 ms of inserting. The rest waits for the next one. */
+const commitCountMax = 8192;
+/** Time for reads in one turn, milliseconds; a read itself is bounded by PAGE_BYTES_MAX. */
+const readBudgetMs = 4;
+/** Pages of the write-ahead log after which it is written back, when idle and when busy. */
+const checkpointIdlePages = 256;
+const checkpointBusyPages = 4096;
+
+type AppendMessage = Extract<ToWorker, { kind: "append" }>;
+type WriteMessage = Extract<ToWorker, { kind: "write" }>;
+type ReadMessage = Extract<ToWorker, { kind: "read" }>;
+type Post = (message: FromWorker, transfer?: ArrayBuffer[]) => void;
+
+/** Clocks in microseconds: the wall clock, and one that never steps. */
+export interface Clock {
+  wallUs(): number;
+  uptimeUs(): number;
+}
+
+export class StoreWorker {
+  readonly #database: DatabaseSync;
+  readonly #options: EmbeddedBusOptions;
+  readonly #post: Post;
+  readonly #clock: Clock;
+  readonly #log: MessageLog;
+  readonly #keys: KeyTable;
+  readonly #retention: Retention;
+  readonly #watchCounts = new Map<string, number>();
+  #appends: AppendMessage[] = [];
+  #writes: WriteMessage[] = [];
+  #reads: ReadMessage[] = [];
+  #fence = 0;
+  #refusal: Refusal = Refusal.UNAVAILABLE;
+  #detail = "";
+  /** Set when the store can not go on: what to tell everyone. */
+  #broken: CodedError | null = null;
+  #walPages = 0;
+
+  constructor(database: DatabaseSync, options: EmbeddedBusOptions, post: Post, clock: Clock) {
+    this.#database = database;
+    this.#options = options;
+    this.#post = post;
+    this.#clock = clock;
+    const dueCount = dueCountFor(options.roomMessageCountMax);
+    const seed = randomInt(2 ** 32);
+    this.#log = new MessageLog(database, clock.wallUs(), clock.uptimeUs(), seed, dueCount);
+    this.#keys = new KeyTable(database);
+    this.#retention = new Retention(database, this.#log, options);
+  }
+
+  /** Takes a message; {@link turn} works on it. */
+  take(message: Exclude<ToWorker, { kind: "close" }>): void {
+    if (message.kind === "append") this.#appends.push(message);
+    else if (message.kind === "write") this.#writes.push(message);
+    else this.#reads.push(message);
+  }
+
+  /** Whether {@link turn} has requests to work on. */
+  get hasWork(): boolean {
+    return this.#appends.length > 0 || this.#writes.length > 0 || this.#reads.length > 0;
+  }
+
+  /** When the next key expires, microseconds of the wall clock; Infinity for never. */
+  get nextExpiryUs(): number {
+    return this.#broken === null ? this.#keys.nextExpiryUs : Number.POSITIVE_INFINITY;
+  }
+
+  /** One turn: commit, read, trim, write back. */
+  turn(): void {
+    const isExpiring = this.#clock.wallUs() >= this.nextExpiryUs;
+    let storedCount = 0;
+    if (this.#appends.length > 0 || this.#writes.length > 0 || isExpiring) {
+      storedCount = this.#commit();
+    }
+    this.#readSome();
+    if (this.#broken !== null) return;
+    this.#trim(Math.max(TRIM_STEP_COUNT, storedCount));
+    const isIdle = this.#appends.length === 0 && this.#writes.length === 0;
+    this.#checkpoint(isIdle ? checkpointIdlePages : checkpointBusyPages);
+  }
+
+  /** Ends the store; everything taken has been worked on. */
+  close(): void {
+    if (this.#broken === null) this.#checkpoint(0);
+    this.#database.close();
+  }
+
+  #commit(): number {
+    const appends = this.#takeAppends();
+    const writes = this.#writes.splice(0);
+    const results: (number | CodedError)[] = [];
+    let storedCount = 0;
+    try {
+      if (this.#broken !== null) throw this.#broken;
+      this.#database.exec("BEGIN IMMEDIATE");
+      const nowUs = this.#log.commitTime(this.#clock.wallUs());
+      this.#keys.expire(nowUs);
+      storedCount = this.#appendAll(appends, nowUs);
+      for (const { request } of writes) results.push(this.#write(request, nowUs));
+      this.#database.exec("COMMIT");
+    } catch (reason) {
+      this.#rollBack(reason, appends, writes);
+      return 0;
+    }
+    this.#walPages += 4 + writes.length * 2 + storedCount;
+    this.#answerAppends(appends);
+    this.#announce();
+    for (const [i, { id }] of writes.entries()) this.#answerWrite(id, results[i]);
+    return storedCount;
+  }
+
+  /** Takes waiting appends up to a commit's worth, at least one message. */
+  #takeAppends(): AppendMessage[] {
+    let count = 0;
+    let taken = 0;
+    for (const message of this.#appends) {
+      for (const batch of message.batches) count += batch.count;
+      if (taken > 0 && count > commitCountMax) break;
+      taken += 1;
+    }
+    return this.#appends.splice(0, taken);
+  }
+
+  #appendAll(appends: readonly AppendMessage[], nowUs: number): number {
+    const uptimeUs = this.#clock.uptimeUs();
+    this.#log.begin(uptimeUs);
+    let storedCount = 0;
+    let refusal: Refusal | null = this.#fullness(appends);
+    let isRefusing = false;
+    let isAnyRefused = false;
+    for (const { batches, fence } of appends) {
+      const isLate = fence < this.#fence;
+      for (const { buffer, count } of batches) {
+        const why = isLate ? this.#refusal : refusal;
+        const view = new RecordView(buffer);
+        const summary = this.#log.append(view, count, nowUs, uptimeUs, why);
+        storedCount += summary.storedCount;
+        isAnyRefused ||= summary.isRefusing;
+        if (!summary.isRefusing || isLate) continue;
+        isRefusing = true;
+        refusal ??= Refusal.UNAVAILABLE;
+      }
+    }
+    if (isRefusing) this.#raiseFence(refusal ?? Refusal.UNAVAILABLE, this.#fullDetail(refusal));
+    else if (appends.length > 0 && !isAnyRefused) this.#detail = "";
+    return storedCount;
+  }
+
+  #fullness(appends: readonly AppendMessage[]): Refusal | null {
+    if (appends.length === 0) return null;
+    let bytes = this.#usedBytes();
+    for (const { batches } of appends) {
+      for (const { buffer } of batches) bytes += Math.min(buffer.byteLength, 65_536);
+    }
+    return bytes > this.#options.storeBytesMax ? Refusal.FULL : null;
+  }
+
+  /** Bytes of pages in use; free pages inside the file do not count. */
+  #usedBytes(): number {
+    const pages =
+      pragmaNumber(this.#database, "page_count") - pragmaNumber(this.#database, "freelist_count");
+    return pages * 4096;
+  }
+
+  #fullDetail(refusal: Refusal | null): string {
+    if (refusal === Refusal.FULL) {
+      return `the store holds storeBytesMax (${this.#options.storeBytesMax} bytes)`;
+    }
+    return "too many messages were stored within 30 s to remember their names";
+  }
+
+  #raiseFence(refusal: Refusal, detail: string): void {
+    this.#fence += 1;
+    this.#refusal = refusal;
+    this.#detail = detail;
+  }
+
+  #write(request: WriteMessage["request"], nowUs: number): number | CodedError {
+    try {
+      return this.#keys.apply(request, nowUs);
+    } catch (reason) {
+      if (reason instanceof CodedError) return reason;
+      throw reason;
+    }
+  }
+
+  #rollBack(reason: unknown, appends: AppendMessage[], writes: WriteMessage[]): void {
+    const isOpen = isFsyncError(reason);
+    const error = this.#writeError(reason);
+    if (this.#broken === null) {
+      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+      if (isOpen) this.#break(error);
+      else {
+        this.#log.rollBack();
+        this.#keys.rollBack();
+      }
+    }
+    let refusal: Refusal = Refusal.UNAVAILABLE;
+    if (isOpen) refusal = Refusal.UNKNOWN;
+    else if (error.code === "STORE_FULL") refusal = Refusal.FULL;
+    else if (error.code === "STORE_CORRUPT") refusal = Refusal.CORRUPT;
+    if (appends.length > 0) this.#raiseFence(refusal, error.detail);
+    for (const { batches } of appends) for (const batch of batches) refuseAll(batch, refusal);
+    this.#answerAppends(appends);
+    for (const { id } of writes) this.#fail(id, error);
+  }
+
+  #writeError(reason: unknown): CodedError {
+    if (reason instanceof CodedError) return reason;
+    const text = reason instanceof Error ? reason.message : String(reason);
+    if (isCorruptError(reason)) return corruptError(text, reason);
+    if ((sqliteCode(reason) & 0xff) === SqliteCode.FULL) {
+      return new CodedError("STORE_FULL", `the disk of ${this.#options.dataDir} is full`, reason);
+    }
+    const detail = `the store in ${this.#options.dataDir} can not be written: ${text}`;
+    return new CodedError("UNAVAILABLE", detail, reason);
+  }
+
+  /** After a failed fsync nobody knows what is on the disk: only opening it anew tells. */
+  #break(error: CodedError): void {
+    this.#broken = new CodedError("UNAVAILABLE", `${error.detail}; restart to go on`, error);
+    this.#post({ kind: "broken", code: "UNAVAILABLE", detail: this.#broken.detail });
+  }
+
+  #answerAppends(appends: readonly AppendMessage[]): void {
+    if (appends.length === 0) return;
+    const buffers: ArrayBuffer[] = [];
+    for (const { batches } of appends) for (const { buffer } of batches) buffers.push(buffer);
+    this.#post({ kind: "appended", buffers, fence: this.#fence, detail: this.#detail }, buffers);
+  }
+
+  #announce(): void {
+    const changes = this.#keys.takeChanges().filter(({ bucket }) => this.#watchCounts.has(bucket));
+    if (changes.length > 0) this.#post({ kind: "changes", changes });
+  }
+
+  #answerWrite(id: number, result: number | CodedError | undefined): void {
+    if (result instanceof CodedError) this.#fail(id, result);
+    else this.#post({ kind: "answer", id, value: result ?? 0 });
+  }
+
+  #fail(id: number, error: CodedError): void {
+    this.#post({ kind: "failure", id, code: error.code, detail: error.detail });
+  }
+
+  #readSome(): void {
+    const endMs = performance.now() + readBudgetMs;
+    let done = 0;
+    for (const { id, request } of this.#reads) {
+      this.#answerRead(id, request);
+      done += 1;
+      if (performance.now() >= endMs) break;
+    }
+    this.#reads.splice(0, done);
+  }
+
+  #answerRead(id: number, request: ReadRequest): void {
+    try {
+      if (this.#broken !== null) throw this.#broken;
+      const value = this.#read(request);
+      const isPage = value !== null && typeof value === "object" && "buffer" in value;
+      this.#post({ kind: "answer", id, value }, isPage ? [value.buffer] : []);
+    } catch (reason) {
+      const text = reason instanceof Error ? reason.message : String(reason);
+      if (reason instanceof CodedError) this.#fail(id, reason);
+      else if (isCorruptError(reason)) this.#fail(id, corruptError(text, reason));
+      else this.#fail(id, new CodedError("UNAVAILABLE", `the store can not be read: ${text}`));
+    }
+  }
+
+  #read(request: ReadRequest): AnswerValue {
+    switch (request.op) {
+      case "readAfter":
+        return readPageAfter(this.#log, request.token, request.position, request.limit);
+      case "readBefore":
+        return readPageBefore(this.#log, request.token, request.position, request.limit);
+      case "head":
+        return this.#log.head(request.token);
+      case "floor":
+        return this.#log.floor(request.token, request.count);
+      case "kvGet":
+        return this.#keys.get(request.bucket, request.key, this.#clock.wallUs());
+      case "kvList":
+        return this.#keys.list(request.bucket, request.prefix, this.#clock.wallUs());
+      case "kvWatch":
+        this.#watchCounts.set(request.bucket, (this.#watchCounts.get(request.bucket) ?? 0) + 1);
+        return this.#keys.list(request.bucket, request.prefix, this.#clock.wallUs());
+      case "kvUnwatch": {
+        const count = (this.#watchCounts.get(request.bucket) ?? 0) - 1;
+        if (count > 0) this.#watchCounts.set(request.bucket, count);
+        else this.#watchCounts.delete(request.bucket);
+        return null;
+      }
+      default:
+        throw request satisfies never;
+    }
+  }
+
+  /** Trimming need not survive a crash, so its commit does without the fsync. */
+  #trim(rowCountMax: number): void {
+    const nowUs = this.#clock.wallUs();
+    if (!this.#retention.isDue(nowUs)) return;
+    try {
+      if (this.#options.isSynchronous) this.#database.exec("PRAGMA synchronous = NORMAL");
+      this.#database.exec("BEGIN IMMEDIATE");
+      const count = this.#retention.step(nowUs, rowCountMax);
+      this.#database.exec("COMMIT");
+      this.#retention.commit();
+      this.#walPages += count;
+    } catch (reason) {
+      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+      this.#retention.rollBack();
+      this.#detail = this.#writeError(reason).detail;
+    } finally {
+      if (this.#options.isSynchronous) this.#database.exec("PRAGMA synchronous = FULL");
+    }
+  }
+
+  /** Writes the write-ahead log back into the file when it has grown to about `pages`. */
+  #checkpoint(pages: number): void {
+    if (this.#walPages <= pages) return;
+    this.#walPages = 0;
+    try {
+      this.#database.exec("PRAGMA wal_checkpoint(PASSIVE)");
+    } catch (reason) {
+      // Nothing is lost: what it holds is on the disk in the log, and the next one tries again.
+      this.#detail = this.#writeError(reason).detail;
+    }
+  }
+}
+
+function refuseAll(batch: { buffer: ArrayBuffer; count: number }, refusal: Refusal): void {
+  const view = new RecordView(batch.buffer);
+  let at = 0;
+  for (let i = 0; i < batch.count; i += 1) {
+    const next = view.next(at);
+    if (!view.isPreRefused(at)) view.refuse(at, refusal);
+    at = next;
+  }
+}
+
+function corruptError(text: string, reason: unknown): CodedError {
+  const detail = `the store is damaged (${text}); stop, and restore a backup of the data folder`;
+  return new CodedError("STORE_CORRUPT", detail, reason);
+}

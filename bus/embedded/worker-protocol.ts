@@ -1,0 +1,92 @@
+/**
+ * What the main thread and the store's worker say to each other.
+ *
+ * Appends travel as buffers of records (append-batch.ts), everything else as small objects: appends
+ * are the only thing that comes by the ten thousand.
+ */
+import type { ErrorCode } from "../../proto/coded-error.ts";
+import type { KeyValueChange, KeyValueEntry } from "../key-value.ts";
+import type { Position } from "../position.ts";
+import type { EncodedPage } from "./message-page.ts";
+import type { EmbeddedBusOptions } from "./options.ts";
+
+/** What the worker is started with. */
+export interface WorkerStart {
+  readonly options: EmbeddedBusOptions;
+}
+
+/** Reads; answered by their `id`, in any order with respect to appends. */
+export type ReadRequest =
+  | { readonly op: "readAfter"; token: string; position: Position | null; limit: number }
+  | { readonly op: "readBefore"; token: string; position: Position | null; limit: number }
+  | { readonly op: "head"; token: string }
+  | { readonly op: "floor"; token: string; count: number }
+  | { readonly op: "kvGet"; bucket: string; key: string }
+  | { readonly op: "kvList"; bucket: string; prefix: string }
+  | { readonly op: "kvWatch"; bucket: string; prefix: string }
+  | { readonly op: "kvUnwatch"; bucket: string };
+
+/** Changes of keys; committed together with the appends that wait. */
+export type WriteRequest =
+  | { readonly op: "kvCreate"; bucket: string; key: string; value: Uint8Array; ttlMs: number }
+  | {
+      readonly op: "kvUpdate";
+      bucket: string;
+      key: string;
+      value: Uint8Array;
+      revision: number;
+      ttlMs: number;
+    }
+  | { readonly op: "kvDelete"; bucket: string; key: string; revision: number | null };
+
+/** One batch of appends. */
+export interface BatchMessage {
+  readonly buffer: ArrayBuffer;
+  readonly count: number;
+}
+
+export type ToWorker =
+  | {
+      readonly kind: "append";
+      readonly batches: readonly BatchMessage[];
+      /** See {@link FromWorker} `appended`. */
+      readonly fence: number;
+    }
+  | { readonly kind: "read"; readonly id: number; readonly request: ReadRequest }
+  | { readonly kind: "write"; readonly id: number; readonly request: WriteRequest }
+  | { readonly kind: "close" };
+
+/** Value of an answer, by the request's `op`. */
+export type AnswerValue = EncodedPage | Position | KeyValueEntry | KeyValueEntry[] | number | null;
+
+/** A change of a key, with the bucket it is in. */
+export interface BucketChange extends KeyValueChange {
+  readonly bucket: string;
+}
+
+export type FromWorker =
+  | { readonly kind: "opened" }
+  | { readonly kind: "refused"; readonly code: ErrorCode; readonly detail: string }
+  | {
+      readonly kind: "appended";
+      /** The buffers of some "append" messages, in order, records settled. */
+      readonly buffers: readonly ArrayBuffer[];
+      /**
+       * Rises when records were refused that may be retried. Batches sent with a lower fence are
+       * refused too: they were appended before the caller heard of the refusal, and storing them
+       * would overtake the retries (R3).
+       */
+      readonly fence: number;
+      /** Why records were refused; empty when none was. */
+      readonly detail: string;
+    }
+  | { readonly kind: "answer"; readonly id: number; readonly value: AnswerValue }
+  | {
+      readonly kind: "failure";
+      readonly id: number;
+      readonly code: ErrorCode;
+      readonly detail: string;
+    }
+  | { readonly kind: "changes"; readonly changes: readonly BucketChange[] }
+  | { readonly kind: "broken"; readonly code: ErrorCode; readonly detail: string }
+  | { readonly kind: "closed" };
