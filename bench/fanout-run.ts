@@ -1,0 +1,278 @@
+/**
+ * One run of `fanout`: one system, one shape, in processes started for it alone.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  expectedHash,
+  type FanoutShape,
+  type FanoutTiming,
+  messageCount,
+} from "./fanout-shapes.ts";
+import { Histogram } from "./load/histogram.ts";
+import { LoadProcess } from "./load/load-process.ts";
+import type {
+  DurableCommand,
+  DurableReply,
+  LoadCommand,
+  LoadPlan,
+  LoadReply,
+  System,
+} from "./load/protocol.ts";
+import type { TallyPlain } from "./load/tally.ts";
+import { cpuTime, residentBytes, threadCpuTimes } from "./proc.ts";
+import { ServerProcess } from "./servers/server-process.ts";
+
+/** The server's core; everything that makes load is on the other. */
+export const SERVER_CORE = 0;
+export const LOAD_CORE = 1;
+/** Every fourth connection records latency: 250 of 1000 show the same curve at a quarter the cost. */
+const SAMPLE_EVERY = 4;
+/** Rooms that take the durable publishes, each by a connection of its own. */
+const DURABLE_CONNECTIONS = 10;
+/** The generator counts as the bottleneck from here on, when the server still has time left. */
+const BUSY_SHARE = 0.95;
+
+type Load = LoadProcess<LoadCommand, LoadReply>;
+type DurableLoad = LoadProcess<DurableCommand, DurableReply>;
+
+export interface FanoutFigures {
+  readonly system: System;
+  readonly shape: string;
+  readonly deliveriesPerS: number;
+  readonly cpuPerDeliveryUs: number;
+  /** Of one core, over the window. */
+  readonly serverShare: number;
+  readonly generatorShare: number;
+  /** Share of one core by thread of the server, those above 1 %. */
+  readonly threadShares: readonly { readonly name: string; readonly share: number }[];
+  readonly p50Us: number;
+  readonly p99Us: number;
+  readonly maxUs: number;
+  /** Resident memory that connecting and joining added, without forced collection. */
+  readonly residentBytesPerConnection: number;
+  readonly deliveredCount: number;
+  readonly expectedCount: number;
+  readonly repeatedCount: number;
+  readonly hash: number;
+  /** How late publishes left, p99. */
+  readonly sendLagP99Us: number;
+  readonly durableAckedPerS: number;
+  readonly problems: readonly string[];
+}
+
+/** Runs it; the processes are gone when it returns, however it ends. */
+export async function runFanout(
+  system: System,
+  shape: FanoutShape,
+  timing: FanoutTiming,
+  nodeFlags: readonly string[],
+): Promise<FanoutFigures> {
+  const server = await ServerProcess.start({ system, core: SERVER_CORE, nodeFlags, env: {} });
+  const receivers: Load = new LoadProcess("generator.ts", LOAD_CORE);
+  const publishers: Load = new LoadProcess("generator.ts", LOAD_CORE);
+  const hasDurable = system === "tidegate" && shape.durablePerS > 0;
+  const durable: DurableLoad | null = hasDurable
+    ? new LoadProcess("durable-generator.ts", LOAD_CORE)
+    : null;
+  try {
+    const base = residentBytes(server.pid);
+    await openMembers(server, receivers, publishers, system, shape);
+    const connections = shape.roomCount * shape.membersPerRoom;
+    const perConnection = (residentBytes(server.pid) - base) / connections;
+    const work = { server, receivers, publishers, durable };
+    return {
+      ...(await measure(work, system, shape, timing)),
+      residentBytesPerConnection: perConnection,
+    };
+  } finally {
+    await Promise.all([receivers.stop(), publishers.stop(), durable?.stop()]);
+    await server.stop();
+  }
+}
+
+interface Work {
+  readonly server: ServerProcess;
+  readonly receivers: Load;
+  readonly publishers: Load;
+  readonly durable: DurableLoad | null;
+}
+
+async function openMembers(
+  server: ServerProcess,
+  receivers: Load,
+  publishers: Load,
+  system: System,
+  shape: FanoutShape,
+): Promise<void> {
+  const url = server.ready.url;
+  const plan: LoadPlan = {
+    system,
+    url,
+    firstIndex: 0,
+    firstRoom: 0,
+    roomCount: shape.roomCount,
+    firstMember: 0,
+    endMember: 1,
+    sampleEvery: SAMPLE_EVERY,
+  };
+  await publishers.ask({ kind: "open", plan }, "opened");
+  const members = { firstMember: 1, endMember: shape.membersPerRoom };
+  const rest = { ...plan, ...members, firstIndex: shape.roomCount };
+  await receivers.ask({ kind: "open", plan: rest }, "opened");
+}
+
+/** Counters of all parts at one moment. */
+interface Mark {
+  readonly atMs: number;
+  readonly receivers: TallyPlain;
+  readonly publishers: TallyPlain;
+  readonly durable: TallyPlain | null;
+  readonly serverCpuUs: number;
+  readonly threads: ReturnType<typeof threadCpuTimes>;
+  readonly generatorCpuUs: number;
+}
+
+async function takeMark(work: Work): Promise<Mark> {
+  const { userUs, systemUs } = cpuTime(work.server.pid);
+  const threads = threadCpuTimes(work.server.pid);
+  const atMs = performance.now();
+  const [receivers, publishers, durable] = await Promise.all([
+    work.receivers.ask({ kind: "take" }, "taken"),
+    work.publishers.ask({ kind: "take" }, "taken"),
+    work.durable?.ask({ kind: "take" }, "taken"),
+  ]);
+  return {
+    atMs,
+    receivers: receivers.tally,
+    publishers: publishers.tally,
+    durable: durable?.tally ?? null,
+    serverCpuUs: userUs + systemUs,
+    threads,
+    generatorCpuUs: receivers.cpuUs + publishers.cpuUs + (durable?.cpuUs ?? 0),
+  };
+}
+
+type Measured = Omit<FanoutFigures, "residentBytesPerConnection">;
+
+async function measure(
+  work: Work,
+  system: System,
+  shape: FanoutShape,
+  timing: FanoutTiming,
+): Promise<Measured> {
+  const count = messageCount(shape, timing);
+  const durable = await startDurable(work, shape, timing);
+  const publish = { kind: "publish", count, ratePerS: shape.ratePerS } as const;
+  const published = work.publishers.ask(publish, "published");
+  published.catch(() => undefined); // awaited below; a failure of the marks comes first
+  await sleep(timing.warmMs);
+  const begin = await takeMark(work);
+  await sleep(timing.windowMs);
+  const end = await takeMark(work);
+  await published;
+  await durable.done;
+  await settle(work, shape, count);
+  const total = await takeMark(work);
+  return figuresOf({ system, shape, count, begin, end, total });
+}
+
+/** Begins the durable publishes; `done` is wrapped so that awaiting this call does not await it. */
+async function startDurable(
+  work: Work,
+  shape: FanoutShape,
+  timing: FanoutTiming,
+): Promise<{ readonly done: Promise<unknown> }> {
+  if (work.durable === null) return { done: Promise.resolve() };
+  const plan = {
+    url: work.server.ready.url,
+    connectionCount: DURABLE_CONNECTIONS,
+    inFlightMax: DURABLE_CONNECTIONS * 1000,
+  };
+  await work.durable.ask({ kind: "open", plan }, "opened");
+  const count = messageCount({ ...shape, ratePerS: shape.durablePerS }, timing);
+  const publish = { kind: "publish", count, ratePerS: shape.durablePerS } as const;
+  const done = work.durable.ask(publish, "published");
+  done.catch(() => undefined); // awaited by the caller at the end
+  return { done };
+}
+
+async function settle(work: Work, shape: FanoutShape, count: number): Promise<void> {
+  const own = { kind: "settle", deliveredCount: count } as const;
+  const others = count * (shape.membersPerRoom - 1);
+  await Promise.all([
+    work.publishers.ask(own, "settled"),
+    work.receivers.ask({ kind: "settle", deliveredCount: others }, "settled"),
+  ]);
+}
+
+interface Marks {
+  readonly system: System;
+  readonly shape: FanoutShape;
+  readonly count: number;
+  readonly begin: Mark;
+  readonly end: Mark;
+  readonly total: Mark;
+}
+
+function figuresOf({ system, shape, count, begin, end, total }: Marks): Measured {
+  const windowUs = (end.atMs - begin.atMs) * 1000;
+  const delivered = deliveredOf(end) - deliveredOf(begin);
+  const cpuUs = end.serverCpuUs - begin.serverCpuUs;
+  const durableCount = (end.durable?.deliveredCount ?? 0) - (begin.durable?.deliveredCount ?? 0);
+  const latency = Histogram.fromPlain(end.receivers.latency);
+  latency.merge(Histogram.fromPlain(end.publishers.latency));
+  const figures = {
+    system,
+    shape: shape.name,
+    deliveriesPerS: (delivered / windowUs) * 1e6,
+    cpuPerDeliveryUs: cpuUs / delivered,
+    serverShare: cpuUs / windowUs,
+    generatorShare: (end.generatorCpuUs - begin.generatorCpuUs) / windowUs,
+    threadShares: threadShares(begin, end, windowUs),
+    p50Us: latency.percentile(0.5),
+    p99Us: latency.percentile(0.99),
+    maxUs: latency.max,
+    deliveredCount: deliveredOf(total),
+    expectedCount: count * shape.membersPerRoom,
+    repeatedCount: total.receivers.repeatedCount + total.publishers.repeatedCount,
+    hash: (total.receivers.hash + total.publishers.hash) >>> 0,
+    sendLagP99Us: Histogram.fromPlain(end.publishers.sendLag).percentile(0.99),
+    durableAckedPerS: (durableCount / windowUs) * 1e6,
+  };
+  return { ...figures, problems: problemsOf(figures, expectedHash(shape, count), total) };
+}
+
+function deliveredOf(mark: Mark): number {
+  return mark.receivers.deliveredCount + mark.publishers.deliveredCount;
+}
+
+function threadShares(begin: Mark, end: Mark, windowUs: number): FanoutFigures["threadShares"] {
+  const shares: { name: string; share: number }[] = [];
+  for (const [id, time] of end.threads) {
+    const before = begin.threads.get(id);
+    const cpuUs = time.userUs + time.systemUs - (before?.userUs ?? 0) - (before?.systemUs ?? 0);
+    if (cpuUs / windowUs > 0.01) shares.push({ name: time.name, share: cpuUs / windowUs });
+  }
+  return shares;
+}
+
+function problemsOf(
+  figures: Omit<Measured, "problems">,
+  wantedHash: number,
+  total: Mark,
+): readonly string[] {
+  const where = `${figures.system} ${figures.shape}`;
+  const problems: string[] = [];
+  const { deliveredCount, expectedCount, repeatedCount } = figures;
+  if (deliveredCount !== expectedCount)
+    problems.push(`${where}: ${deliveredCount} of ${expectedCount} deliveries came`);
+  else if (figures.hash !== wantedHash)
+    problems.push(`${where}: the hash is ${figures.hash}, not ${wantedHash}`);
+  if (repeatedCount > 0) problems.push(`${where}: ${repeatedCount} repeated or out of order`);
+  for (const tally of [total.receivers, total.publishers, total.durable])
+    if (tally !== null && tally.errorCount > 0)
+      problems.push(`${where}: ${tally.errorCount} errors: ${tally.reasons.join("; ")}`);
+  if (figures.generatorShare > BUSY_SHARE && figures.serverShare < BUSY_SHARE)
+    problems.push(`${where}: the generator was the bottleneck`);
+  return problems;
+}

@@ -1,0 +1,118 @@
+/**
+ * `fanout`: bare uWebSockets.js and Tidegate side by side, in turns, on the same shapes.
+ *
+ * Each round runs every shape on both, and the order within a pair changes from round to round, so
+ * that a slow drift of the machine hits both. Ratios are taken within a round, then their median.
+ */
+import { type FanoutFigures, runFanout } from "./fanout-run.ts";
+import { type FanoutTiming, SHAPES, TINY_SHAPES } from "./fanout-shapes.ts";
+import { SYSTEMS, type System } from "./load/protocol.ts";
+import type { BenchOptions } from "./options.ts";
+import { type BenchReport, type Row, type Spread, spreadOf } from "./report.ts";
+
+/** Rounds unless --runs says otherwise. */
+const RUNS_DEFAULT = 3;
+/** Time to compile the hot paths and settle, before the window. */
+const WARM_MS = 1500;
+const TINY_TIMING: FanoutTiming = { warmMs: 50, windowMs: 150 };
+
+/** Runs the bench. Budgets: design.md §8; targets: bench/targets.json. */
+export async function benchFanout(
+  options: BenchOptions,
+  progress: (line: string) => void,
+): Promise<BenchReport> {
+  const all = options.isTiny ? TINY_SHAPES : SHAPES;
+  const shapes = all.filter((shape) => shape.name.includes(options.only));
+  const timing = options.isTiny
+    ? TINY_TIMING
+    : { warmMs: WARM_MS, windowMs: options.seconds * 1000 };
+  const rounds = options.runs || (options.isTiny ? 1 : RUNS_DEFAULT);
+  const runs: FanoutFigures[][] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    const systems = round % 2 === 0 ? SYSTEMS : [...SYSTEMS].reverse();
+    const figures: FanoutFigures[] = [];
+    for (const shape of shapes) {
+      for (const system of systems) {
+        const flags = profileFlags(options.profileDir, system);
+        const run = await runFanout(system, shape, timing, flags);
+        progress(`round ${round + 1}/${rounds} ${progressOf(run)}`);
+        figures.push(run);
+      }
+    }
+    runs.push(figures);
+  }
+  return report(runs);
+}
+
+function progressOf(run: FanoutFigures): string {
+  const cpu = `${run.cpuPerDeliveryUs.toFixed(2)} us/delivery`;
+  const latency = `p50 ${Math.round(run.p50Us)} us, p99 ${Math.round(run.p99Us)} us`;
+  return `${run.shape} ${run.system}: ${cpu}, ${latency}`;
+}
+
+function profileFlags(dir: string, system: System): readonly string[] {
+  return dir === "" || system === "bare" ? [] : ["--cpu-prof", `--cpu-prof-dir=${dir}`];
+}
+
+function report(runs: readonly (readonly FanoutFigures[])[]): BenchReport {
+  const flat = runs.flat();
+  const shapes = [...new Set(flat.map((run) => run.shape))];
+  const measures: Record<string, Spread> = {};
+  for (const shape of shapes) {
+    measures[`fanout/${shape}/cpu-ratio`] = ratios(runs, shape, (run) => run.cpuPerDeliveryUs);
+    measures[`fanout/${shape}/p99-ratio`] = ratios(runs, shape, (run) => run.p99Us);
+  }
+  const hash = flat.reduce((sum, run) => (sum + run.hash) >>> 0, 0);
+  return {
+    bench: "fanout",
+    measures,
+    runs,
+    rows: shapes.flatMap((shape) => SYSTEMS.map((system) => rowOf(flat, shape, system))),
+    hash: hash.toString(16),
+    problems: flat.flatMap((run) => run.problems),
+    notes: saturationNotes(flat),
+  };
+}
+
+/** Tidegate divided by bare, one ratio a round. */
+function ratios(
+  runs: readonly (readonly FanoutFigures[])[],
+  shape: string,
+  figure: (run: FanoutFigures) => number,
+): Spread {
+  return spreadOf(
+    runs.map((round) => {
+      const of = (system: System): number =>
+        round.filter((run) => run.system === system && run.shape === shape).map(figure)[0] ?? 0;
+      return of("tidegate") / of("bare");
+    }),
+  );
+}
+
+function rowOf(flat: readonly FanoutFigures[], shape: string, system: System): Row {
+  const own = flat.filter((run) => run.shape === shape && run.system === system);
+  const median = (figure: (run: FanoutFigures) => number): number =>
+    spreadOf(own.map(figure)).median;
+  return {
+    shape,
+    system,
+    "deliveries/s": median((run) => run.deliveriesPerS),
+    "cpu us/delivery": median((run) => run.cpuPerDeliveryUs),
+    "p50 ms": median((run) => run.p50Us / 1000),
+    "p99 ms": median((run) => run.p99Us / 1000),
+    "max ms": median((run) => run.maxUs / 1000),
+    "server core %": median((run) => run.serverShare * 100),
+    "load core %": median((run) => run.generatorShare * 100),
+    "send lag p99 ms": median((run) => run.sendLagP99Us / 1000),
+    "rss kB/conn": median((run) => run.residentBytesPerConnection / 1024),
+    "durable/s": median((run) => run.durableAckedPerS),
+    lost: own.reduce((sum, run) => sum + run.expectedCount - run.deliveredCount, 0),
+  };
+}
+
+/** Where both ends of the wire are busy, latency is a queue: it says less than the CPU figure. */
+function saturationNotes(flat: readonly FanoutFigures[]): readonly string[] {
+  const isFull = (run: FanoutFigures): boolean => run.serverShare > 0.95;
+  const full = new Set(flat.filter(isFull).map((run) => `${run.system} ${run.shape}`));
+  return [...full].map((name) => `${name}: the server used a whole core; latency is queueing`);
+}

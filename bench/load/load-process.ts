@@ -1,0 +1,69 @@
+/**
+ * A generator process as its parent sees it: commands in, awaited replies out.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { pinned } from "../servers/pin.ts";
+
+/** Any message between parent and generator. */
+interface Kinded {
+  readonly kind: string;
+}
+
+/** Which generator: its file in this folder. */
+export type GeneratorFile = "generator.ts" | "durable-generator.ts" | "bus-generator.ts";
+
+export class LoadProcess<Command extends Kinded, Reply extends Kinded> {
+  readonly #child: ChildProcess;
+
+  /** @param core CPU core to stay on, or null for any. */
+  constructor(file: GeneratorFile, core: number | null) {
+    const [command, ...args] = pinned(core, [
+      process.execPath,
+      "--disable-warning=ExperimentalWarning",
+      fileURLToPath(new URL(file, import.meta.url)),
+    ]);
+    this.#child = spawn(command, args, {
+      stdio: ["ignore", "inherit", "inherit", "ipc"],
+      serialization: "advanced", // histograms travel as typed arrays
+    });
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  /** Sends a command and waits for the reply of that kind; fails when the process ends first. */
+  async ask<K extends Reply["kind"]>(
+    command: Command,
+    kind: K,
+  ): Promise<Extract<Reply, { kind: K }>> {
+    const ended = new AbortController();
+    const onExit = (code: number | null): void => {
+      ended.abort(new Error(`a load generator ended with ${code} while "${command.kind}" ran`));
+    };
+    this.#child.once("exit", onExit);
+    try {
+      if (this.#child.exitCode !== null) onExit(this.#child.exitCode);
+      else this.#child.send(command);
+      for (;;) {
+        const signal = ended.signal;
+        const [reply] = (await once(this.#child, "message", { signal })) as [Reply];
+        if (reply.kind === kind) return reply as Extract<Reply, { kind: K }>;
+      }
+    } catch (error) {
+      throw ended.signal.aborted ? ended.signal.reason : error;
+    } finally {
+      this.#child.off("exit", onExit);
+    }
+  }
+
+  /** Ends the process, and its connections with it. */
+  async stop(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const exited = once(this.#child, "exit");
+    this.#child.kill("SIGKILL");
+    await exited;
+  }
+}

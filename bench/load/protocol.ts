@@ -1,0 +1,64 @@
+/**
+ * What a bench and its generator processes say to each other.
+ */
+import type { TallyPlain } from "./tally.ts";
+
+/** Systems under test. */
+export const SYSTEMS = ["bare", "tidegate"] as const;
+/** One of {@link SYSTEMS}. */
+export type System = (typeof SYSTEMS)[number];
+
+/** Connections of one generator process. Room r has members 0 to membersPerRoom - 1. */
+export interface LoadPlan {
+  readonly system: System;
+  readonly url: string;
+  /** Number of the first connection in the whole run; spreads source addresses. */
+  readonly firstIndex: number;
+  readonly firstRoom: number;
+  readonly roomCount: number;
+  /** Members `firstMember` to `endMember` - 1 of every room. Member 0 publishes. */
+  readonly firstMember: number;
+  readonly endMember: number;
+  /** Every how many members one records latency. */
+  readonly sampleEvery: number;
+}
+
+/** What a generator is told; each kind but `open`, `publish` is answered at once. */
+export type LoadCommand =
+  | { readonly kind: "open"; readonly plan: LoadPlan }
+  /** Publishes `count` messages in all, in turn by every publisher, at `ratePerS`. */
+  | { readonly kind: "publish"; readonly count: number; readonly ratePerS: number }
+  /** Answered when so many deliveries are counted, or none came for some time. */
+  | { readonly kind: "settle"; readonly deliveredCount: number }
+  | { readonly kind: "take" };
+
+/** What a generator answers. */
+export type LoadReply =
+  | { readonly kind: "opened" }
+  | { readonly kind: "published" }
+  | { readonly kind: "settled" }
+  | { readonly kind: "taken"; readonly tally: TallyPlain; readonly cpuUs: number };
+
+/** Durable publishing: through the gateway, or straight to the bus. */
+export interface DurablePlan {
+  /** Of the gateway; empty when the generator holds the bus itself. */
+  readonly url: string;
+  /** Each publishes to a room of its own. */
+  readonly connectionCount: number;
+  /** Unanswered publishes kept, over all connections. */
+  readonly inFlightMax: number;
+}
+
+/** What a durable generator is told. */
+export type DurableCommand =
+  | { readonly kind: "open"; readonly plan: DurablePlan }
+  /** Publishes `count`, paced at `ratePerS`, or as fast as acks come when it is 0. */
+  | { readonly kind: "publish"; readonly count: number; readonly ratePerS: number }
+  | { readonly kind: "take" };
+
+/** What a durable generator answers. */
+export type DurableReply =
+  | { readonly kind: "opened" }
+  /** Every publish was answered. */
+  | { readonly kind: "published" }
+  | { readonly kind: "taken"; readonly tally: TallyPlain; readonly cpuUs: number };

@@ -1,0 +1,88 @@
+/**
+ * `npm run bench -- <name>`: measures, shows, and with --check holds the figures to the targets.
+ *
+ * Progress goes to standard error, results to standard output. Exit codes: 0 done, 1 a target was
+ * missed or the figures are void (loss, errors), 2 the command line was wrong.
+ */
+import { availableParallelism, loadavg } from "node:os";
+import { benchDurable } from "./durable.ts";
+import { benchFanout } from "./fanout.ts";
+import { benchMemory } from "./memory.ts";
+import { benchMicro } from "./micro.ts";
+import { type BenchOptions, parseBenchArgs } from "./options.ts";
+import { type BenchReport, formatTable, shown, shownSpread } from "./report.ts";
+import { benchStart } from "./start.ts";
+import { judge, readTargets, type Verdict } from "./targets.ts";
+
+type Bench = (options: BenchOptions, progress: (line: string) => void) => Promise<BenchReport>;
+
+const BENCHES: ReadonlyMap<string, { readonly run: Bench; readonly about: string }> = new Map([
+  [
+    "fanout",
+    { run: benchFanout, about: "bare uWebSockets.js and Tidegate in turns: CPU, latency" },
+  ],
+  ["memory", { run: benchMemory, about: "resident memory per joined connection, 5 000 to 15 000" }],
+  ["durable", { run: benchDurable, about: "acknowledged publishes a second, 1 000 in flight" }],
+  ["start", { run: benchStart, about: "time until the all-in-one is ready" }],
+  ["micro", { run: benchMicro, about: "hot functions alone, in one process" }],
+]);
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(args: readonly string[]): Promise<number> {
+  const request = parseBenchArgs(args);
+  if (request.kind === "help") {
+    process.stdout.write(help());
+    return 0;
+  }
+  if (request.kind === "wrong") return wrong(request.reason);
+  const bench = BENCHES.get(request.name);
+  if (bench === undefined) return wrong(`there is no bench "${request.name}"`);
+  const { options } = request;
+  const report = await bench.run(options, (line) => process.stderr.write(`${line}\n`));
+  const verdicts = options.isCheck && !options.isTiny ? judge(report, readTargets()) : [];
+  process.stdout.write(options.isJson ? json(report, verdicts) : text(report, verdicts));
+  const isMissed = verdicts.some((verdict) => !verdict.isMet);
+  const isVoid = report.problems.length > 0;
+  return (options.isCheck || options.isTiny) && (isMissed || isVoid) ? 1 : 0;
+}
+
+function help(): string {
+  const names = [...BENCHES].map(([name, { about }]) => `  ${name.padEnd(8)} ${about}`);
+  return `Usage: npm run bench -- <name> [options]
+
+${names.join("\n")}
+
+  --check        compare with bench/targets.json; exit 1 when a target is missed
+  --json         figures of every run as JSON on standard output
+  --tiny         few connections: checks counts, times mean nothing
+  --seconds n    measured window of one run (default 5)
+  --runs n       interleaved repetitions (default 3; memory 5, start 10)
+  --only text    only shapes whose name contains text
+  --profile dir  V8 CPU profiles of the Tidegate server into this folder
+
+Needs Linux (/proc). Two cores: the server on one, the load on the other, by taskset.
+`;
+}
+
+function wrong(reason: string): number {
+  process.stderr.write(`bench: ${reason}\n\n${help()}`);
+  return 2;
+}
+
+function json(report: BenchReport, verdicts: readonly Verdict[]): string {
+  const machine = { cores: availableParallelism(), loadAverage: loadavg(), node: process.version };
+  return `${JSON.stringify({ machine, ...report, verdicts }, null, 2)}\n`;
+}
+
+function text(report: BenchReport, verdicts: readonly Verdict[]): string {
+  const lines = ["", formatTable(report.rows), ""];
+  for (const [name, spread] of Object.entries(report.measures))
+    lines.push(`${name}: ${shownSpread(spread)}, n ${spread.n}`);
+  for (const note of report.notes) lines.push(`note: ${note}`);
+  for (const problem of report.problems) lines.push(`PROBLEM: ${problem}`);
+  for (const { name, measured, bound, isMet } of verdicts)
+    lines.push(`${isMet ? "met   " : "MISSED"} ${name}: ${shown(measured)}, bound ${bound}`);
+  lines.push(`hash ${report.hash}`);
+  return `${lines.join("\n")}\n`;
+}

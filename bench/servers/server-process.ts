@@ -1,0 +1,119 @@
+/**
+ * A server under test in its own process: bare uWebSockets.js, or the Tidegate all-in-one.
+ *
+ * Both print one line of JSON when they are ready. Data goes to a temporary folder that is removed.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import type { System } from "../load/protocol.ts";
+import { pinned } from "./pin.ts";
+
+/** The first line of a server's standard output. */
+export interface ReadyLine {
+  readonly ready: true;
+  readonly url: string;
+  readonly pid: number;
+  /** From process start, as the server measured it; Tidegate only. */
+  readonly readyMs?: number;
+}
+
+export interface ServerOptions {
+  readonly system: System;
+  /** CPU core to stay on, or null for any. */
+  readonly core: number | null;
+  /** Further flags of Node, e.g. for profiles or forced collection. */
+  readonly nodeFlags: readonly string[];
+  /** Further environment. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** Time for a server to end after SIGTERM before it is killed. */
+const STOP_MS = 10_000;
+
+const fileOf: Record<System, string> = {
+  bare: fileURLToPath(new URL("bare-uws.ts", import.meta.url)),
+  tidegate: fileURLToPath(new URL("../../main.ts", import.meta.url)),
+};
+
+export class ServerProcess {
+  readonly ready: ReadyLine;
+  readonly #child: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+  readonly #dataDir: string;
+
+  private constructor(
+    child: ChildProcess,
+    lines: AsyncIterator<string>,
+    ready: ReadyLine,
+    dataDir: string,
+  ) {
+    this.#child = child;
+    this.#lines = lines;
+    this.ready = ready;
+    this.#dataDir = dataDir;
+  }
+
+  /** Starts a server and waits until it is ready; fails with its output when it ends before. */
+  static async start(options: ServerOptions): Promise<ServerProcess> {
+    const dataDir = await mkdtemp(path.join(tmpdir(), "tidegate-bench-"));
+    const variables = { ...tidegateEnv(dataDir), ...options.env };
+    const [command, ...args] = pinned(options.core, [
+      "env", // sets the server's options over whatever this process inherited
+      ...Object.entries(variables).map(([name, value]) => `${name}=${value}`),
+      process.execPath,
+      "--disable-warning=ExperimentalWarning",
+      ...options.nodeFlags,
+      fileOf[options.system],
+      ...(options.system === "tidegate" ? ["--json"] : []),
+    ]);
+    const child = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"] });
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    const first = await lines.next();
+    if (first.done === true) {
+      await rm(dataDir, { recursive: true, force: true });
+      throw new Error(`${options.system}: the server ended before it was ready`);
+    }
+    return new ServerProcess(child, lines, JSON.parse(first.value) as ReadyLine, dataDir);
+  }
+
+  get pid(): number {
+    return this.ready.pid;
+  }
+
+  /** Forces a garbage collection in a server started with {@link COLLECT_FLAGS}. */
+  async collectGarbage(): Promise<void> {
+    this.#child.kill("SIGUSR2");
+    for (;;) {
+      const line = await this.#lines.next();
+      if (line.done === true) throw new Error("the server ended during a garbage collection");
+      if (line.value === "collected") return;
+    }
+  }
+
+  async stop(): Promise<void> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+      const exited = once(this.#child, "exit");
+      this.#child.kill("SIGTERM");
+      const timer = setTimeout(() => this.#child.kill("SIGKILL"), STOP_MS);
+      await exited;
+      clearTimeout(timer);
+    }
+    await rm(this.#dataDir, { recursive: true, force: true });
+  }
+}
+
+/** Flags of Node that let {@link ServerProcess.collectGarbage} work. */
+export const COLLECT_FLAGS: readonly string[] = [
+  "--expose-gc",
+  "--import",
+  new URL("collect-on-signal.ts", import.meta.url).href,
+];
+
+function tidegateEnv(dataDir: string): Record<string, string> {
+  return { HOST: "127.0.0.1", PORT: "0", CONTROL_PORT: "0", DATA_DIR: dataDir, AUTH: "none" };
+}
