@@ -19,6 +19,9 @@ export const EMBEDDED_EPOCH = 1;
  */
 export const ROOM_CACHE_COUNT_MAX = 65_536;
 
+/** Rows whose names are recalled in one step after a start. */
+const recallStepCount = 4096;
+
 /** What the log knows of a room between appends. */
 export interface RoomState {
   readonly id: number;
@@ -48,11 +51,13 @@ export class MessageLog {
   #lastSeq: number;
   #lastTimeUs: number;
   #trimmedSeq: number;
+  /** What is left to be remembered of the rows stored before the start; null when done. */
+  #recall: { nextSeq: number; nowUs: number; uptimeUs: number } | null;
   #markSeq = 0;
   #markNames = 0;
 
   /**
-   * @param nowUs wall clock, to rebuild the names of the last 30 s from the log's tail.
+   * @param nowUs wall clock, to recall the names of the last 30 s from the log's tail.
    * @param uptimeUs a clock that never steps.
    * @param seed see {@link DedupeWindow}.
    * @param dueCount appends after which a room is due for a look by retention.ts, 1 or more.
@@ -72,7 +77,33 @@ export class MessageLog {
     this.#trimmedSeq = trimmed[0];
     this.#lastSeq = Math.max(newest?.[0] ?? 0, this.#trimmedSeq);
     this.#lastTimeUs = newest?.[1] ?? 0;
-    this.#rebuildNames(nowUs, uptimeUs);
+    const nextSeq = this.#firstNameSeq(nowUs - DEDUPE_WINDOW_US);
+    this.#recall = { nextSeq, nowUs, uptimeUs };
+  }
+
+  /**
+   * Remembers the names of the log's tail, some rows a call: at most some 10 ms each, so that reads
+   * and keys need not wait after a crash under load.
+   *
+   * @returns true when all are remembered; {@link append} must wait until then.
+   */
+  recall(): boolean {
+    const recall = this.#recall;
+    if (recall === null) return true;
+    const rows = this.#statements.names.iterate(recall.nextSeq, recallStepCount);
+    let count = 0;
+    for (const row of rows as Iterable<unknown> as Iterable<NameRow>) {
+      const [seq, roomId, timeUs, producer, producerSeq] = row;
+      const storedUs = recall.uptimeUs - Math.max(0, recall.nowUs - timeUs);
+      if (this.#dedupe.hasSpace) {
+        this.#dedupe.add(roomId, producer, producerSeq, { seq, timeUs }, storedUs);
+      }
+      recall.nextSeq = seq + 1;
+      count += 1;
+    }
+    if (count === recallStepCount) return false;
+    this.#recall = null;
+    return true;
   }
 
   /** Newest seq given out. */
@@ -244,25 +275,20 @@ export class MessageLog {
     return row?.[0] ?? 0;
   }
 
-  /** Remembers the names of the rows that are younger than the window. */
-  #rebuildNames(nowUs: number, uptimeUs: number): void {
-    const sinceUs = nowUs - DEDUPE_WINDOW_US;
-    let firstSeq = 0;
-    const times = this.#statements.newestTimes.iterate() as Iterable<unknown>;
-    for (const [seq, timeUs] of times as Iterable<[number, number]>) {
-      if (timeUs < sinceUs) break;
-      firstSeq = seq;
+  /** Where the names of the window begin in the log, found by steps back from its end. */
+  #firstNameSeq(sinceUs: number): number {
+    let seq = this.#lastSeq;
+    while (seq > 0) {
+      seq = Math.max(0, seq - recallStepCount);
+      const row = this.#statements.timeFrom.get(seq) as unknown as [number, number] | undefined;
+      if (row !== undefined && row[1] < sinceUs) return row[0];
     }
-    if (firstSeq === 0) return;
-    const rows = this.#statements.names.iterate(firstSeq) as Iterable<unknown>;
-    type NameRow = [number, number, number, Uint8Array, number];
-    for (const [seq, roomId, timeUs, producer, producerSeq] of rows as Iterable<NameRow>) {
-      const storedUs = uptimeUs - Math.max(0, nowUs - timeUs);
-      if (!this.#dedupe.hasSpace) break;
-      this.#dedupe.add(roomId, producer, producerSeq, { seq, timeUs }, storedUs);
-    }
+    return 0;
   }
 }
+
+/** Seq, room id, time, producer, producer seq. */
+type NameRow = [number, number, number, Uint8Array, number];
 
 type Statements = ReturnType<typeof prepare>;
 
@@ -276,9 +302,10 @@ function prepare(database: DatabaseSync) {
   return {
     insert: statement("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?)"),
     newest: statement("SELECT seq, time_us FROM message ORDER BY seq DESC LIMIT 1"),
-    newestTimes: statement("SELECT seq, time_us FROM message ORDER BY seq DESC"),
+    timeFrom: statement("SELECT seq, time_us FROM message WHERE seq >= ? ORDER BY seq LIMIT 1"),
     names: statement(
-      "SELECT seq, room_id, time_us, producer, producer_seq FROM message WHERE seq >= ? ORDER BY seq",
+      "SELECT seq, room_id, time_us, producer, producer_seq FROM message WHERE seq >= ? " +
+        "ORDER BY seq LIMIT ?",
     ),
     trimmed: statement("SELECT seq FROM trimmed"),
     setTrimmed: statement("UPDATE trimmed SET seq = ?"),

@@ -55,6 +55,8 @@ export class StoreWorker {
   /** Set when the store can not go on: what to tell everyone. */
   #broken: CodedError | null = null;
   #walPages = 0;
+  /** Whether the log remembers the names of its tail; appends wait until then. */
+  #isRecalled = false;
 
   constructor(database: DatabaseSync, options: EmbeddedBusOptions, post: Post, clock: Clock) {
     this.#database = database;
@@ -75,9 +77,10 @@ export class StoreWorker {
     else this.#reads.push(message);
   }
 
-  /** Whether {@link turn} has requests to work on. */
+  /** Whether {@link turn} has work at once. */
   get hasWork(): boolean {
-    return this.#appends.length > 0 || this.#writes.length > 0 || this.#reads.length > 0;
+    const isAsked = this.#appends.length > 0 || this.#writes.length > 0 || this.#reads.length > 0;
+    return isAsked || !this.#isRecalled;
   }
 
   /** When the next key expires, microseconds of the wall clock; Infinity for never. */
@@ -89,7 +92,8 @@ export class StoreWorker {
   turn(): void {
     const isExpiring = this.#clock.wallUs() >= this.nextExpiryUs;
     let storedCount = 0;
-    if (this.#appends.length > 0 || this.#writes.length > 0 || isExpiring) {
+    if (!this.#isRecalled) this.#isRecalled = this.#log.recall();
+    if ((this.#appends.length > 0 && this.#isRecalled) || this.#writes.length > 0 || isExpiring) {
       storedCount = this.#commit();
     }
     this.#readSome();
@@ -131,6 +135,7 @@ export class StoreWorker {
 
   /** Takes waiting appends up to a commit's worth, at least one message. */
   #takeAppends(): AppendMessage[] {
+    if (!this.#isRecalled) return [];
     let count = 0;
     let taken = 0;
     for (const message of this.#appends) {

@@ -75,7 +75,7 @@ function main(): void {
     take(message);
     schedule();
   });
-  timer = setTimeout(run, idleTurnMs);
+  schedule();
   post({ kind: "opened" });
 }
 
