@@ -26,17 +26,17 @@ const unprintable = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\ufffd]|(?![\u200c\u200d])\p{Cf}/u
  */
 export function parseRoomName(name: string): { class: string; rest: string } {
   const colon = name.indexOf(":");
-  if (colon < 0) throw invalidName(name, 'has no class: write "class:name"');
+  if (colon < 0) refuseName(name, 'has no class: write "class:name"');
   const roomClass = name.slice(0, colon);
   const rest = name.slice(colon + 1);
   if (!classPattern.test(roomClass)) {
-    throw invalidName(name, "has a class that is not [a-z][a-z0-9-]{0,31}");
+    refuseName(name, "has a class that is not [a-z][a-z0-9-]{0,31}");
   }
-  if (rest.length === 0) throw invalidName(name, "has nothing after the colon");
+  if (rest.length === 0) refuseName(name, "has nothing after the colon");
   if (rest.length > ROOM_NAME_BYTES_MAX || Buffer.byteLength(name) > ROOM_NAME_BYTES_MAX) {
-    throw invalidName(name, `has ${Buffer.byteLength(name)} bytes, at most ${ROOM_NAME_BYTES_MAX}`);
+    refuseName(name, `has ${Buffer.byteLength(name)} bytes, at most ${ROOM_NAME_BYTES_MAX}`);
   }
-  if (unprintable.test(rest)) throw invalidName(name, "has characters that are not printable");
+  if (unprintable.test(rest)) refuseName(name, "has characters that are not printable");
   return { class: roomClass, rest };
 }
 
@@ -50,7 +50,7 @@ export function isTenantName(name: string): boolean {
   return tenantPattern.test(name);
 }
 
-function invalidName(name: string, reason: string): CodedError {
+function refuseName(name: string, reason: string): never {
   const shown = JSON.stringify(name.length > 60 ? `${name.slice(0, 60)}…` : name);
-  return new CodedError("ROOM_NAME_INVALID", `room name ${shown} ${reason}`);
+  throw new CodedError("ROOM_NAME_INVALID", `room name ${shown} ${reason}`);
 }

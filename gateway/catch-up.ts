@@ -1,0 +1,168 @@
+/**
+ * Catching up: from a position in the store to the live messages, for one member.
+ *
+ * The same for a join that resumes, a join with history, and a slow member that has drained. Pages are
+ * read while a slot is held and sent at once; when the socket is full the rest of the page is dropped and
+ * read again after the drain, so a member that waits holds no memory. The last step (from the room's
+ * recent messages onto its topic) is one loop turn: nothing is missed and nothing is doubled.
+ */
+import type { Bus, DurableMessage } from "../bus/bus.ts";
+import type { Position } from "../bus/position.ts";
+import { isVoid } from "../bus/void.ts";
+import { GapReason } from "../proto/gen/tidegate/client/v1/message.ts";
+import { MemberState, type Membership } from "./connection.ts";
+import { wirePosition } from "./fanout.ts";
+import type { Log } from "./log.ts";
+import type { Sender } from "./sender.ts";
+import { encodeServerFrame, MessageFrameWriter } from "./server-frames.ts";
+import { Slots } from "./slots.ts";
+
+/** Messages of one page. */
+export const CATCH_UP_PAGE = 128;
+/** Pages read at once: more only queue in the store, and a page of large messages is 8 MiB. */
+export const CATCH_UP_AT_ONCE_MAX = 16;
+/** Bytes written to a socket between two looks at how much it has taken. */
+const CHUNK_BYTES = 64 * 1024;
+/** A failed read is tried again after this, ms. */
+const RETRY_MS = 200;
+
+export class CatchUp {
+  readonly #bus: Bus;
+  readonly #sender: Sender;
+  readonly #log: Log;
+  readonly #slots = new Slots(CATCH_UP_AT_ONCE_MAX);
+  readonly #writer = new MessageFrameWriter();
+
+  constructor(bus: Bus, sender: Sender, log: Log) {
+    this.#bus = bus;
+    this.#sender = sender;
+    this.#log = log;
+  }
+
+  /**
+   * Sends what comes after `membership.sent` until the member is live, has left, or its socket is full
+   * (then it is LAGGING, and this is called again after the drain).
+   *
+   * @param first messages after `sent` that were read already.
+   */
+  start(membership: Membership, first: readonly DurableMessage[] = []): void {
+    membership.state = MemberState.CATCHING_UP;
+    membership.room.beginCatchUp();
+    this.#run(membership, first)
+      .catch((error: unknown) => this.#fail(membership, error))
+      .finally(() => membership.room.endCatchUp());
+  }
+
+  async #run(membership: Membership, first: readonly DurableMessage[]): Promise<void> {
+    if (!this.#send(membership, first)) return;
+    while (!this.#goLive(membership)) {
+      if (membership.state !== MemberState.CATCHING_UP) return;
+      const isEnd = await this.#sendPage(membership);
+      if (isEnd === null) return;
+      const { sent, room } = membership;
+      if (isEnd && sent !== null && !room.hasReached(sent)) await room.reach(sent);
+    }
+  }
+
+  /** @returns whether the page reached the end, or null when the run is over. */
+  async #sendPage(membership: Membership): Promise<boolean | null> {
+    await this.#slots.acquire();
+    try {
+      if (!isCatchingUp(membership)) return null;
+      const { address } = membership.room;
+      const read = await this.#bus.readAfter(address, membership.sent, CATCH_UP_PAGE);
+      if (!isCatchingUp(membership)) return null;
+      if (!read.isContinuous) {
+        this.sendGap(membership, GapReason.RETENTION, 0);
+        if (read.messages.length === 0) membership.sent = membership.room.place;
+      }
+      return this.#send(membership, read.messages) ? read.isEnd : null;
+    } finally {
+      this.#slots.release();
+    }
+  }
+
+  /** Onto the topic, if all messages up to now are sent or can be sent in this turn. */
+  #goLive(membership: Membership): boolean {
+    const { room, connection, sent } = membership;
+    if (!isCatchingUp(membership)) return false;
+    if (!isAtPlace(sent, room.place)) {
+      const recent = sent === null ? null : room.recent?.after(sent.epoch, sent.seq);
+      if (!recent || !this.#send(membership, recent)) return false;
+    }
+    if (connection.isLagging || connection.socket === null) {
+      membership.state = MemberState.LAGGING;
+      return false;
+    }
+    membership.state = MemberState.LIVE;
+    connection.socket.subscribe(room.topic);
+    return true;
+  }
+
+  /** @returns false when the socket is full and the member now waits for its drain, or is gone. */
+  #send(membership: Membership, messages: readonly DurableMessage[]): boolean {
+    const { socket } = membership.connection;
+    let index = 0;
+    while (index < messages.length) {
+      if (socket === null || !isCatchingUp(membership)) return false;
+      if (this.#sender.isFull(membership.connection)) {
+        membership.state = MemberState.LAGGING;
+        return false;
+      }
+      socket.cork(() => {
+        index = this.#sendChunk(membership, messages, index);
+      });
+    }
+    return true;
+  }
+
+  #sendChunk(membership: Membership, messages: readonly DurableMessage[], from: number): number {
+    const { room, connection } = membership;
+    let index = from;
+    for (let bytes = 0; index < messages.length && bytes < CHUNK_BYTES; index += 1) {
+      const message = messages[index];
+      if (message === undefined) break;
+      if (!isVoid(message)) {
+        const { sent } = membership;
+        const isSameEpoch = sent === null || sent.epoch === message.epoch;
+        const prevSeq = isSameEpoch ? Math.min(message.prevSeq, sent?.seq ?? 0) : 0;
+        const frame = this.#writer.durable(room.alias, message, prevSeq, message.envelope);
+        connection.socket?.send(frame, true);
+        bytes += frame.length;
+      }
+      membership.sent = { epoch: message.epoch, seq: message.seq, timeUs: message.timeUs };
+    }
+    return index;
+  }
+
+  /** Tells one member that messages after `membership.sent` are missing. */
+  sendGap(membership: Membership, reason: GapReason, missedCount: number): void {
+    const { room, connection, sent } = membership;
+    const value = {
+      roomAlias: room.alias,
+      reason,
+      missedCount: BigInt(missedCount),
+      after: sent === null ? undefined : wirePosition(sent),
+    };
+    this.#sender.send(connection, encodeServerFrame({ $case: "gap", value }));
+  }
+
+  #fail(membership: Membership, error: unknown): void {
+    this.#log.warn(
+      { room: membership.room.address.room, error },
+      "reading a room failed; again soon",
+    );
+    setTimeout(() => {
+      if (isCatchingUp(membership)) this.start(membership);
+    }, RETRY_MS).unref();
+  }
+}
+
+function isCatchingUp(membership: Membership): boolean {
+  return membership.state === MemberState.CATCHING_UP && membership.connection.socket !== null;
+}
+
+function isAtPlace(sent: Position | null, place: Position | null): boolean {
+  if (sent === null || place === null) return sent === place;
+  return sent.epoch === place.epoch && sent.seq === place.seq;
+}

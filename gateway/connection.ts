@@ -1,0 +1,94 @@
+/**
+ * One client connection and its memberships, as plain data of fixed shape.
+ *
+ * Kept small: an idle joined connection costs little more than uWebSockets.js itself needs. Sending
+ * goes through `sendFrame` alone, because a socket past its limit must leave the fast lane first.
+ */
+import type { WebSocket } from "uWebSockets.js";
+import type { Position } from "../bus/position.ts";
+import type { Identity } from "./identity.ts";
+import type { LocalRoom } from "./local-room.ts";
+
+/** The socket of a connection. */
+export type Socket = WebSocket<Connection>;
+
+/** Where a connection is in its life. */
+export const Phase = { GREETING: 0, VERIFYING: 1, OPEN: 2, CLOSED: 3 } as const;
+export type Phase = (typeof Phase)[keyof typeof Phase];
+
+export interface Connection {
+  /** Counts connections of this gateway; with the gateway's id it is the connection id. */
+  readonly number: number;
+  /** Null before open and after close. */
+  socket: Socket | null;
+  phase: Phase;
+  /** Null before Welcome. */
+  identity: Identity | null;
+  /** Producer hash as latin1, empty without a producer key. */
+  producer: string;
+  /** Joined rooms, and rooms being joined. Searched one by one: at most roomCountMax. */
+  memberships: Membership[];
+  /** Publishes and History requests without an answer yet. */
+  inFlightCount: number;
+  /** Off the fast lane: past its backpressure limit and not drained yet. */
+  isLagging: boolean;
+}
+
+/** What a membership is doing. */
+export const MemberState = {
+  /** Being joined; nothing is sent yet. */
+  JOINING: 0,
+  /** Subscribed to the room's topic. */
+  LIVE: 1,
+  /** Reading from the store towards the live messages. */
+  CATCHING_UP: 2,
+  /** Not subscribed; waits for the socket to drain. */
+  LAGGING: 3,
+  /** Ended. */
+  LEFT: 4,
+} as const;
+export type MemberState = (typeof MemberState)[keyof typeof MemberState];
+
+export interface Membership {
+  readonly room: LocalRoom;
+  readonly connection: Connection;
+  state: MemberState;
+  /** Capability and class both allow it. */
+  mayPublish: boolean;
+  /** Durable: last position sent, while not live. Null: from the room's first kept message. */
+  sent: Position | null;
+  /** Ephemeral: the room's count when the member left the fast lane. */
+  countAtLag: number;
+}
+
+/** A connection that has just been upgraded. */
+export function newConnection(number: number): Connection {
+  return {
+    number,
+    socket: null,
+    phase: Phase.GREETING,
+    identity: null,
+    producer: "",
+    memberships: [],
+    inFlightCount: 0,
+    isLagging: false,
+  };
+}
+
+/** The membership of a room by its alias, or null. */
+export function findMembership(connection: Connection, alias: number): Membership | null {
+  const { memberships } = connection;
+  for (let i = 0; i < memberships.length; i += 1) {
+    const membership = memberships[i];
+    if (membership !== undefined && membership.room.alias === alias) return membership;
+  }
+  return null;
+}
+
+/** Removes an ended membership from its connection. */
+export function removeMembership(membership: Membership): void {
+  membership.state = MemberState.LEFT;
+  const { memberships } = membership.connection;
+  const index = memberships.indexOf(membership);
+  if (index >= 0) memberships.splice(index, 1);
+}

@@ -1,0 +1,144 @@
+/**
+ * The life of connections: opened, greeted in time, drained, closed, and all told to go at the end.
+ */
+
+import { CodedError } from "../proto/coded-error.ts";
+import { GapReason } from "../proto/gen/tidegate/client/v1/message.ts";
+import { SlowMemberPolicy } from "../proto/gen/tidegate/control/v1/room_class.ts";
+import {
+  type Connection,
+  MemberState,
+  type Membership,
+  newConnection,
+  Phase,
+  removeMembership,
+  type Socket,
+} from "./connection.ts";
+import type { GatewayContext } from "./context.ts";
+import type { Lagging } from "./lagging.ts";
+
+/** How often connections without Hello are looked for, ms: the handshake time is late by this at most. */
+const GREETING_SWEEP_MS = 250;
+/** A stop waits this long for clients to close, ms, then cuts them. */
+export const CLOSE_WAIT_MS = 1000;
+
+export class Connections {
+  readonly #context: GatewayContext;
+  readonly #lagging: Lagging;
+  readonly #open = new Set<Connection>();
+  /** In the order of their deadlines; closed ones are skipped. */
+  #greeting: { connection: Connection; deadlineUs: number }[] = [];
+  readonly #sweep: NodeJS.Timeout;
+  #number = 0;
+  #onEmpty: (() => void) | null = null;
+
+  constructor(context: GatewayContext, lagging: Lagging) {
+    this.#context = context;
+    this.#lagging = lagging;
+    this.#sweep = setInterval(() => this.#closeSilent(), GREETING_SWEEP_MS).unref();
+  }
+
+  get count(): number {
+    return this.#open.size;
+  }
+
+  all(): ReadonlySet<Connection> {
+    return this.#open;
+  }
+
+  /** State for an upgrade that is about to become a connection. */
+  create(): Connection {
+    this.#number += 1;
+    return newConnection(this.#number);
+  }
+
+  onOpen(connection: Connection, socket: Socket): void {
+    const { options, sender, clock } = this.#context;
+    connection.socket = socket;
+    this.#open.add(connection);
+    if (this.#open.size > options.connectionCountMax) {
+      const detail = `this gateway holds ${options.connectionCountMax} connections, its limit`;
+      sender.close(connection, new CodedError("TOO_MANY_CONNECTIONS", detail));
+      return;
+    }
+    const deadlineUs = clock.nowUs() + options.handshakeMs * 1000;
+    this.#greeting.push({ connection, deadlineUs });
+  }
+
+  onClose(connection: Connection): void {
+    connection.phase = Phase.CLOSED;
+    connection.socket = null;
+    this.#open.delete(connection);
+    this.#lagging.forget(connection);
+    this.#context.sender.forget(connection);
+    for (const membership of [...connection.memberships]) {
+      removeMembership(membership);
+      this.#context.rooms.release(membership.room);
+    }
+    if (this.#open.size === 0) this.#onEmpty?.();
+  }
+
+  /** uWebSockets.js has dropped a frame; runs inside its loop over subscribers. */
+  onDropped(connection: Connection, frame: Uint8Array): void {
+    this.#lagging.onDropped(connection, frame);
+  }
+
+  /** The socket has taken some of what it was owed. */
+  onDrain(connection: Connection): void {
+    this.#lagging.detach(connection);
+    const { sender, options } = this.#context;
+    const buffered = connection.socket?.getBufferedAmount() ?? 0;
+    if (buffered > options.backpressureBytesMax / 2) return;
+    connection.isLagging = false;
+    sender.flush(connection);
+    for (const membership of connection.memberships) {
+      if (membership.state === MemberState.LAGGING) this.#resume(membership);
+    }
+  }
+
+  /** Tells everyone to go, and waits until they have, or {@link CLOSE_WAIT_MS}. */
+  async closeAll(): Promise<void> {
+    clearInterval(this.#sweep);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#onEmpty = resolve;
+    for (const connection of [...this.#open]) {
+      const detail = "the gateway is stopping; connect again";
+      this.#context.sender.close(connection, new CodedError("SERVER_STOPPING", detail));
+    }
+    if (this.#open.size === 0) resolve();
+    const timer = setTimeout(resolve, CLOSE_WAIT_MS);
+    await promise;
+    clearTimeout(timer);
+    for (const connection of [...this.#open]) connection.socket?.close();
+  }
+
+  /** Back to the live messages, as the class says. */
+  #resume(membership: Membership): void {
+    const { catchUp } = this.#context;
+    const { room, connection } = membership;
+    const { policy } = room;
+    if (policy.isDurable && policy.slowMemberPolicy !== SlowMemberPolicy.GAP) {
+      catchUp.start(membership);
+      return;
+    }
+    const missedCount = policy.isDurable ? 0 : room.ephemeralCount - membership.countAtLag;
+    const isMissing = policy.isDurable ? membership.sent !== room.place : missedCount > 0;
+    if (isMissing) catchUp.sendGap(membership, GapReason.SLOW_MEMBER, missedCount);
+    membership.sent = room.place;
+    membership.state = MemberState.LIVE;
+    connection.socket?.subscribe(room.topic);
+  }
+
+  #closeSilent(): void {
+    const nowUs = this.#context.clock.nowUs();
+    const isDue = (entry: { deadlineUs: number }) => entry.deadlineUs <= nowUs;
+    if (!this.#greeting.some(isDue)) return;
+    const due = this.#greeting.filter(isDue);
+    this.#greeting = this.#greeting.filter((entry) => !isDue(entry));
+    for (const { connection } of due) {
+      if (connection.socket === null || connection.phase >= Phase.OPEN) continue;
+      const detail = `no Hello within ${this.#context.options.handshakeMs} ms`;
+      this.#context.sender.close(connection, new CodedError("HELLO_TIMEOUT", detail));
+    }
+  }
+}

@@ -1,0 +1,33 @@
+/**
+ * What the frame handlers work with: the parts of one gateway, made once by gateway.ts.
+ */
+import type { Bus } from "../bus/bus.ts";
+import type { Authenticate } from "./auth.ts";
+import type { CatchUp } from "./catch-up.ts";
+import type { Clock } from "./clock.ts";
+import type { Log } from "./log.ts";
+import type { GatewayOptions } from "./options.ts";
+import type { Publisher } from "./publisher.ts";
+import type { Rooms } from "./rooms.ts";
+import type { Sender } from "./sender.ts";
+
+export interface GatewayContext {
+  /** Name of this gateway: prefix of its connection ids. */
+  readonly gatewayId: string;
+  /** Version of Tidegate, semantic. */
+  readonly version: string;
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly options: GatewayOptions;
+  readonly authenticate: Authenticate;
+  readonly rooms: Rooms;
+  readonly sender: Sender;
+  readonly catchUp: CatchUp;
+  readonly publisher: Publisher;
+}
+
+/** The connection id that Welcome shows. */
+export function connectionId(context: GatewayContext, number: number): string {
+  return `${context.gatewayId}-${number.toString(36)}`;
+}

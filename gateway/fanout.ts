@@ -1,0 +1,84 @@
+/**
+ * Fan-out: one room message to every live local member, framed once, then one native publish.
+ *
+ * Hot path, once per message per room, nothing per recipient. Budget: one view, no closure
+ * (bench fanout checks it). A socket over its limit drops out by `dropped` (lagging.ts).
+ */
+import type { TemplatedApp } from "uWebSockets.js";
+import type { DurableMessage } from "../bus/bus.ts";
+import type { Position } from "../bus/position.ts";
+import { GapReason } from "../proto/gen/tidegate/client/v1/message.ts";
+import type { Lagging } from "./lagging.ts";
+import type { LocalRoom, RoomOutput } from "./local-room.ts";
+import type { Log } from "./log.ts";
+import type { PublishLog } from "./publish-log.ts";
+import { encodeServerFrame, MessageFrameWriter } from "./server-frames.ts";
+
+export class Fanout implements RoomOutput {
+  readonly #app: TemplatedApp;
+  readonly #publishLog: PublishLog;
+  readonly #lagging: Lagging;
+  readonly #log: Log;
+  readonly #writer = new MessageFrameWriter();
+  /** Messages handed to topics. */
+  messageCount = 0;
+
+  constructor(app: TemplatedApp, publishLog: PublishLog, lagging: Lagging, log: Log) {
+    this.#app = app;
+    this.#publishLog = publishLog;
+    this.#lagging = lagging;
+    this.#log = log;
+  }
+
+  durable(
+    room: LocalRoom,
+    message: DurableMessage,
+    before: Position | null,
+    prevSeq: number,
+  ): void {
+    this.#lagging.detachAll();
+    this.#publishLog.push(
+      room.alias,
+      message.seq,
+      before?.epoch ?? message.epoch,
+      before?.seq ?? 0,
+      before?.timeUs ?? 0,
+    );
+    const frame = this.#writer.durable(room.alias, message, prevSeq, message.envelope);
+    this.#app.publish(room.topic, frame, true);
+    this.messageCount += 1;
+  }
+
+  ephemeral(room: LocalRoom, envelope: Uint8Array): void {
+    this.#lagging.detachAll();
+    const count = room.ephemeralCount;
+    this.#publishLog.push(room.alias, count, 0, count - 1, 0);
+    const frame = this.#writer.ephemeral(room.alias, count, envelope);
+    this.#app.publish(room.topic, frame, true);
+    this.messageCount += 1;
+  }
+
+  gap(room: LocalRoom, after: Position | null): void {
+    this.#lagging.detachAll();
+    const value = {
+      roomAlias: room.alias,
+      reason: GapReason.RETENTION,
+      missedCount: 0n,
+      after: after === null ? undefined : wirePosition(after),
+    };
+    this.#app.publish(room.topic, encodeServerFrame({ $case: "gap", value }), true);
+  }
+
+  warn(room: LocalRoom, error: unknown): void {
+    this.#log.warn({ room: room.address.room, error }, "filling a gap failed; trying again");
+  }
+}
+
+/** A position as the generated code wants it. */
+export function wirePosition(position: Position): { epoch: number; seq: bigint; timeUs: bigint } {
+  return {
+    epoch: position.epoch,
+    seq: BigInt(position.seq),
+    timeUs: BigInt(position.timeUs),
+  };
+}

@@ -1,0 +1,100 @@
+/**
+ * Hello: who is there. Answered by Welcome, or by a close that says why.
+ */
+import { PRODUCER_BYTES, producerHash } from "../../bus/producer.ts";
+import { PUBLISH_BUDGET_US } from "../../bus/void.ts";
+import { CodedError } from "../../proto/coded-error.ts";
+import type { Hello } from "../../proto/gen/tidegate/client/v1/session.ts";
+import { TOKEN_BYTES_MAX } from "../auth.ts";
+import { type Connection, Phase } from "../connection.ts";
+import { connectionId, type GatewayContext } from "../context.ts";
+import type { Identity } from "../identity.ts";
+import { encodeServerFrame } from "../server-frames.ts";
+
+/** The protocol version this gateway speaks. */
+export const PROTOCOL_VERSION = 1;
+/** Bytes of each part of the client's build. */
+const BUILD_PART_BYTES_MAX = 64;
+
+export async function handleHello(
+  context: GatewayContext,
+  connection: Connection,
+  hello: Hello,
+): Promise<void> {
+  if (connection.phase !== Phase.GREETING) {
+    const detail = "a second Hello came; send it once, first";
+    context.sender.close(connection, new CodedError("HELLO_EXPECTED", detail));
+    return;
+  }
+  connection.phase = Phase.VERIFYING;
+  try {
+    checkHello(hello);
+    const identity = await context.authenticate(hello.token);
+    if (connection.socket === null || connection.phase !== Phase.VERIFYING) return;
+    welcome(context, connection, hello, identity);
+  } catch (error) {
+    context.sender.close(connection, CodedError.from(error));
+  }
+}
+
+/** @throws {CodedError} `PROTOCOL_UNSUPPORTED`, `TOKEN_INVALID`, `FRAME_INVALID`. */
+function checkHello(hello: Hello): void {
+  const { protocolMin, protocolMax } = hello;
+  if (protocolMin > PROTOCOL_VERSION || protocolMax < PROTOCOL_VERSION) {
+    const detail =
+      `the client speaks protocol ${protocolMin} to ${protocolMax}, ` +
+      `this gateway ${PROTOCOL_VERSION}; set protocol_min and protocol_max in Hello`;
+    throw new CodedError("PROTOCOL_UNSUPPORTED", detail);
+  }
+  if (Buffer.byteLength(hello.token) > TOKEN_BYTES_MAX) {
+    throw new CodedError("TOKEN_INVALID", `the token is longer than ${TOKEN_BYTES_MAX} bytes`);
+  }
+  const keyBytes = hello.producerKey.length;
+  if (keyBytes !== 0 && keyBytes !== PRODUCER_BYTES) {
+    const detail = `producer_key has ${keyBytes} bytes, must be ${PRODUCER_BYTES} random ones`;
+    throw new CodedError("FRAME_INVALID", detail);
+  }
+  const { name = "", version = "", platform = "" } = hello.build ?? {};
+  for (const part of [name, version, platform]) {
+    if (Buffer.byteLength(part) > BUILD_PART_BYTES_MAX) {
+      const detail = `a part of build is longer than ${BUILD_PART_BYTES_MAX} bytes`;
+      throw new CodedError("FRAME_INVALID", detail);
+    }
+  }
+}
+
+function welcome(
+  context: GatewayContext,
+  connection: Connection,
+  hello: Hello,
+  identity: Identity,
+): void {
+  const { options } = context;
+  connection.phase = Phase.OPEN;
+  connection.identity = identity;
+  if (hello.producerKey.length > 0) {
+    connection.producer = producerHash(identity.tenant, identity.user, hello.producerKey);
+  }
+  const id = connectionId(context, connection.number);
+  context.log.debug(
+    { connection: id, tenant: identity.tenant, build: hello.build },
+    "client connected",
+  );
+  const value = {
+    protocol: PROTOCOL_VERSION,
+    connectionId: id,
+    serverTimeUs: BigInt(context.clock.nowUs()),
+    limits: {
+      frameBytesMax: options.frameBytesMax,
+      roomCountMax: options.roomCountMax,
+      publishInFlightMax: options.inFlightMax,
+      historyPageMax: options.historyPageMax,
+    },
+    idleTimeoutMs: options.idleTimeoutS * 1000,
+    publishBudgetMs: PUBLISH_BUDGET_US / 1000,
+    tenant: identity.tenant,
+    user: identity.user,
+    serverVersion: context.version,
+  };
+  context.sender.send(connection, encodeServerFrame({ $case: "welcome", value }));
+}

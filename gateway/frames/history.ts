@@ -1,0 +1,166 @@
+/**
+ * History: one page of a durable room's stored messages, within the reach of its class.
+ */
+import type { DurableMessage } from "../../bus/bus.ts";
+import { comparePositions, type Position } from "../../bus/position.ts";
+import { isVoid } from "../../bus/void.ts";
+import { CodedError } from "../../proto/coded-error.ts";
+import type { History } from "../../proto/gen/tidegate/client/v1/history.ts";
+import { Envelope } from "../../proto/gen/tidegate/client/v1/message.ts";
+import { type Connection, findMembership } from "../connection.ts";
+import type { GatewayContext } from "../context.ts";
+import { wirePosition } from "../fanout.ts";
+import { Action, type Identity, isGranted } from "../identity.ts";
+import { decideResume, oldestTimeUs } from "../resume.ts";
+import type { Target } from "../rooms.ts";
+import { encodeServerFrame } from "../server-frames.ts";
+import { positionFromWire } from "./join.ts";
+
+/** Messages of a page when none are asked for. */
+const LIMIT_DEFAULT = 50;
+/** Bytes of envelopes in a page; many WebSocket libraries refuse messages above 1 MiB. */
+export const HISTORY_PAGE_BYTES_MAX = 512 * 1024;
+
+/** A page as decided: what to send. */
+interface Page {
+  readonly messages: readonly DurableMessage[];
+  readonly hasMore: boolean;
+  readonly recovered: boolean | undefined;
+}
+
+export function handleHistory(
+  context: GatewayContext,
+  connection: Connection,
+  identity: Identity,
+  history: History,
+): void {
+  const { requestId } = history;
+  answer(context, connection, identity, history).catch((error: unknown) => {
+    const coded = CodedError.from(error);
+    if (coded.code === "INTERNAL") context.log.error({ error }, "history failed");
+    context.sender.sendError(connection, requestId, coded);
+  });
+}
+
+async function answer(
+  context: GatewayContext,
+  connection: Connection,
+  identity: Identity,
+  history: History,
+): Promise<void> {
+  const target = findTarget(context, connection, identity, history);
+  if (connection.inFlightCount >= context.options.inFlightMax) {
+    const detail = `${connection.inFlightCount} requests are unanswered, the limit; await some`;
+    throw new CodedError("IN_FLIGHT_LIMIT", detail);
+  }
+  connection.inFlightCount += 1;
+  try {
+    const page = await readPage(context, target, history);
+    sendPage(context, connection, history.requestId, page);
+  } finally {
+    connection.inFlightCount -= 1;
+  }
+}
+
+/** @throws {CodedError} `NOT_JOINED`, `PERMISSION_DENIED`, `NOT_DURABLE`, `REQUEST_INVALID`. */
+function findTarget(
+  context: GatewayContext,
+  connection: Connection,
+  identity: Identity,
+  history: History,
+): Target {
+  if (history.requestId === 0 || history.target === undefined) {
+    throw new CodedError("REQUEST_INVALID", "History needs a request_id and a room");
+  }
+  let target: Target;
+  if (history.target.$case === "room") {
+    target = context.rooms.target(identity.tenant, history.target.value);
+  } else {
+    const membership = findMembership(connection, history.target.value);
+    if (membership === null) {
+      throw new CodedError("NOT_JOINED", `room alias ${history.target.value} is not joined here`);
+    }
+    target = membership.room;
+  }
+  const { room } = target.address;
+  if (!isGranted(identity, Action.HISTORY, room)) {
+    const detail = `reading the history of ${JSON.stringify(room)} is not allowed by the token`;
+    throw new CodedError("PERMISSION_DENIED", detail);
+  }
+  if (!target.policy.isDurable) {
+    throw new CodedError("NOT_DURABLE", `${JSON.stringify(room)} is ephemeral, it has no history`);
+  }
+  return target;
+}
+
+async function readPage(context: GatewayContext, target: Target, history: History): Promise<Page> {
+  const wanted = history.limit === 0 ? LIMIT_DEFAULT : history.limit;
+  const limit = Math.min(wanted, context.options.historyPageMax);
+  const { address, policy } = target;
+  const floor = await context.bus.floor(address, policy.historyCountMax);
+  const oldestUs = oldestTimeUs(policy, context.clock.nowUs());
+  const isInReach = (message: DurableMessage) =>
+    message.timeUs >= oldestUs && (floor === null || comparePositions(message, floor) >= 0);
+  if (history.cursor?.$case === "after") {
+    const after = positionFromWire(history.cursor.value);
+    return readAfter(context, target, after, floor, limit, isInReach);
+  }
+  const before = history.cursor === undefined ? null : positionFromWire(history.cursor.value);
+  const read = await context.bus.readBefore(address, before, limit);
+  const reached = read.messages.filter(isInReach);
+  const fitting = takeFitting(reached.toReversed()).toReversed();
+  const isCut = fitting.length < reached.length;
+  const hasMore = isCut || (read.hasMore && reached.length === read.messages.length);
+  return { messages: fitting, hasMore, recovered: undefined };
+}
+
+async function readAfter(
+  context: GatewayContext,
+  target: Target,
+  after: Position,
+  floor: Position | null,
+  limit: number,
+  isInReach: (message: DurableMessage) => boolean,
+): Promise<Page> {
+  const { address, policy } = target;
+  const read = await context.bus.readAfter(address, after, limit);
+  const head = await context.bus.head(address);
+  const nowUs = context.clock.nowUs();
+  const loss = decideResume({ after, read, head, floor, policy, nowUs });
+  const reached = read.messages.filter(isInReach);
+  const fitting = takeFitting(reached);
+  const hasMore = fitting.length < reached.length || !read.isEnd;
+  return { messages: fitting, hasMore, recovered: loss === null };
+}
+
+/** As many as fit a page, at least one. */
+function takeFitting(messages: readonly DurableMessage[]): DurableMessage[] {
+  let bytes = 0;
+  const fitting: DurableMessage[] = [];
+  for (const message of messages) {
+    bytes += message.envelope.length;
+    if (fitting.length > 0 && bytes > HISTORY_PAGE_BYTES_MAX) break;
+    fitting.push(message);
+  }
+  return fitting;
+}
+
+function sendPage(
+  context: GatewayContext,
+  connection: Connection,
+  requestId: number,
+  page: Page,
+): void {
+  const messages = page.messages
+    .filter((message) => !isVoid(message))
+    .map((message) => ({
+      roomAlias: 0,
+      position: wirePosition(message),
+      prevSeq: BigInt(message.prevSeq),
+      envelope: Envelope.decode(message.envelope),
+      ephemeralSeq: 0n,
+    }));
+  const { hasMore, recovered } = page;
+  const value = { requestId, messages, hasMore, recovered };
+  context.sender.send(connection, encodeServerFrame({ $case: "historyPage", value }));
+}

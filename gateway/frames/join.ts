@@ -1,0 +1,203 @@
+/**
+ * Join: become a member of rooms, fresh, with some history, or resuming after a position.
+ */
+import type { DurableMessage } from "../../bus/bus.ts";
+import type { Position } from "../../bus/position.ts";
+import { CodedError } from "../../proto/coded-error.ts";
+import { GapReason } from "../../proto/gen/tidegate/client/v1/message.ts";
+import type { Join, JoinRoom, RoomPolicy } from "../../proto/gen/tidegate/client/v1/room.ts";
+import type { ClassPolicy } from "../../proto/room-class.ts";
+import { type Connection, MemberState, type Membership, removeMembership } from "../connection.ts";
+import type { GatewayContext } from "../context.ts";
+import { wirePosition } from "../fanout.ts";
+import { Action, type Identity, isGranted } from "../identity.ts";
+import { decideResume, oldestTimeUs } from "../resume.ts";
+import { encodeServerFrame } from "../server-frames.ts";
+import { mayPublish } from "./publish.ts";
+
+/** Rooms of one Join frame. */
+export const JOIN_ROOMS_MAX = 256;
+/** Messages of history that a join can ask for. */
+export const JOIN_HISTORY_MAX = 500;
+/** Messages read to decide a resume; most resumes need no more. */
+const FIRST_PAGE = 128;
+
+/** Answers every room of the frame by its own Joined or ErrorFrame. */
+export function handleJoin(
+  context: GatewayContext,
+  connection: Connection,
+  identity: Identity,
+  join: Join,
+): void {
+  const { requestId, rooms } = join;
+  if (rooms.length === 0 || rooms.length > JOIN_ROOMS_MAX || requestId === 0) {
+    const detail = `Join needs a request_id and 1 to ${JOIN_ROOMS_MAX} rooms, has ${rooms.length}`;
+    context.sender.sendError(connection, requestId, new CodedError("REQUEST_INVALID", detail));
+    return;
+  }
+  for (const wanted of rooms) {
+    joinRoom(context, connection, identity, requestId, wanted).catch((error: unknown) => {
+      const coded = CodedError.from(error);
+      if (coded.code === "INTERNAL") context.log.error({ error, room: wanted.room }, "join failed");
+      context.sender.sendError(connection, requestId, coded, wanted.room);
+    });
+  }
+}
+
+async function joinRoom(
+  context: GatewayContext,
+  connection: Connection,
+  identity: Identity,
+  requestId: number,
+  wanted: JoinRoom,
+): Promise<void> {
+  const membership = admit(context, connection, identity, wanted);
+  const { room } = membership;
+  try {
+    await room.ready;
+    if (membership.state !== MemberState.JOINING) return;
+    if (!room.policy.isDurable) joinEphemeral(context, membership, requestId, wanted);
+    else await joinDurable(context, membership, requestId, wanted);
+  } catch (error) {
+    if (membership.state === MemberState.LEFT) return;
+    removeMembership(membership);
+    context.rooms.release(room, true);
+    throw error;
+  }
+}
+
+/** @throws {CodedError} when name, class, capability or limit forbid it. */
+function admit(
+  context: GatewayContext,
+  connection: Connection,
+  identity: Identity,
+  wanted: JoinRoom,
+): Membership {
+  const target = context.rooms.target(identity.tenant, wanted.room);
+  if (!isGranted(identity, Action.JOIN, wanted.room)) {
+    const detail = `joining ${JSON.stringify(wanted.room)} is not allowed by the token`;
+    throw new CodedError("PERMISSION_DENIED", detail);
+  }
+  const { memberships } = connection;
+  if (memberships.some((each) => each.room.address.token === target.address.token)) {
+    throw new CodedError("ALREADY_JOINED", `${JSON.stringify(wanted.room)} is joined already`);
+  }
+  if (memberships.length >= context.options.roomCountMax) {
+    const detail = `the connection holds ${memberships.length} rooms, the limit; leave one first`;
+    throw new CodedError("ROOM_LIMIT", detail);
+  }
+  const membership: Membership = {
+    room: context.rooms.acquire(target),
+    connection,
+    state: MemberState.JOINING,
+    mayPublish: mayPublish(identity, target, true),
+    sent: null,
+    countAtLag: 0,
+  };
+  memberships.push(membership);
+  return membership;
+}
+
+function joinEphemeral(
+  context: GatewayContext,
+  membership: Membership,
+  requestId: number,
+  wanted: JoinRoom,
+): void {
+  const loss = wanted.after === undefined ? null : GapReason.EPHEMERAL;
+  sendJoined(context, membership, requestId, null, loss);
+  const { connection, room } = membership;
+  if (connection.isLagging) {
+    membership.state = MemberState.LAGGING;
+    membership.countAtLag = room.ephemeralCount;
+    return;
+  }
+  membership.state = MemberState.LIVE;
+  connection.socket?.subscribe(room.topic);
+}
+
+async function joinDurable(
+  context: GatewayContext,
+  membership: Membership,
+  requestId: number,
+  wanted: JoinRoom,
+): Promise<void> {
+  const { room } = membership;
+  const after = readPosition(wanted);
+  let loss: GapReason | null = null;
+  let first: readonly DurableMessage[] = [];
+  if (after !== null) {
+    const read = await context.bus.readAfter(room.address, after, FIRST_PAGE);
+    const floor = await context.bus.floor(room.address, room.policy.historyCountMax);
+    const { place: head, policy } = room;
+    loss = decideResume({ after, read, head, floor, policy, nowUs: context.clock.nowUs() });
+    if (loss === null) {
+      membership.sent = after;
+      first = read.messages;
+    }
+  }
+  const isFresh = after === null || loss !== null;
+  if (isFresh && wanted.history > 0) first = await readNewest(context, membership, wanted.history);
+  if (membership.state !== MemberState.JOINING) return;
+  // Without history to show, a fresh member starts at the room's place, in this very turn.
+  if (isFresh && first.length === 0) membership.sent = room.place;
+  sendJoined(context, membership, requestId, after, loss);
+  context.catchUp.start(membership, first);
+}
+
+/** The newest messages within count and age of the class. */
+async function readNewest(
+  context: GatewayContext,
+  membership: Membership,
+  wantedCount: number,
+): Promise<readonly DurableMessage[]> {
+  const { room } = membership;
+  const limit = Math.min(wantedCount, JOIN_HISTORY_MAX, room.policy.historyCountMax);
+  const { messages } = await context.bus.readBefore(room.address, null, limit);
+  const oldestUs = oldestTimeUs(room.policy, context.clock.nowUs());
+  return messages.filter((message) => message.timeUs >= oldestUs);
+}
+
+function sendJoined(
+  context: GatewayContext,
+  membership: Membership,
+  requestId: number,
+  after: Position | null,
+  loss: GapReason | null,
+): void {
+  const { room, connection } = membership;
+  const isResume = after !== null || loss !== null;
+  const value = {
+    requestId,
+    room: room.address.room,
+    roomAlias: room.alias,
+    head: room.place === null ? undefined : wirePosition(room.place),
+    recovered: isResume ? loss === null : undefined,
+    loss: loss ?? GapReason.UNSPECIFIED,
+    policy: describePolicy(room.policy, membership),
+  };
+  context.sender.send(connection, encodeServerFrame({ $case: "joined", value }));
+}
+
+/** The policy as this member sees it. */
+export function describePolicy(policy: ClassPolicy, membership: Membership): RoomPolicy {
+  const { identity } = membership.connection;
+  const { room } = membership.room.address;
+  const mayRead = identity !== null && isGranted(identity, Action.HISTORY, room);
+  return {
+    durable: policy.isDurable,
+    mayPublish: membership.mayPublish,
+    mayReadHistory: policy.isDurable && mayRead,
+    historyCountMax: policy.historyCountMax,
+    historyAgeMaxS: policy.historyAgeMaxS,
+  };
+}
+
+/** A wire position as a number triple; one that no store can hold is kept as one that none has. */
+export function positionFromWire(wire: { epoch: number; seq: bigint; timeUs: bigint }): Position {
+  return { epoch: wire.epoch, seq: Number(wire.seq), timeUs: Number(wire.timeUs) };
+}
+
+function readPosition(wanted: JoinRoom): Position | null {
+  return wanted.after === undefined ? null : positionFromWire(wanted.after);
+}

@@ -1,0 +1,143 @@
+/**
+ * Publish: one message into a room. Hot path; the payload is copied once, into its envelope, and never
+ * decoded.
+ */
+import { encodeEnvelope } from "../../bus/envelope.ts";
+import { PUBLISH_BUDGET_US } from "../../bus/void.ts";
+import { CodedError } from "../../proto/coded-error.ts";
+import { PublishPermission } from "../../proto/gen/tidegate/control/v1/room_class.ts";
+import { type Connection, findMembership } from "../connection.ts";
+import type { GatewayContext } from "../context.ts";
+import { Action, type Identity, isGranted } from "../identity.ts";
+import type { PublishScan } from "../publish-scan.ts";
+import type { Target } from "../rooms.ts";
+import { encodePublishAck } from "../server-frames.ts";
+
+/** A first_sent_us this far in the future is a broken clock, not network delay. Microseconds. */
+export const FUTURE_US_MAX = 5_000_000;
+
+/** Handles a scanned publish; `frame` is valid during the call only. */
+export function handlePublish(
+  context: GatewayContext,
+  connection: Connection,
+  identity: Identity,
+  scan: PublishScan,
+  frame: Uint8Array,
+): void {
+  try {
+    const target = findTarget(context, connection, identity, scan);
+    if (target.policy.isDurable) publishDurable(context, connection, identity, target, scan, frame);
+    else publishEphemeral(context, connection, identity, target, scan, frame);
+  } catch (error) {
+    const room = scan.room ?? findMembership(connection, scan.roomAlias)?.room.address.room ?? "";
+    context.sender.sendError(connection, scan.requestId, CodedError.from(error), room);
+  }
+}
+
+/** @throws {CodedError} `NOT_JOINED`, `PERMISSION_DENIED`, `ROOM_NAME_INVALID`, `ROOM_CLASS_UNKNOWN`. */
+function findTarget(
+  context: GatewayContext,
+  connection: Connection,
+  identity: Identity,
+  scan: PublishScan,
+): Target {
+  if (scan.room === null) {
+    const membership = findMembership(connection, scan.roomAlias);
+    if (membership === null) {
+      throw new CodedError("NOT_JOINED", `room alias ${scan.roomAlias} is not joined here`);
+    }
+    if (!membership.mayPublish) refuse(membership.room.address.room);
+    return membership.room;
+  }
+  const target = context.rooms.target(identity.tenant, scan.room);
+  const isMember = connection.memberships.some(
+    (membership) => membership.room.address.token === target.address.token,
+  );
+  if (!mayPublish(identity, target, isMember)) refuse(scan.room);
+  return target;
+}
+
+/** Whether capability and class let this identity publish. */
+export function mayPublish(identity: Identity, target: Target, isMember: boolean): boolean {
+  const { publishPermission } = target.policy;
+  if (publishPermission === PublishPermission.BACKEND) return false;
+  if (publishPermission === PublishPermission.MEMBERS && !isMember) return false;
+  return isGranted(identity, Action.PUBLISH, target.address.room);
+}
+
+function publishEphemeral(
+  context: GatewayContext,
+  connection: Connection,
+  identity: Identity,
+  target: Target,
+  scan: PublishScan,
+  frame: Uint8Array,
+): void {
+  const nowUs = context.clock.nowUs();
+  const { producerSeq, payloadStart, payloadEnd } = scan;
+  const ageUs = nowUs - scan.firstSentUs;
+  const isPlausible = ageUs >= -FUTURE_US_MAX && ageUs <= PUBLISH_BUDGET_US;
+  const firstSentUs = isPlausible ? scan.firstSentUs : nowUs;
+  const envelope = encodeEnvelope(
+    { firstSentUs, user: identity.user, producer: connection.producer, producerSeq },
+    frame,
+    payloadStart,
+    payloadEnd,
+  );
+  const { requestId } = scan;
+  context.bus.publish(target.address, envelope);
+  if (requestId > 0) context.sender.sendAck(connection, encodePublishAck(requestId, null, false));
+}
+
+function publishDurable(
+  context: GatewayContext,
+  connection: Connection,
+  identity: Identity,
+  target: Target,
+  scan: PublishScan,
+  frame: Uint8Array,
+): void {
+  const { requestId, producerSeq, firstSentUs } = scan;
+  checkDurable(connection, scan, context.clock.nowUs());
+  if (connection.inFlightCount >= context.options.inFlightMax) {
+    const detail = `${connection.inFlightCount} requests are unanswered, the limit; await some`;
+    throw new CodedError("IN_FLIGHT_LIMIT", detail);
+  }
+  const envelope = encodeEnvelope(
+    { firstSentUs, user: identity.user, producer: connection.producer, producerSeq },
+    frame,
+    scan.payloadStart,
+    scan.payloadEnd,
+  );
+  connection.inFlightCount += 1;
+  const { publisher } = context;
+  publisher.submit(connection, requestId, target.address, producerSeq, firstSentUs, envelope);
+}
+
+/** @throws {CodedError} `REQUEST_INVALID`, `OUTCOME_UNKNOWN`. */
+function checkDurable(connection: Connection, scan: PublishScan, nowUs: number): void {
+  const { requestId, producerSeq, firstSentUs } = scan;
+  if (requestId === 0) {
+    throw new CodedError("REQUEST_INVALID", "request_id must be 1 or more in durable rooms");
+  }
+  if (connection.producer === "") {
+    throw new CodedError("REQUEST_INVALID", "Hello had no producer_key; durable rooms need one");
+  }
+  if (producerSeq < 1) {
+    throw new CodedError("REQUEST_INVALID", "producer_seq must count 1, 2, 3 … in durable rooms");
+  }
+  const ageUs = nowUs - firstSentUs;
+  if (firstSentUs <= 0 || ageUs < -FUTURE_US_MAX) {
+    const detail = `first_sent_us is ${firstSentUs}, server time is ${nowUs}; set it from Welcome`;
+    throw new CodedError("REQUEST_INVALID", detail);
+  }
+  if (ageUs > PUBLISH_BUDGET_US) {
+    const detail = `first sent ${(ageUs / 1e6).toFixed(1)} s ago, the budget is 20 s`;
+    throw new CodedError("OUTCOME_UNKNOWN", detail);
+  }
+}
+
+function refuse(room: string): never {
+  const detail = `publishing to ${JSON.stringify(room)} is not allowed by token or class`;
+  throw new CodedError("PERMISSION_DENIED", detail);
+}

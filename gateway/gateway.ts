@@ -1,0 +1,145 @@
+/**
+ * The gateway: a uWebSockets.js server that puts clients into rooms.
+ *
+ * This file wires the parts and listens; connections.ts follows the life of connections, frames/ has
+ * what each frame does, local-room.ts what a room does, lagging.ts what a slow member costs.
+ */
+import {
+  App,
+  type TemplatedApp,
+  type us_listen_socket,
+  us_listen_socket_close,
+  us_socket_local_port,
+} from "uWebSockets.js";
+import type { Bus } from "../bus/bus.ts";
+import { CodedError } from "../proto/coded-error.ts";
+import type { Authenticate } from "./auth.ts";
+import { CatchUp } from "./catch-up.ts";
+import { Classes } from "./classes.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import { Connections } from "./connections.ts";
+import type { GatewayContext } from "./context.ts";
+import { Dispatch } from "./dispatch.ts";
+import { Fanout } from "./fanout.ts";
+import { decideHealth, type HealthFacts } from "./health.ts";
+import { type PageSource, routeHttp } from "./http.ts";
+import { Lagging } from "./lagging.ts";
+import type { Log } from "./log.ts";
+import { type GatewayOptions, validateGatewayOptions } from "./options.ts";
+import { applyClassChange } from "./policy-change.ts";
+import { PublishLog } from "./publish-log.ts";
+import { Publisher } from "./publisher.ts";
+import { Rooms } from "./rooms.ts";
+import { Sender } from "./sender.ts";
+import { routeWebSocket } from "./web-socket.ts";
+
+/** What a gateway works with; each is made by the composition root. */
+export interface GatewayParts {
+  readonly bus: Bus;
+  readonly log: Log;
+  readonly authenticate: Authenticate;
+  /** Version of Tidegate, semantic. */
+  readonly version: string;
+  /** Name of this gateway, 1 to 32 of [a-z0-9-]: prefix of its connection ids. */
+  readonly gatewayId: string;
+  /** Files of the demo page; null for none. */
+  readonly page?: PageSource | null;
+  /** Default: the machine's clock. */
+  readonly clock?: Clock;
+}
+
+/** LIBUS_LISTEN_EXCLUSIVE_PORT of uSockets: without it any process may share the port. */
+const exclusivePort = 1;
+
+/** A running gateway. */
+export interface Gateway {
+  /** The port it listens on. */
+  readonly port: number;
+  /** Counters and state, as /health shows them. */
+  stats(): HealthFacts;
+  /**
+   * Tells every client to go (4003 SERVER_STOPPING, which reconnects) and stops listening. Appends
+   * under way are left to the bus's own close.
+   */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a gateway and resolves when it listens.
+ *
+ * @throws {CodedError} `OPTION_INVALID`, `ADDRESS_IN_USE`, or what the bus throws.
+ */
+export async function startGateway(
+  parts: GatewayParts,
+  partialOptions: Partial<GatewayOptions>,
+): Promise<Gateway> {
+  const options = validateGatewayOptions(partialOptions);
+  const { bus, log } = parts;
+  const classes = await Classes.watch(bus, log);
+  const app = App();
+  const publishLog = new PublishLog();
+  const lagging = new Lagging(publishLog, (connection, error) => sender.close(connection, error));
+  const sender: Sender = new Sender(lagging, options.backpressureBytesMax);
+  const fanout = new Fanout(app, publishLog, lagging, log);
+  const rooms = new Rooms(bus, classes, fanout);
+  const clock = parts.clock ?? systemClock;
+  const context: GatewayContext = {
+    ...{ bus, log, clock, options, sender, rooms },
+    gatewayId: parts.gatewayId,
+    version: parts.version,
+    authenticate: parts.authenticate,
+    catchUp: new CatchUp(bus, sender, log),
+    publisher: new Publisher(bus, clock, sender),
+  };
+  const connections = new Connections(context, lagging);
+  classes.follow((tenant, roomClass) =>
+    applyClassChange(context, classes, connections.all(), tenant, roomClass),
+  );
+  let isStopping = false;
+  const stats = (): HealthFacts => ({
+    isStopping,
+    bus: bus.status(),
+    connectionCount: connections.count,
+    roomCount: rooms.count,
+    fannedOutCount: fanout.messageCount,
+    laggedCount: lagging.count,
+    version: parts.version,
+    gatewayId: parts.gatewayId,
+  });
+  routeWebSocket(app, connections, new Dispatch(context), options);
+  routeHttp(app, {
+    health: () => decideHealth(stats(), process.memoryUsage(), process.uptime()),
+    page: parts.page ?? null,
+    log,
+  });
+  const listening = await listen(app, options);
+  return {
+    port: us_socket_local_port(listening),
+    stats,
+    async close() {
+      isStopping = true;
+      us_listen_socket_close(listening);
+      await connections.closeAll();
+      context.publisher.close();
+      rooms.close();
+      app.close();
+    },
+  };
+}
+
+/** Exclusive: two processes that share a port by mistake would each get half of the clients. */
+function listen(app: TemplatedApp, options: GatewayOptions): Promise<us_listen_socket> {
+  const { host, port } = options;
+  const { promise, resolve, reject } = Promise.withResolvers<us_listen_socket>();
+  const onListen = (socket: us_listen_socket | false) => {
+    if (socket) resolve(socket);
+    else {
+      const detail = `can not listen on ${host}:${port}; is the port taken, or the host not ours?`;
+      reject(new CodedError("ADDRESS_IN_USE", detail));
+    }
+  };
+  // The package's types lack the form (host, port, options, callback) that the library has.
+  const typed = app as unknown as { listen(...args: unknown[]): TemplatedApp };
+  typed.listen(host, port, exclusivePort, onListen);
+  return promise;
+}

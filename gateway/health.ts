@@ -1,0 +1,51 @@
+/**
+ * What /health says, from plain facts.
+ *
+ * Pure.
+ */
+import type { BusStatus } from "../bus/bus.ts";
+import type { Health } from "./http.ts";
+
+/** Counters and state of a gateway. */
+export interface HealthFacts {
+  readonly isStopping: boolean;
+  readonly bus: BusStatus;
+  readonly connectionCount: number;
+  /** Rooms with an interest on the bus. */
+  readonly roomCount: number;
+  /** Messages handed to local members since the start. */
+  readonly fannedOutCount: number;
+  /** Times a slow socket left the fast lane. */
+  readonly laggedCount: number;
+  readonly version: string;
+  readonly gatewayId: string;
+}
+
+/**
+ * The JSON of /health.
+ *
+ * @param memory as process.memoryUsage() gives it, bytes.
+ * @param uptimeS seconds since the process started.
+ */
+export function decideHealth(
+  facts: HealthFacts,
+  memory: { rss: number; heapUsed: number; external: number },
+  uptimeS: number,
+): Health {
+  return {
+    status: facts.isStopping ? "stopping" : facts.bus.isConnected ? "ok" : "degraded",
+    version: facts.version,
+    gateway: facts.gatewayId,
+    uptime_s: Math.round(uptimeS * 10) / 10,
+    connections: facts.connectionCount,
+    rooms: facts.roomCount,
+    messages_fanned_out: facts.fannedOutCount,
+    slow_member_events: facts.laggedCount,
+    memory: {
+      rss_bytes: memory.rss,
+      heap_used_bytes: memory.heapUsed,
+      external_bytes: memory.external,
+    },
+    bus: { connected: facts.bus.isConnected, detail: facts.bus.detail },
+  };
+}

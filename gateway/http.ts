@@ -1,0 +1,89 @@
+/**
+ * Plain HTTP beside the WebSocket: health, and the demo page when one is given.
+ */
+import type { HttpResponse, TemplatedApp } from "uWebSockets.js";
+import type { Log } from "./log.ts";
+
+/** What /health tells. */
+export interface Health {
+  /** "ok", "degraded" (serving, but the bus is away) or "stopping". */
+  readonly status: "ok" | "degraded" | "stopping";
+  readonly [detail: string]: unknown;
+}
+
+/** A file of the page. */
+export interface PageFile {
+  readonly contentType: string;
+  readonly body: string | Uint8Array;
+}
+
+/** Gives the page's file for a path such as "/" or "/app.js", or null. */
+export type PageSource = (path: string) => Promise<PageFile | null>;
+
+/** What HTTP needs of the gateway. */
+export interface HttpParts {
+  readonly health: () => Health;
+  readonly page: PageSource | null;
+  readonly log: Log;
+}
+
+/** Routes everything that is not the WebSocket. */
+export function routeHttp(app: TemplatedApp, parts: HttpParts): void {
+  app.get("/livez", (res) => sendText(res, "200 OK", "ok\n"));
+  app.get("/readyz", (res) => {
+    const { status } = parts.health();
+    sendText(res, status === "ok" ? "200 OK" : "503 Service Unavailable", `${status}\n`);
+  });
+  app.get("/health", (res) => {
+    const health = parts.health();
+    res.cork(() => {
+      res.writeStatus(health.status === "ok" ? "200 OK" : "503 Service Unavailable");
+      res.writeHeader("Content-Type", "application/json");
+      res.end(`${JSON.stringify(health, null, 2)}\n`);
+    });
+  });
+  app.any("/*", (res, req) => {
+    const isRead = req.getMethod() === "get" || req.getMethod() === "head";
+    if (parts.page === null || !isRead) sendText(res, "404 Not Found", "not found\n");
+    else sendPage(res, req.getUrl(), parts.page, parts.log);
+  });
+}
+
+function sendText(res: HttpResponse, status: string, text: string): void {
+  res.cork(() => {
+    res.writeStatus(status);
+    res.writeHeader("Content-Type", "text/plain; charset=utf-8");
+    res.end(text);
+  });
+}
+
+function sendPage(res: HttpResponse, path: string, page: PageSource, log: Log): void {
+  let isAborted = false;
+  res.onAborted(() => {
+    isAborted = true;
+  });
+  page(path).then(
+    (file) => {
+      if (isAborted) return;
+      if (file === null) {
+        sendText(res, "404 Not Found", "not found\n");
+        return;
+      }
+      res.cork(() => {
+        res.writeHeader("Content-Type", file.contentType);
+        res.writeHeader("Cache-Control", "no-cache");
+        res.writeHeader("X-Content-Type-Options", "nosniff");
+        res.writeHeader(
+          "Content-Security-Policy",
+          "default-src 'self'; connect-src 'self' ws: wss:; style-src 'self' 'unsafe-inline'; " +
+            "img-src 'self' data:; frame-ancestors 'none'",
+        );
+        res.end(file.body);
+      });
+    },
+    (error: unknown) => {
+      log.error({ error, path }, "the page failed");
+      if (!isAborted) sendText(res, "500 Internal Server Error", "the page failed; see the log\n");
+    },
+  );
+}

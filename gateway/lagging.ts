@@ -1,0 +1,78 @@
+/**
+ * Slow members: off the fast lane when their socket is over its limit, back when it has drained.
+ *
+ * uWebSockets.js tells us the first frame it drops; PublishLog turns it into the exact place in every
+ * room of that socket. The topics themselves are left a moment later, outside of uWS's own loop over
+ * subscribers, where leaving would break it ("the drain callback must not publish, unsubscribe or
+ * subscribe", TopicTree.h). Until then every frame to the socket is refused, since only our own sends
+ * and the drain event can make room, and both detach first.
+ */
+import { CodedError } from "../proto/coded-error.ts";
+import { SlowMemberPolicy } from "../proto/gen/tidegate/control/v1/room_class.ts";
+import { type Connection, MemberState } from "./connection.ts";
+import type { PublishLog } from "./publish-log.ts";
+import { readMessageFrame } from "./server-frames.ts";
+
+export class Lagging {
+  readonly #log: PublishLog;
+  readonly #disconnect: (connection: Connection, error: CodedError) => void;
+  /** Connections that still are subscribed to topics they must leave. */
+  readonly #attached = new Set<Connection>();
+  /** Times a socket left the fast lane. */
+  count = 0;
+
+  /** @param disconnect closes a connection; called outside of uWS's callbacks. */
+  constructor(log: PublishLog, disconnect: (connection: Connection, error: CodedError) => void) {
+    this.#log = log;
+    this.#disconnect = disconnect;
+  }
+
+  /** uWS has dropped `frame` for the connection. Runs inside uWS's loop: no socket call here. */
+  onDropped(connection: Connection, frame: Uint8Array): void {
+    if (connection.isLagging) return;
+    connection.isLagging = true;
+    this.count += 1;
+    const lost = readMessageFrame(frame);
+    const places = lost === null ? null : this.#log.placesBeforeLoss(lost[0], lost[1]);
+    let isToDisconnect = places === null;
+    for (const membership of connection.memberships) {
+      if (membership.state !== MemberState.LIVE) continue;
+      const { room } = membership;
+      const place = places?.get(room.alias);
+      membership.state = MemberState.LAGGING;
+      membership.sent = place === undefined ? room.place : place.position;
+      membership.countAtLag = place === undefined ? room.ephemeralCount : place.count;
+      if (room.policy.slowMemberPolicy === SlowMemberPolicy.DISCONNECT) isToDisconnect = true;
+    }
+    this.#attached.add(connection);
+    setImmediate(() => {
+      this.detach(connection);
+      if (isToDisconnect) this.#disconnect(connection, slowConsumer());
+    });
+  }
+
+  /** Leaves the topics of a lagging connection; harmless for others. */
+  detach(connection: Connection): void {
+    if (this.#attached.size === 0 || !this.#attached.delete(connection)) return;
+    for (const membership of connection.memberships) {
+      if (membership.state === MemberState.LAGGING) {
+        connection.socket?.unsubscribe(membership.room.topic);
+      }
+    }
+  }
+
+  /** Before a publish: detaches all, so that nothing slips to a socket that lags. Cheap when idle. */
+  detachAll(): void {
+    if (this.#attached.size === 0) return;
+    for (const connection of [...this.#attached]) this.detach(connection);
+  }
+
+  /** The connection is gone. */
+  forget(connection: Connection): void {
+    this.#attached.delete(connection);
+  }
+}
+
+function slowConsumer(): CodedError {
+  return new CodedError("SLOW_CONSUMER", "the connection reads too slowly; resume by position");
+}

@@ -1,0 +1,235 @@
+/**
+ * A room as this gateway serves it: one interest on the bus, one alias, one topic for its members.
+ *
+ * For durable rooms it keeps the chain (R5): it hands out messages in order, each once, and fills from
+ * the store what the live messages show to be missing. Nothing here is done per member.
+ */
+import type { Bus, DurableMessage, RoomListener, Unsubscribe } from "../bus/bus.ts";
+import { judgeChain } from "../bus/chain.ts";
+import { comparePositions, type Position } from "../bus/position.ts";
+import type { RoomAddress } from "../bus/subjects.ts";
+import { isVoid } from "../bus/void.ts";
+import { CodedError } from "../proto/coded-error.ts";
+import type { ClassPolicy } from "../proto/room-class.ts";
+import { RecentMessages } from "./recent.ts";
+
+/** Messages of one fill read. */
+const FILL_PAGE = 256;
+/** Live messages kept while a fill runs; beyond it they are dropped, and the fill finds them. */
+const PENDING_COUNT_MAX = 1024;
+/** A failed fill is tried again after this, ms. */
+const FILL_RETRY_MS = 100;
+
+/** What a local room hands out; set by the gateway. */
+export interface RoomOutput {
+  /**
+   * A durable message to every live member.
+   *
+   * @param before the room's place before this message.
+   * @param prevSeq the message before it as members know it (void ones are skipped).
+   */
+  durable(room: LocalRoom, message: DurableMessage, before: Position | null, prevSeq: number): void;
+  /** An ephemeral message to every live member; `room.ephemeralCount` already counts it. */
+  ephemeral(room: LocalRoom, envelope: Uint8Array): void;
+  /** Messages after `after` are gone for good; every live member is told. */
+  gap(room: LocalRoom, after: Position | null): void;
+  /** Something failed and is tried again. */
+  warn(room: LocalRoom, error: unknown): void;
+}
+
+export class LocalRoom implements RoomListener {
+  readonly address: RoomAddress;
+  /** Stands for the room on every connection of this gateway; never re-used. */
+  readonly alias: number;
+  /** Name of the uWebSockets.js topic of live members. */
+  readonly topic: string;
+  /** Replaced when the class changes. */
+  policy: ClassPolicy;
+  /** Members and joiners. */
+  memberCount = 0;
+  /** Ephemeral messages handed out. */
+  ephemeralCount = 0;
+  /** Durable: the last message handed out (or skipped as void); null in an empty room. */
+  place: Position | null = null;
+  /** Kept while members catch up; null otherwise. */
+  recent: RecentMessages | null = null;
+  /** Resolves once `place` is known. */
+  readonly ready: Promise<void>;
+
+  readonly #bus: Bus;
+  readonly #output: RoomOutput;
+  readonly #unsubscribe: Unsubscribe;
+  #catchUpCount = 0;
+  /** The last message members have seen; differs from `place` by void ones. */
+  #shownSeq = 0;
+  #isReady = false;
+  #isClosed = false;
+  #isFilling = false;
+  #pending: DurableMessage[] = [];
+  /** Live messages were dropped from `#pending`; the store has them. */
+  #isPendingCut = false;
+  /** Members that have read further than the room has handed out. */
+  #reachWaiters: { position: Position; resolve: () => void }[] = [];
+
+  constructor(
+    bus: Bus,
+    address: RoomAddress,
+    alias: number,
+    policy: ClassPolicy,
+    output: RoomOutput,
+  ) {
+    this.#bus = bus;
+    this.#output = output;
+    this.address = address;
+    this.alias = alias;
+    this.topic = `r${alias}`;
+    this.policy = policy;
+    this.#unsubscribe = bus.subscribeRoom(address, this);
+    this.ready = policy.isDurable ? this.#findHead() : Promise.resolve();
+    // Joins await it and see the error; without a joiner left nobody has to.
+    this.ready.catch(() => {});
+  }
+
+  /** Ends the interest; waiting members are let go. */
+  close(): void {
+    this.#isClosed = true;
+    this.#unsubscribe();
+    this.#pending = [];
+    for (const waiter of this.#reachWaiters.splice(0)) waiter.resolve();
+  }
+
+  onEphemeral(_token: string, envelope: Uint8Array): void {
+    if (this.policy.isDurable) return; // a foreign publisher's; members of durable rooms get stored ones
+    this.ephemeralCount += 1;
+    this.#output.ephemeral(this, envelope);
+  }
+
+  onDurable(_token: string, message: DurableMessage): void {
+    if (this.#isClosed || !this.policy.isDurable) return;
+    if (!this.#isReady || this.#isFilling) {
+      if (this.#pending.length < PENDING_COUNT_MAX) this.#pending.push(message);
+      else this.#isPendingCut = true;
+      return;
+    }
+    this.#take(message);
+  }
+
+  /** A member starts to catch up: keep recent messages until {@link endCatchUp}. */
+  beginCatchUp(): void {
+    this.#catchUpCount += 1;
+    this.recent ??= new RecentMessages();
+  }
+
+  endCatchUp(): void {
+    this.#catchUpCount -= 1;
+    if (this.#catchUpCount === 0) this.recent = null;
+  }
+
+  /**
+   * Resolves when the room has handed out everything up to `position`, which a reader found in the
+   * store: so a live message was missed, and is filled.
+   */
+  reach(position: Position): Promise<void> {
+    if (this.hasReached(position) || this.#isClosed) return Promise.resolve();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#reachWaiters.push({ position, resolve });
+    this.#fill();
+    return promise;
+  }
+
+  /** Whether everything up to `position` has been handed out. */
+  hasReached(position: Position): boolean {
+    return this.place !== null && comparePositions(this.place, position) >= 0;
+  }
+
+  async #findHead(): Promise<void> {
+    this.place = await this.#bus.head(this.address);
+    this.#shownSeq = this.place?.seq ?? 0;
+    this.#isReady = true;
+    this.#takePending();
+  }
+
+  #take(message: DurableMessage): void {
+    const verdict = judgeChain(
+      { epoch: this.place?.epoch ?? 1, seq: this.place?.seq ?? 0 },
+      message,
+    );
+    if (verdict === "next") this.#handOut(message);
+    else if (verdict === "gap") {
+      this.#pending.push(message);
+      this.#fill();
+    }
+  }
+
+  #handOut(message: DurableMessage): void {
+    const before = this.place;
+    const { epoch, seq, timeUs } = message;
+    this.place = { epoch, seq, timeUs };
+    this.recent?.push(message);
+    if (!isVoid(message)) {
+      const isSameEpoch = before === null || before.epoch === epoch;
+      const prevSeq = isSameEpoch ? Math.min(message.prevSeq, this.#shownSeq) : 0;
+      this.#shownSeq = seq;
+      this.#output.durable(this, message, before, prevSeq);
+    }
+    if (this.#reachWaiters.length > 0) this.#wakeReached();
+  }
+
+  #takePending(): void {
+    const pending = this.#pending;
+    this.#pending = [];
+    const isCut = this.#isPendingCut;
+    this.#isPendingCut = false;
+    for (const message of pending) this.onDurable("", message);
+    if (isCut) this.#fill();
+  }
+
+  #fill(): void {
+    if (this.#isFilling || this.#isClosed) return;
+    this.#isFilling = true;
+    this.#readMissing().then(
+      () => {
+        this.#isFilling = false;
+        this.#takePending();
+        if (this.#reachWaiters.length > 0) this.#fillLater();
+      },
+      (error: unknown) => {
+        this.#isFilling = false;
+        this.#output.warn(this, error);
+        this.#fillLater();
+      },
+    );
+  }
+
+  #fillLater(): void {
+    if (!this.#isClosed) setTimeout(() => this.#fill(), FILL_RETRY_MS).unref();
+  }
+
+  async #readMissing(): Promise<void> {
+    for (;;) {
+      const read = await this.#bus.readAfter(this.address, this.place, FILL_PAGE);
+      if (this.#isClosed) return;
+      if (!read.isContinuous) {
+        this.#output.gap(this, this.place);
+        this.#shownSeq = 0;
+      }
+      for (const message of read.messages) {
+        if (!this.hasReached(message) || !read.isContinuous) this.#handOut(message);
+      }
+      if (read.isEnd || read.messages.length === 0) return;
+    }
+  }
+
+  #wakeReached(): void {
+    const woken = this.#reachWaiters.filter((waiter) => this.hasReached(waiter.position));
+    if (woken.length === 0) return;
+    this.#reachWaiters = this.#reachWaiters.filter((waiter) => !woken.includes(waiter));
+    for (const waiter of woken) waiter.resolve();
+  }
+}
+
+/** The policy of a room's class, or the error that says there is none. */
+export function requirePolicy(policy: ClassPolicy | null, roomClass: string): ClassPolicy {
+  if (policy !== null) return policy;
+  throw new CodedError("ROOM_CLASS_UNKNOWN", `there is no room class "${roomClass}" here`);
+}

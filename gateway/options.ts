@@ -1,0 +1,94 @@
+/**
+ * Options of a gateway: every limit with its default, its reason, and what happens at it.
+ */
+import { CodedError } from "../proto/coded-error.ts";
+
+export interface GatewayOptions {
+  /** Address to listen on. Default 127.0.0.1. */
+  readonly host: string;
+  /** Port of WebSocket and HTTP, 0 for a free one. Default 8080. */
+  readonly port: number;
+  /**
+   * Bytes of one client frame, 1024 to 1 MiB. Default 64 KiB: rooms carry events, not files. Beyond
+   * it: close 1009; beyond four times it the connection is cut, so that nobody buffers more.
+   */
+  readonly frameBytesMax: number;
+  /** Rooms joined on one connection, 1 to 4096. Default 256. Beyond it: ROOM_LIMIT. */
+  readonly roomCountMax: number;
+  /**
+   * Requests without an answer yet on one connection, 1 to 65536. Default 1024, which is enough for
+   * 20 000 publishes/s at 50 ms. Beyond it: IN_FLIGHT_LIMIT, retryable.
+   */
+  readonly inFlightMax: number;
+  /**
+   * Bytes waiting to be sent to one connection, 16 KiB to 16 MiB. Default 64 KiB: with it 45 healthy
+   * readers noticed nothing of 5 stalled ones. Beyond it: off the fast lane, then by class policy.
+   */
+  readonly backpressureBytesMax: number;
+  /** Connections at once, 1 to 1 000 000. Default 100 000. Beyond it: close 1013. */
+  readonly connectionCountMax: number;
+  /** Time from open to Hello, ms, 100 to 60 000. Default 5000. After it: close 4001. */
+  readonly handshakeMs: number;
+  /**
+   * Silence, WebSocket pongs included, after which a connection is closed, seconds, 8 to 960 (the
+   * bounds of uWebSockets.js). Default 30.
+   */
+  readonly idleTimeoutS: number;
+  /** Messages of one History page, 1 to 500. Default 500. Larger limits are lowered. */
+  readonly historyPageMax: number;
+  /** Origins of web pages that may connect, beside the gateway's own; "*" for any. Default none. */
+  readonly allowedOrigins: readonly string[];
+  /**
+   * Host names that requests may name (without port); "*" for any. Default: loopback names when
+   * listening on loopback, so that a web page can not reach us by rebinding its own name; else any.
+   */
+  readonly allowedHosts: readonly string[];
+}
+
+export const GATEWAY_DEFAULTS: GatewayOptions = {
+  host: "127.0.0.1",
+  port: 8080,
+  frameBytesMax: 64 * 1024,
+  roomCountMax: 256,
+  inFlightMax: 1024,
+  backpressureBytesMax: 64 * 1024,
+  connectionCountMax: 100_000,
+  handshakeMs: 5000,
+  idleTimeoutS: 30,
+  historyPageMax: 500,
+  allowedOrigins: [],
+  allowedHosts: [],
+};
+
+const bounds: Partial<Record<keyof GatewayOptions, readonly [number, number]>> = {
+  port: [0, 65_535],
+  frameBytesMax: [1024, 1024 * 1024],
+  roomCountMax: [1, 4096],
+  inFlightMax: [1, 65_536],
+  backpressureBytesMax: [16 * 1024, 16 * 1024 * 1024],
+  connectionCountMax: [1, 1_000_000],
+  handshakeMs: [100, 60_000],
+  idleTimeoutS: [8, 960],
+  historyPageMax: [1, 500],
+};
+
+/**
+ * Fills in defaults and refuses what is out of bounds.
+ *
+ * @throws {CodedError} `OPTION_INVALID` naming option, value and bound.
+ */
+export function validateGatewayOptions(partial: Partial<GatewayOptions>): GatewayOptions {
+  const options = { ...GATEWAY_DEFAULTS, ...partial };
+  for (const [name, [min, max]] of Object.entries(bounds)) {
+    const value = options[name as keyof GatewayOptions];
+    if (typeof value !== "number" || !Number.isInteger(value) || value < min || value > max) {
+      throw new CodedError("OPTION_INVALID", `${name} is ${value}, must be ${min} to ${max}`);
+    }
+  }
+  return options;
+}
+
+/** Whether only this machine can reach `host`. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host);
+}

@@ -1,0 +1,109 @@
+/**
+ * Publishes to durable rooms: from the frame through the lane to the bus, and back as an ack.
+ */
+import type { AppendAck, Bus } from "../bus/bus.ts";
+import type { RoomAddress } from "../bus/subjects.ts";
+import type { CodedError } from "../proto/coded-error.ts";
+import type { Clock } from "./clock.ts";
+import type { Connection } from "./connection.ts";
+import { PublishLane } from "./publish-lane.ts";
+import type { Sender } from "./sender.ts";
+import { encodePublishAck } from "./server-frames.ts";
+
+/** Wait before a failed publish is tried again, ms. */
+const RETRY_MS = 100;
+/** Lanes that only remember a refusal are dropped at this interval, ms. */
+const SWEEP_MS = 1000;
+
+/** A durable publish on its way. */
+interface PendingPublish {
+  readonly connection: Connection;
+  readonly requestId: number;
+  readonly address: RoomAddress;
+  readonly producer: string;
+  readonly producerSeq: number;
+  readonly firstSentUs: number;
+  readonly startedUs: number;
+  readonly envelope: Uint8Array;
+}
+
+type Lane = PublishLane<PendingPublish>;
+
+export class Publisher {
+  readonly #bus: Bus;
+  readonly #clock: Clock;
+  readonly #sender: Sender;
+  /** By producer and room; only while something is under way or remembered. */
+  readonly #lanes = new Map<string, Lane>();
+  readonly #sweep: NodeJS.Timeout;
+
+  constructor(bus: Bus, clock: Clock, sender: Sender) {
+    this.#bus = bus;
+    this.#clock = clock;
+    this.#sender = sender;
+    this.#sweep = setInterval(() => this.#dropIdle(), SWEEP_MS).unref();
+  }
+
+  /** Takes a checked publish; `connection.inFlightCount` already counts it. */
+  submit(
+    connection: Connection,
+    requestId: number,
+    address: RoomAddress,
+    producerSeq: number,
+    firstSentUs: number,
+    envelope: Uint8Array,
+  ): void {
+    const { producer } = connection;
+    const nowUs = this.#clock.nowUs();
+    const key = producer + address.token;
+    let lane = this.#lanes.get(key);
+    if (lane === undefined) {
+      lane = this.#newLane(key);
+      this.#lanes.set(key, lane);
+    }
+    const startedUs = nowUs;
+    lane.submit(
+      { connection, requestId, address, producer, producerSeq, firstSentUs, startedUs, envelope },
+      nowUs,
+    );
+  }
+
+  close(): void {
+    clearInterval(this.#sweep);
+  }
+
+  #newLane(key: string): Lane {
+    const lane: Lane = new PublishLane<PendingPublish>({
+      append: (entry) => this.#append(lane, key, entry),
+      answer: (entry, error, ack) => this.#answer(entry, error, ack),
+      retryLater: () => {
+        setTimeout(() => lane.retry(this.#clock.nowUs()), RETRY_MS).unref();
+      },
+    });
+    return lane;
+  }
+
+  #append(lane: Lane, key: string, entry: PendingPublish): void {
+    const id = { producer: entry.producer, seq: entry.producerSeq };
+    this.#bus.append(entry.address, id, entry.firstSentUs, entry.envelope, (error, ack) => {
+      const nowUs = this.#clock.nowUs();
+      lane.settle(entry, error, ack, nowUs);
+      if (lane.isIdle(nowUs)) this.#lanes.delete(key);
+    });
+  }
+
+  #answer(entry: PendingPublish, error: CodedError | null, ack: AppendAck | null): void {
+    const { connection, requestId } = entry;
+    connection.inFlightCount -= 1;
+    if (error === null && ack !== null) {
+      this.#sender.sendAck(connection, encodePublishAck(requestId, ack, ack.isDuplicate));
+    } else if (error !== null) {
+      this.#sender.sendError(connection, requestId, error, entry.address.room);
+    }
+  }
+
+  #dropIdle(): void {
+    const nowUs = this.#clock.nowUs();
+    for (const [key, lane] of this.#lanes) if (lane.isIdle(nowUs)) this.#lanes.delete(key);
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * The local rooms of this gateway: opened by the first member, closed some seconds after the last.
+ */
+import type { Bus } from "../bus/bus.ts";
+import { type RoomAddress, roomAddress } from "../bus/subjects.ts";
+import type { ClassPolicy } from "../proto/room-class.ts";
+import type { Classes } from "./classes.ts";
+import { LocalRoom, type RoomOutput, requirePolicy } from "./local-room.ts";
+
+/** An empty room keeps its interest this long, ms: members that reload a page come right back. */
+export const LINGER_MS = 5000;
+/** Addresses kept for publishes by name; when full, all are looked up anew. */
+const TARGET_COUNT_MAX = 10_000;
+
+/** Where a publish goes. */
+export interface Target {
+  readonly address: RoomAddress;
+  readonly policy: ClassPolicy;
+}
+
+export class Rooms {
+  readonly #bus: Bus;
+  readonly #classes: Classes;
+  readonly #output: RoomOutput;
+  readonly #rooms = new Map<string, LocalRoom>();
+  readonly #lingering = new Map<LocalRoom, NodeJS.Timeout>();
+  readonly #targets = new Map<string, Target>();
+  #aliasCount = 0;
+
+  constructor(bus: Bus, classes: Classes, output: RoomOutput) {
+    this.#bus = bus;
+    this.#classes = classes;
+    this.#output = output;
+  }
+
+  /** Rooms with an interest on the bus. */
+  get count(): number {
+    return this.#rooms.size;
+  }
+
+  all(): IterableIterator<LocalRoom> {
+    return this.#rooms.values();
+  }
+
+  /**
+   * Address and policy of a room by name.
+   *
+   * @throws {CodedError} `ROOM_NAME_INVALID`, `ROOM_CLASS_UNKNOWN`.
+   */
+  target(tenant: string, name: string): Target {
+    const key = `${tenant}\0${name}`;
+    const known = this.#targets.get(key);
+    if (known !== undefined) return known;
+    const address = roomAddress(tenant, name);
+    const policy = requirePolicy(this.#classes.find(tenant, address.class), address.class);
+    const target = { address, policy };
+    if (this.#targets.size >= TARGET_COUNT_MAX) this.#targets.clear();
+    this.#targets.set(key, target);
+    return target;
+  }
+
+  /** The classes changed: look targets up anew. */
+  forgetTargets(): void {
+    this.#targets.clear();
+  }
+
+  /** The room, opened if it was not; counts one member more. Pair with {@link release}. */
+  acquire(target: Target): LocalRoom {
+    let room = this.#rooms.get(target.address.token);
+    if (room === undefined) {
+      this.#aliasCount += 1;
+      const { address, policy } = target;
+      room = new LocalRoom(this.#bus, address, this.#aliasCount, policy, this.#output);
+      this.#rooms.set(address.token, room);
+    }
+    clearTimeout(this.#lingering.get(room));
+    this.#lingering.delete(room);
+    room.memberCount += 1;
+    return room;
+  }
+
+  /** One member less; an empty room is closed after {@link LINGER_MS}, at once when `isBroken`. */
+  release(room: LocalRoom, isBroken = false): void {
+    room.memberCount -= 1;
+    if (isBroken && this.#rooms.get(room.address.token) === room) {
+      this.#rooms.delete(room.address.token); // the next joiner opens it anew
+    }
+    if (room.memberCount > 0) return;
+    const timer = setTimeout(() => this.#close(room), isBroken ? 0 : LINGER_MS);
+    this.#lingering.set(room, timer.unref());
+  }
+
+  /** Ends every interest. */
+  close(): void {
+    for (const timer of this.#lingering.values()) clearTimeout(timer);
+    for (const room of this.#rooms.values()) room.close();
+    this.#rooms.clear();
+  }
+
+  #close(room: LocalRoom): void {
+    this.#lingering.delete(room);
+    room.close();
+    if (this.#rooms.get(room.address.token) === room) this.#rooms.delete(room.address.token);
+  }
+}

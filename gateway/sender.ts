@@ -1,0 +1,104 @@
+/**
+ * Sending to one connection: answers, pages and last words. Rooms' messages go through fanout.ts.
+ *
+ * An answer to a connection past its backpressure limit is held back, up to that limit again, and sent
+ * when the socket has drained; beyond it the connection is closed. So a slow reader costs at most twice
+ * its limit, and a publisher that reads late still gets its acks.
+ */
+import { CodedError } from "../proto/coded-error.ts";
+import { type Connection, Phase } from "./connection.ts";
+import type { Lagging } from "./lagging.ts";
+import { encodeErrorFrame } from "./server-frames.ts";
+
+export class Sender {
+  readonly #backpressureBytesMax: number;
+  readonly #lagging: Lagging;
+  /** Answers held back, by connection; few, so not a field of every connection. */
+  readonly #held = new Map<Connection, Uint8Array[]>();
+  /** Acks of this turn: one write per connection instead of one per ack. */
+  #acks = new Map<Connection, Uint8Array[]>();
+
+  constructor(lagging: Lagging, backpressureBytesMax: number) {
+    this.#lagging = lagging;
+    this.#backpressureBytesMax = backpressureBytesMax;
+  }
+
+  /** Sends one frame, now or when the socket has drained. */
+  send(connection: Connection, frame: Uint8Array): void {
+    const { socket } = connection;
+    if (socket === null) return;
+    this.#lagging.detach(connection);
+    if (this.#held.has(connection) || this.isFull(connection)) this.#hold(connection, frame);
+    else socket.send(frame, true);
+  }
+
+  /** Sends an ack at the end of this turn, together with others to the same connection. */
+  sendAck(connection: Connection, frame: Uint8Array): void {
+    if (connection.socket === null) return;
+    if (this.#acks.size === 0) queueMicrotask(() => this.#flushAcks());
+    const acks = this.#acks.get(connection);
+    if (acks === undefined) this.#acks.set(connection, [frame]);
+    else acks.push(frame);
+  }
+
+  /** Sends an error; the connection goes on. */
+  sendError(connection: Connection, requestId: number, error: CodedError, room = ""): void {
+    this.send(connection, encodeErrorFrame(requestId, error, room));
+  }
+
+  /** Says why, and closes. A code without a close code is a programmer error; it closes as INTERNAL. */
+  close(connection: Connection, error: CodedError, requestId = 0): void {
+    const { socket } = connection;
+    if (socket === null) return;
+    this.#lagging.detach(connection);
+    connection.phase = Phase.CLOSED;
+    const closeCode = error.info.close ?? 4004;
+    socket.cork(() => {
+      socket.send(encodeErrorFrame(requestId, error), true);
+      socket.end(closeCode, error.code);
+    });
+  }
+
+  /** Whether more should not be written now. */
+  isFull(connection: Connection): boolean {
+    return (connection.socket?.getBufferedAmount() ?? 0) > this.#backpressureBytesMax;
+  }
+
+  /** The socket has drained: send what was held back. */
+  flush(connection: Connection): void {
+    const held = this.#held.get(connection);
+    const { socket } = connection;
+    if (held === undefined || socket === null) return;
+    this.#held.delete(connection);
+    socket.cork(() => {
+      for (const frame of held) this.send(connection, frame);
+    });
+  }
+
+  /** The connection is gone. */
+  forget(connection: Connection): void {
+    this.#held.delete(connection);
+    this.#acks.delete(connection);
+  }
+
+  #hold(connection: Connection, frame: Uint8Array): void {
+    const held = this.#held.get(connection) ?? [];
+    held.push(frame);
+    this.#held.set(connection, held);
+    const bytes = held.reduce((sum, each) => sum + each.length, 0);
+    if (bytes > this.#backpressureBytesMax) {
+      const detail = "the connection does not read its answers; read faster and resume";
+      this.close(connection, new CodedError("SLOW_CONSUMER", detail));
+    }
+  }
+
+  #flushAcks(): void {
+    const acks = this.#acks;
+    this.#acks = new Map();
+    for (const [connection, frames] of acks) {
+      connection.socket?.cork(() => {
+        for (const frame of frames) this.send(connection, frame);
+      });
+    }
+  }
+}

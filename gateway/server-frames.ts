@@ -1,0 +1,168 @@
+/**
+ * Frames to clients: the hot ones written by hand, the rest through the generated code.
+ *
+ * Bytes are exactly tidegate.client.v1.ServerFrame; test/gateway/server-frames.test.ts decodes them
+ * with the generated code. Client bytes stand only inside the envelope's length prefix: appended
+ * protobuf fields would win over earlier ones and forge alias, position or sender.
+ */
+import type { Position } from "../bus/position.ts";
+import type { CodedError, ErrorCode } from "../proto/coded-error.ts";
+import { ServerFrame } from "../proto/gen/tidegate/client/v1/frame.ts";
+import { VarintReader, varintSize, writeVarint } from "../proto/varint.ts";
+
+/** The kinds of ServerFrame and their contents. */
+export type ServerFrameKind = NonNullable<ServerFrame["frame"]>;
+
+/** ServerFrame.message: field 5, length-delimited. */
+const messageTag = 0x2a;
+/** ServerFrame.publish_ack: field 4, length-delimited. */
+const publishAckTag = 0x22;
+
+/** Encodes any frame but the hot ones. */
+export function encodeServerFrame(frame: ServerFrameKind): Uint8Array {
+  return ServerFrame.encode({ frame }).finish();
+}
+
+/**
+ * Writes message frames into one buffer that is used again for each: uWebSockets.js copies at once.
+ *
+ * Hot path, once per message per room. Budget: one view, no copy but the envelope's.
+ */
+export class MessageFrameWriter {
+  #scratch = Buffer.allocUnsafe(64 * 1024);
+
+  /**
+   * A frame of a durable room.
+   *
+   * @param prevSeq as the member shall see it.
+   * @returns a view that is valid until the next call.
+   */
+  durable(alias: number, position: Position, prevSeq: number, envelope: Uint8Array): Uint8Array {
+    const positionBytes =
+      3 + varintSize(position.epoch) + varintSize(position.seq) + varintSize(position.timeUs);
+    const headBytes =
+      1 + varintSize(alias) + 2 + positionBytes + (prevSeq > 0 ? 1 + varintSize(prevSeq) : 0);
+    const bytes = this.#open(headBytes, envelope);
+    let at = writeVarint(bytes, this.#at, alias);
+    bytes[at] = 0x12; // position: field 2, length-delimited
+    bytes[at + 1] = positionBytes;
+    bytes[at + 2] = 0x08;
+    at = writeVarint(bytes, at + 3, position.epoch);
+    bytes[at] = 0x10;
+    at = writeVarint(bytes, at + 1, position.seq);
+    bytes[at] = 0x18;
+    at = writeVarint(bytes, at + 1, position.timeUs);
+    if (prevSeq > 0) {
+      bytes[at] = 0x18; // prev_seq: field 3, varint
+      at = writeVarint(bytes, at + 1, prevSeq);
+    }
+    return this.#close(bytes, at, envelope);
+  }
+
+  /**
+   * A frame of an ephemeral room.
+   *
+   * @param seq the gateway's count of messages in this room, 1 or more.
+   * @returns a view that is valid until the next call.
+   */
+  ephemeral(alias: number, seq: number, envelope: Uint8Array): Uint8Array {
+    const bytes = this.#open(1 + varintSize(alias) + 1 + varintSize(seq), envelope);
+    let at = writeVarint(bytes, this.#at, alias);
+    bytes[at] = 0x28; // ephemeral_seq: field 5, varint; before the envelope, to be found in place
+    at = writeVarint(bytes, at + 1, seq);
+    return this.#close(bytes, at, envelope);
+  }
+
+  #at = 0;
+
+  /** Writes up to the tag of the alias; `#at` is where its value goes. */
+  #open(headBytes: number, envelope: Uint8Array): Buffer {
+    const inner = headBytes + 1 + varintSize(envelope.length) + envelope.length;
+    const total = 1 + varintSize(inner) + inner;
+    if (this.#scratch.length < total) this.#scratch = Buffer.allocUnsafe(total * 2);
+    const bytes = this.#scratch;
+    bytes[0] = messageTag;
+    const at = writeVarint(bytes, 1, inner);
+    bytes[at] = 0x08; // room_alias: field 1, varint
+    this.#at = at + 1;
+    return bytes;
+  }
+
+  #close(bytes: Buffer, at: number, envelope: Uint8Array): Uint8Array {
+    bytes[at] = 0x22; // envelope: field 4, length-delimited
+    const start = writeVarint(bytes, at + 1, envelope.length);
+    bytes.set(envelope, start);
+    return bytes.subarray(0, start + envelope.length);
+  }
+}
+
+/**
+ * Reads alias and seq of a frame that {@link MessageFrameWriter} wrote.
+ *
+ * @returns [alias, seq or ephemeral_seq], or null when it is another frame.
+ */
+export function readMessageFrame(frame: Uint8Array): [alias: number, seq: number] | null {
+  if (frame[0] !== messageTag) return null;
+  const reader = new VarintReader();
+  reader.reset(frame, 1, frame.length);
+  reader.next(); // length
+  reader.at += 1; // tag of the alias
+  const alias = reader.next();
+  const tag = frame[reader.at];
+  reader.at += 1;
+  if (tag === 0x28) return [alias, reader.next()];
+  reader.at += 2; // length of the position, tag of the epoch
+  reader.next();
+  reader.at += 1; // tag of seq
+  return [alias, reader.next()];
+}
+
+/** A PublishAck; `position` null in ephemeral rooms. Hot path of durable publishes. */
+export function encodePublishAck(
+  requestId: number,
+  position: Position | null,
+  isDuplicate: boolean,
+): Uint8Array {
+  const positionBytes =
+    position === null
+      ? 0
+      : 3 + varintSize(position.epoch) + varintSize(position.seq) + varintSize(position.timeUs);
+  const inner =
+    1 + varintSize(requestId) + (position === null ? 0 : 2 + positionBytes) + (isDuplicate ? 2 : 0);
+  const bytes = Buffer.allocUnsafe(2 + inner);
+  bytes[0] = publishAckTag;
+  bytes[1] = inner; // below 128: at most 6 + 31 + 2
+  bytes[2] = 0x08;
+  let at = writeVarint(bytes, 3, requestId);
+  if (position !== null) {
+    bytes[at] = 0x12;
+    bytes[at + 1] = positionBytes;
+    bytes[at + 2] = 0x08;
+    at = writeVarint(bytes, at + 3, position.epoch);
+    bytes[at] = 0x10;
+    at = writeVarint(bytes, at + 1, position.seq);
+    bytes[at] = 0x18;
+    at = writeVarint(bytes, at + 1, position.timeUs);
+  }
+  if (isDuplicate) {
+    bytes[at] = 0x18;
+    bytes[at + 1] = 1;
+  }
+  return bytes;
+}
+
+/** An ErrorFrame from an error; `room` names the room when the request does not. */
+export function encodeErrorFrame(requestId: number, error: CodedError, room = ""): Uint8Array {
+  const { retry, retryAfterMs } = error.info;
+  return encodeServerFrame({
+    $case: "error",
+    value: {
+      requestId,
+      code: error.code satisfies ErrorCode,
+      message: error.detail,
+      retryable: retry !== "no",
+      retryAfterMs,
+      room,
+    },
+  });
+}

@@ -1,0 +1,265 @@
+/**
+ * Options of the all-in-one: one table for environment, flags, `--help` and docs/options.md.
+ *
+ * Reading is pure (environment and arguments are given); main.ts does the rest. Bounds are checked
+ * again by each part's own validateXOptions; here they make the message name the option.
+ */
+import { parseArgs } from "node:util";
+import { EMBEDDED_BUS_DEFAULTS as BUS } from "./bus/embedded/options.ts";
+import { GATEWAY_DEFAULTS as GATEWAY, isLoopback } from "./gateway/options.ts";
+import { CodedError } from "./proto/coded-error.ts";
+
+/** What values an option takes. */
+export type OptionKind =
+  | { readonly type: "integer"; readonly min: number; readonly max: number }
+  | { readonly type: "choice"; readonly choices: readonly string[] }
+  | { readonly type: "text" }
+  | { readonly type: "list" };
+
+/** One option. */
+export interface OptionRow {
+  /** Name in the environment; the flag is the same in lower case with dashes. */
+  readonly name: string;
+  readonly kind: OptionKind;
+  /** As it would be written. */
+  readonly default: string;
+  /** A sentence: meaning, unit, and what happens at the limit. */
+  readonly meaning: string;
+}
+
+const integer = (min: number, max: number): OptionKind => ({ type: "integer", min, max });
+const choice = (...choices: string[]): OptionKind => ({ type: "choice", choices });
+const text: OptionKind = { type: "text" };
+const list: OptionKind = { type: "list" };
+
+/** Every option, in the order of `--help`. */
+export const OPTIONS = [
+  row("PORT", integer(0, 65_535), GATEWAY.port, "Port of WebSocket and HTTP; 0 takes a free one."),
+  row("HOST", text, GATEWAY.host, "Address of WebSocket and HTTP; beyond loopback AUTH is needed."),
+  row("CONTROL_PORT", integer(0, 65_535), 9090, "Port of the control plane's gRPC; 0: a free one."),
+  row("CONTROL_HOST", text, "127.0.0.1", "Address of the control plane's gRPC; loopback only."),
+  row("DATA_DIR", text, BUS.dataDir, "Folder of durable rooms and settings; one process uses it."),
+  row(
+    "AUTH",
+    choice("none", "static", "jwt"),
+    "none",
+    "Who may connect: none (loopback only), static (a token file), jwt (signed by one key).",
+  ),
+  row("AUTH_TOKENS_FILE", text, "", "For AUTH=static: JSON file of tokens; see docs/auth.md."),
+  row("AUTH_JWT_KEY_FILE", text, "", "For AUTH=jwt: PEM Ed25519 public key, or HS256 secret."),
+  row("AUTH_JWT_ISSUER", text, "", "For AUTH=jwt: the iss that tokens must have; empty: any."),
+  row("AUTH_JWT_AUDIENCE", text, "", "For AUTH=jwt: the aud that tokens must have; empty: any."),
+  row("ALLOWED_ORIGINS", list, "", "Origins of web pages that may connect beside our own; * any."),
+  row("ALLOWED_HOSTS", list, "", "Host names that requests may name beside loopback; * any."),
+  row(
+    "FRAME_BYTES_MAX",
+    integer(1024, 1024 * 1024),
+    GATEWAY.frameBytesMax,
+    "Bytes of one client frame; beyond it: close 1009 FRAME_TOO_LARGE.",
+  ),
+  row(
+    "ROOM_COUNT_MAX",
+    integer(1, 4096),
+    GATEWAY.roomCountMax,
+    "Rooms joined on one connection; beyond it: ROOM_LIMIT.",
+  ),
+  row(
+    "IN_FLIGHT_MAX",
+    integer(1, 65_536),
+    GATEWAY.inFlightMax,
+    "Unanswered requests of one connection; beyond it: IN_FLIGHT_LIMIT.",
+  ),
+  row(
+    "BACKPRESSURE_BYTES_MAX",
+    integer(16 * 1024, 16 * 1024 * 1024),
+    GATEWAY.backpressureBytesMax,
+    "Bytes waiting for one slow socket; beyond it: the class's slow-member policy.",
+  ),
+  row(
+    "CONNECTION_COUNT_MAX",
+    integer(1, 1_000_000),
+    GATEWAY.connectionCountMax,
+    "Connections at once; beyond it: close 1013 TOO_MANY_CONNECTIONS.",
+  ),
+  row(
+    "HANDSHAKE_MS",
+    integer(100, 60_000),
+    GATEWAY.handshakeMs,
+    "Milliseconds from open to Hello; after it: close 4001 HELLO_TIMEOUT.",
+  ),
+  row(
+    "IDLE_TIMEOUT_S",
+    integer(8, 960),
+    GATEWAY.idleTimeoutS,
+    "Seconds of silence (no frame, no pong) after which a connection is closed.",
+  ),
+  row(
+    "HISTORY_PAGE_MAX",
+    integer(1, 500),
+    GATEWAY.historyPageMax,
+    "Messages of one history page; a larger limit is lowered to it.",
+  ),
+  row(
+    "ROOM_MESSAGE_COUNT_MAX",
+    integer(1, 1_000_000),
+    BUS.roomMessageCountMax,
+    "Newest messages stored of each durable room; older ones are deleted.",
+  ),
+  row(
+    "RETENTION_MS",
+    integer(60_000, 2_592_000_000),
+    BUS.retentionMs,
+    "Milliseconds after which stored messages are deleted, at most 30 days.",
+  ),
+  row(
+    "STORE_BYTES_MAX",
+    integer(1024 ** 2, 1024 ** 4),
+    BUS.storeBytesMax,
+    "Bytes of the store; beyond it publishes are refused with STORE_FULL, reads go on.",
+  ),
+  row("GATEWAY_ID", text, "", "Name of this gateway, [a-z0-9-], at most 32; empty: a random one."),
+  row("PAGE", choice("on", "off"), "on", "Whether the demo page is served at /."),
+  row("LOG_LEVEL", choice("debug", "info", "warn", "error"), "info", "Least level that is logged."),
+  row("LOG_FORMAT", choice("text", "json"), "text", "json also prints readiness as one JSON line."),
+] as const satisfies readonly OptionRow[];
+
+/** Names of options. */
+export type OptionName = (typeof OPTIONS)[number]["name"];
+
+/** Every option's value, checked. */
+export interface OptionValues {
+  /** The value of an integer option. */
+  integer(name: OptionName): number;
+  /** The value of a text or choice option. */
+  text(name: OptionName): string;
+  /** The entries of a list option. */
+  list(name: OptionName): string[];
+}
+
+/** The flag of an option, e.g. "--data-dir". */
+export function optionFlag(name: string): string {
+  return `--${name.toLowerCase().replaceAll("_", "-")}`;
+}
+
+/**
+ * Reads all options; a flag wins over the environment, which wins over the default.
+ *
+ * @param environment e.g. process.env.
+ * @param args e.g. process.argv.slice(2).
+ * @throws {CodedError} `OPTION_INVALID` naming the option, its value and its bounds.
+ */
+export function readOptions(
+  environment: Readonly<Record<string, string | undefined>>,
+  args: readonly string[],
+): OptionValues {
+  const flags = readFlags(args);
+  const values = new Map<string, string>();
+  for (const option of OPTIONS) {
+    const flag = flags[optionFlag(option.name).slice(2)];
+    const value = flag ?? environment[option.name] ?? option.default;
+    checkValue(option, value);
+    values.set(option.name, value);
+  }
+  checkTogether(values);
+  const read = (name: OptionName) => values.get(name) ?? "";
+  return {
+    integer: (name) => Number(read(name)),
+    text: read,
+    list: (name) =>
+      read(name)
+        .split(",")
+        .map((entry) => entry.trim())
+        .filter((entry) => entry !== ""),
+  };
+}
+
+/** Bounds of an option, for people. */
+export function describeKind(kind: OptionKind): string {
+  switch (kind.type) {
+    case "integer":
+      return `${kind.min} to ${kind.max}`;
+    case "choice":
+      return kind.choices.join(", ");
+    case "list":
+      return "entries parted by commas";
+    case "text":
+      return "text";
+    default:
+      return kind satisfies never;
+  }
+}
+
+/** The text of `--help`. */
+export function helpText(): string {
+  const rows = OPTIONS.map((option) => {
+    const flag = `${optionFlag(option.name)} `.padEnd(27);
+    const shown = option.default === "" ? "none" : option.default;
+    return `  ${flag}${option.meaning}\n${" ".repeat(29)}(${describeKind(option.kind)}; ${shown})`;
+  });
+  return `Tidegate all-in-one: gateway, control plane and embedded bus in one process.
+
+Usage: npm start -- [options]
+Each option is a flag or an environment variable: --data-dir x, or DATA_DIR=x.
+
+${rows.join("\n")}
+  --help                     Prints this.
+`;
+}
+
+function row<const Name extends string>(
+  name: Name,
+  kind: OptionKind,
+  value: string | number,
+  meaning: string,
+) {
+  return { name, kind, default: String(value), meaning };
+}
+
+function readFlags(args: readonly string[]): Record<string, string | undefined> {
+  const known = Object.fromEntries(
+    OPTIONS.map((option) => [optionFlag(option.name).slice(2), { type: "string" as const }]),
+  );
+  try {
+    return parseArgs({ args: [...args], options: known, strict: true }).values;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.split(". ")[0] : String(error);
+    throw new CodedError("OPTION_INVALID", `${reason}; --help lists all options`, error);
+  }
+}
+
+function checkValue(option: OptionRow, value: string): void {
+  const { name, kind } = option;
+  const shown = JSON.stringify(value);
+  if (kind.type === "integer") {
+    const isWhole = /^-?\d{1,15}$/.test(value);
+    if (!isWhole || Number(value) < kind.min || Number(value) > kind.max) {
+      const detail = `${name} is ${shown}, must be a whole number from ${describeKind(kind)}`;
+      throw new CodedError("OPTION_INVALID", detail);
+    }
+  }
+  if (kind.type === "choice" && !kind.choices.includes(value)) {
+    const detail = `${name} is ${shown}, must be one of: ${describeKind(kind)}`;
+    throw new CodedError("OPTION_INVALID", detail);
+  }
+}
+
+/** What each value allows alone, but not together. */
+function checkTogether(values: ReadonlyMap<string, string>): void {
+  const read = (name: OptionName) => values.get(name) ?? "";
+  const auth = read("AUTH");
+  if (auth === "none" && !isLoopback(read("HOST"))) {
+    const detail =
+      `HOST is "${read("HOST")}" and AUTH is "none": everybody who reaches that address could ` +
+      "do everything. Set AUTH to static or jwt, or HOST to 127.0.0.1";
+    throw new CodedError("OPTION_INVALID", detail);
+  }
+  if (auth === "static" && read("AUTH_TOKENS_FILE") === "") {
+    throw new CodedError("OPTION_INVALID", "AUTH is static, so AUTH_TOKENS_FILE must name a file");
+  }
+  if (auth === "jwt" && read("AUTH_JWT_KEY_FILE") === "") {
+    throw new CodedError("OPTION_INVALID", "AUTH is jwt, so AUTH_JWT_KEY_FILE must name a file");
+  }
+  if (!/^[a-z0-9-]{0,32}$/.test(read("GATEWAY_ID"))) {
+    throw new CodedError("OPTION_INVALID", "GATEWAY_ID must be [a-z0-9-], at most 32 characters");
+  }
+}
