@@ -1,6 +1,7 @@
 /** House style as tests: each rule holds for every file, and each is shown to catch a violation. */
 import { describe, expect, test } from "vitest";
 import { CODE_RULES } from "./tidy/code-rules.ts";
+import { findImpureReach, findOrphans } from "./tidy/graph-rules.ts";
 import { LAYOUT_RULES } from "./tidy/layout-rules.ts";
 import {
   lineOf,
@@ -44,6 +45,42 @@ describe.each(rules.map((rule) => [rule.title, rule] as const))("tidy: %s", (_ti
 
   test.each(rule.good)("lets pass what is right (%s: %s)", (file, text) => {
     expect(listFindings(rule, makeSource(file, text))).toEqual([]);
+  });
+});
+
+const asSources = (files: Record<string, string>) =>
+  new Map(Object.entries(files).map(([file, text]) => [file, makeSource(file, text)]));
+
+describe("tidy: a pure file imports nothing impure, however far away", () => {
+  test("holds in every file", () => {
+    expect(findImpureReach(sources)).toEqual([]);
+  });
+
+  test("catches a clock two imports away, and lets a type pass", () => {
+    const clock = { "bus/c.ts": "/** A clock. */\nexport const now = () => Date.now();" };
+    const middle = { "bus/b.ts": '/** Middle. */\nimport { now } from "./c.ts";' };
+    const pure = '/** Decides. Pure. */\nimport { b } from "./b.ts";';
+    const typed = '/** Decides. Pure. */\nimport type { b } from "./b.ts";';
+    expect(findImpureReach(asSources({ ...clock, ...middle, "bus/a.ts": pure }))).toEqual([
+      "bus/a.ts -> bus/c.ts:2 Date.now",
+    ]);
+    expect(findImpureReach(asSources({ ...clock, ...middle, "bus/a.ts": typed }))).toEqual([]);
+  });
+});
+
+describe("tidy: every file is used by another", () => {
+  test("holds in every file", () => {
+    expect(findOrphans(sources)).toEqual([]);
+  });
+
+  test("catches a file that only its test imports", () => {
+    const files = {
+      "bus/a.ts": "/** A. */",
+      "bus/b.ts": "/** B. */",
+      "bus/main.ts": 'import "./b.ts";',
+      "test/bus/a.test.ts": 'import "../../bus/a.ts";',
+    };
+    expect(findOrphans(asSources(files))).toEqual(["bus/a.ts"]);
   });
 });
 

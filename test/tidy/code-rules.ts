@@ -168,11 +168,13 @@ const impureCalls = new Set(["setTimeout", "setInterval", "setImmediate", "fetch
 const pureModules = /^(\.|node:(buffer|crypto|path|util|assert)|@bufbuild\/protobuf)/;
 const impureImports = /^(random|getRandom|generateKey|webcrypto)/;
 
-function isPure(source: Source): boolean {
+/** Whether the file promises, in its header, to decide only. */
+export function isPure(source: Source): boolean {
   return /(^|[\s*.])Pure[.:,;]/.test(headerOf(source.text));
 }
 
-function findImpurities(source: Source): Finding[] {
+/** Whatever in a file reads a clock, is random, waits or does I/O, whether it promised or not. */
+export function findImpurities(source: Source): Finding[] {
   return findNodes(source, (node) => {
     if (node.async === true || node.type === "AwaitExpression") return "async";
     if (impureNames.has(dotted(node))) return dotted(node);

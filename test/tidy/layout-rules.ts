@@ -54,6 +54,7 @@ const importDirection: Rule = {
     ["bus/a.ts", 'import { connect } from "@tidegate/sdk";'],
     ["gateway/a.ts", 'import { b } from "../test/b.ts";'],
     ["options.ts", 'import { b } from "./cli/b.ts";'],
+    ["main.ts", 'import { b } from "./test/b.ts";'],
   ],
   good: [
     ["gateway/a.ts", 'import { b } from "../bus/b.ts";\nimport uws from "uWebSockets.js";'],
@@ -184,17 +185,27 @@ export const LAYOUT_RULES: readonly Rule[] = [
 const sdkDoor = "sdk/typescript/index.ts";
 const vagueNames = new Set(["src", "util", "utils", "common", "helper", "helpers", "lib", "misc"]);
 
-/** Every module a file imports, static or not, as a path from the root; packages are left out. */
-function importsOf(source: Source): { at: number; target: string }[] {
-  const found: { at: number; target: string }[] = [];
+/** An import of one of our files. */
+export interface LocalImport {
+  readonly at: number;
+  /** Path from the root. */
+  readonly target: string;
+  /** Whether nothing of it is left when types are stripped. */
+  readonly isTypeOnly: boolean;
+}
+
+/** Every file of ours that a file imports, static or not. */
+export function importsOf(source: Source): LocalImport[] {
+  const found: LocalImport[] = [];
   walkTree(source, (node) => {
     const from = /^(Import|Export)/.test(node.type) ? nodeAt(node, "source") : null;
     const module = from?.value;
     if (typeof module !== "string") return;
-    if (module === "@tidegate/sdk") found.push({ at: node.start, target: sdkDoor });
+    const isTypeOnly = node.importKind === "type" || node.exportKind === "type";
+    if (module === "@tidegate/sdk") found.push({ at: node.start, target: sdkDoor, isTypeOnly });
     if (!module.startsWith(".")) return;
     const target = path.posix.join(path.posix.dirname(source.path), module);
-    found.push({ at: node.start, target });
+    found.push({ at: node.start, target, isTypeOnly });
   });
   return found;
 }
@@ -212,7 +223,7 @@ function isImportAllowed(importer: string, target: string): boolean {
 
 /** main.ts composes every part; the root's other files (options.ts) know only their defaults. */
 function rootMayImport(importer: string, targetPart: string): boolean {
-  if (importer.endsWith(".config.ts")) return true;
+  if (importer === "main.ts") return !["test", "bench"].includes(targetPart);
   const parts = ["", "proto", "bus", "gateway", "controlplane"];
   return parts.includes(targetPart);
 }
