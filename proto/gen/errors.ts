@@ -91,6 +91,8 @@ export const ERRORS = {
   CLOSED: { close: null, retry: "no", retryAfterMs: 0, grpc: "CANCELLED", fix: "Connect or join again." },
   /** No gateway could be reached, or the connection was refused. Check the URL and that the gateway runs; SDKs keep trying. */
   CONNECT_FAILED: { close: null, retry: "reconnect", retryAfterMs: 0, grpc: "UNAVAILABLE", fix: "Check the URL and that the gateway runs; SDKs keep trying." },
+  /** The room's codec could not encode a value, or decode the payload of a message. Use the codec that the room's publishers use; an undecoded message comes with its bytes. */
+  PAYLOAD_INVALID: { close: null, retry: "no", retryAfterMs: 0, grpc: "INVALID_ARGUMENT", fix: "Use the codec that the room's publishers use; an undecoded message comes with its bytes." },
   /** More publishes wait in the SDK than its limit. Await publishes before making more. */
   QUEUE_FULL: { close: null, retry: "same", retryAfterMs: 100, grpc: "RESOURCE_EXHAUSTED", fix: "Await publishes before making more." },
 } as const satisfies Record<string, ErrorInfo>;

@@ -278,6 +278,13 @@ ERRORS: dict[str, ErrorInfo] = {
         means="No gateway could be reached, or the connection was refused.",
         fix="Check the URL and that the gateway runs; SDKs keep trying.",
     ),
+    "PAYLOAD_INVALID": ErrorInfo(
+        close=None,
+        retry="no",
+        retry_after_ms=0,
+        means="The room's codec could not encode a value, or decode the payload of a message.",
+        fix="Use the codec that the room's publishers use; an undecoded message comes with its bytes.",
+    ),
     "QUEUE_FULL": ErrorInfo(
         close=None,
         retry="same",

@@ -1,0 +1,268 @@
+/**
+ * One socket's life: dialling, Hello and Welcome, frames, health, and why it ended.
+ *
+ * It ends once and says so once. What outlives it (rooms, publishes, the next try) is client.ts.
+ */
+import { errorCodeOfClose, mayReconnect } from "./backoff.ts";
+import type { CancelTimer, Clock } from "./clock.ts";
+import { errorText, TidegateError } from "./error.ts";
+import { type ClientFrameKind, encodeFrame, frameError, SUBPROTOCOL } from "./frame.ts";
+import { ServerFrame } from "./gen/tidegate/client/v1/frame.ts";
+import type { Hello, Welcome } from "./gen/tidegate/client/v1/session.ts";
+import { LATE_TIMER_MS } from "./publisher.ts";
+import { SERVER_CLOCK_AGE_MAX_MS, type ServerClock } from "./server-clock.ts";
+import type { OpenSocket, Socket, SocketEnd } from "./socket.ts";
+
+/** Pings without an answer yet; beyond it `ping` fails. */
+const PING_COUNT_MAX = 64;
+
+/** Why a connection ended. */
+export interface ConnectionEnd {
+  readonly error: TidegateError;
+  /** False: the same would happen again. */
+  readonly mayReconnect: boolean;
+}
+
+/** A frame's kind and content, as received. */
+export type ServerFrameKind = NonNullable<ServerFrame["frame"]>;
+
+/** What happens on a connection. onEnd comes last, and exactly once. */
+export interface ConnectionHandlers {
+  onWelcome(welcome: Welcome): void;
+  /** Every later frame but Pong; `bytes` is its size. */
+  onFrame(frame: ServerFrameKind, bytes: number): void;
+  onEnd(end: ConnectionEnd): void;
+}
+
+/** What a connection is made with. */
+export interface ConnectionSetup {
+  readonly url: string;
+  readonly hello: Hello;
+  readonly handshakeTimeoutMs: number;
+  readonly openSocket: OpenSocket;
+  readonly clock: Clock;
+  readonly serverClock: ServerClock;
+}
+
+interface WaitingPing {
+  readonly sentAtMs: number;
+  readonly resolve: (roundTripMs: number) => void;
+  readonly reject: (error: TidegateError) => void;
+}
+
+export class Connection {
+  readonly #setup: ConnectionSetup;
+  readonly #handlers: ConnectionHandlers;
+  readonly #socket: Socket;
+  readonly #pings = new Map<number, WaitingPing>();
+  #welcome: Welcome | null = null;
+  #lastError: TidegateError | null = null;
+  #hasEnded = false;
+  #heardAtMs: number;
+  #pingedAtMs = 0;
+  #sampledAtMs = 0;
+  #pingId = 0;
+  #cancelTimer: CancelTimer;
+  #onClosed: () => void = () => {};
+
+  /** Resolves when the socket has ended, which is later than `onEnd` when this side ended it. */
+  readonly closed = new Promise<void>((resolve) => {
+    this.#onClosed = resolve;
+  });
+
+  constructor(setup: ConnectionSetup, handlers: ConnectionHandlers) {
+    this.#setup = setup;
+    this.#handlers = handlers;
+    this.#heardAtMs = setup.clock.nowMs();
+    this.#cancelTimer = setup.clock.setTimer(setup.handshakeTimeoutMs, () => {
+      this.#cut("CONNECT_FAILED", `no Welcome within ${setup.handshakeTimeoutMs} ms`);
+    });
+    this.#socket = setup.openSocket(setup.url, SUBPROTOCOL, {
+      onOpen: () => this.#onOpen(),
+      onMessage: (bytes) => this.#onMessage(bytes),
+      onClose: (end) => {
+        this.#onClosed();
+        this.#end(decideEnd(end, this.#lastError));
+      },
+    });
+  }
+
+  /** Whether frames may be sent: after Welcome, until the end. */
+  get isOpen(): boolean {
+    return this.#welcome !== null && !this.#hasEnded;
+  }
+
+  /** Whether Welcome ever came. */
+  get hasOpened(): boolean {
+    return this.#welcome !== null;
+  }
+
+  get bufferedBytes(): number {
+    return this.#socket.bufferedBytes();
+  }
+
+  /** Sends a frame. Returns false, and sends nothing, when it is larger than the gateway takes. */
+  send(frame: ClientFrameKind): boolean {
+    if (!this.isOpen) return true; // its end is already being dealt with
+    const bytes = encodeFrame(frame);
+    const bytesMax = this.#welcome?.limits?.frameBytesMax ?? 0;
+    if (bytesMax > 0 && bytes.length > bytesMax) return false;
+    this.#socket.send(bytes);
+    return true;
+  }
+
+  /** Measures the way to the gateway and back, milliseconds. */
+  ping(): Promise<number> {
+    return new Promise((resolve, reject) => {
+      if (!this.isOpen || this.#pings.size >= PING_COUNT_MAX) {
+        reject(new TidegateError("UNAVAILABLE", "not connected, or too many pings are unanswered"));
+        return;
+      }
+      const sentAtMs = this.#setup.clock.nowMs();
+      this.#pingId += 1;
+      this.#pings.set(this.#pingId, { sentAtMs, resolve, reject });
+      this.#pingedAtMs = sentAtMs;
+      this.send({ $case: "ping", value: { id: this.#pingId } });
+    });
+  }
+
+  /** Stops or goes on reading, where the runtime can. */
+  setReading(isReading: boolean): void {
+    if (this.#hasEnded) return;
+    if (isReading) this.#socket.resume();
+    else this.#socket.pause();
+  }
+
+  /** Ends it politely; onEnd follows at once. */
+  close(): void {
+    if (this.#hasEnded) return;
+    this.#socket.resume();
+    this.#socket.close(1000, "");
+    this.#end({ error: new TidegateError("CLOSED", "closed by its user"), mayReconnect: false });
+  }
+
+  /** Gives up on a closing handshake. */
+  abandon(): void {
+    this.#socket.cut();
+  }
+
+  /** Cuts the TCP connection; onEnd follows at once. */
+  drop(): void {
+    this.#cut("CONNECT_FAILED", "the connection was cut by dropConnection");
+  }
+
+  #onOpen(): void {
+    if (this.#hasEnded) return;
+    this.#socket.send(encodeFrame({ $case: "hello", value: this.#setup.hello }));
+  }
+
+  /** Hot path: once per frame. */
+  #onMessage(bytes: Uint8Array | null): void {
+    if (this.#hasEnded) return;
+    this.#heardAtMs = this.#setup.clock.nowMs();
+    let frame: ServerFrame["frame"];
+    try {
+      if (bytes === null) throw new TypeError("a text message");
+      frame = ServerFrame.decode(bytes).frame;
+    } catch (cause) {
+      this.#cut("INTERNAL", `the gateway sent a frame that does not decode: ${errorText(cause)}`);
+      return;
+    }
+    if (frame === undefined) return; // a kind this version does not know
+    if (frame.$case === "pong") this.#onPong(frame.value.id, frame.value.serverTimeUs);
+    else if (frame.$case === "welcome") this.#onWelcome(frame.value);
+    else if (frame.$case === "error" && frame.value.requestId === 0 && frame.value.room === "") {
+      this.#lastError = frameError(frame.value);
+    } else if (this.#welcome !== null) this.#handlers.onFrame(frame, bytes?.length ?? 0);
+  }
+
+  #onWelcome(welcome: Welcome): void {
+    if (this.#welcome !== null) return;
+    this.#welcome = welcome;
+    this.#sample(welcome.serverTimeUs);
+    this.#cancelTimer();
+    this.#watch(this.#heardAtMs);
+    this.#handlers.onWelcome(welcome);
+  }
+
+  #onPong(id: number, serverTimeUs: bigint): void {
+    this.#sample(serverTimeUs);
+    const ping = this.#pings.get(id);
+    this.#pings.delete(id);
+    ping?.resolve(this.#heardAtMs - ping.sentAtMs);
+  }
+
+  #sample(serverTimeUs: bigint): void {
+    this.#sampledAtMs = this.#heardAtMs;
+    this.#setup.serverClock.sample(serverTimeUs, this.#heardAtMs);
+  }
+
+  /** Health: a Ping after a third of the idle time without any frame, the end after all of it. */
+  #watch(nowMs: number): void {
+    const idleMs = this.#welcome?.idleTimeoutMs || 30_000;
+    const isPinged = this.#pingedAtMs >= this.#heardAtMs;
+    const dueMs = Math.max(nowMs, this.#heardAtMs + (isPinged ? idleMs : idleMs / 3));
+    this.#cancelTimer = this.#setup.clock.setTimer(dueMs - nowMs, () =>
+      this.#onWatch(dueMs, idleMs),
+    );
+  }
+
+  #onWatch(dueMs: number, idleMs: number): void {
+    const nowMs = this.#setup.clock.nowMs();
+    const silentMs = nowMs - this.#heardAtMs;
+    if (nowMs - dueMs > LATE_TIMER_MS) {
+      // The process stood still: first let it read what has arrived meanwhile.
+      this.#cancelTimer = this.#setup.clock.setTimer(1, () => this.#onWatch(nowMs, idleMs));
+      return;
+    }
+    if (silentMs >= idleMs) {
+      this.#cut("IDLE_TIMEOUT", `nothing came from the gateway for ${idleMs} ms`);
+      return;
+    }
+    const isPinged = this.#pingedAtMs >= this.#heardAtMs;
+    const isOld = nowMs - this.#sampledAtMs > SERVER_CLOCK_AGE_MAX_MS;
+    if ((silentMs >= idleMs / 3 && !isPinged) || isOld) {
+      this.#pingedAtMs = nowMs;
+      this.send({ $case: "ping", value: { id: 0 } });
+    }
+    this.#watch(nowMs);
+  }
+
+  #cut(code: "CONNECT_FAILED" | "IDLE_TIMEOUT" | "INTERNAL", detail: string): void {
+    if (this.#hasEnded) return;
+    this.#end({ error: new TidegateError(code, detail), mayReconnect: true });
+    this.#socket.cut();
+  }
+
+  #end(end: ConnectionEnd): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#cancelTimer();
+    for (const ping of this.#pings.values()) ping.reject(end.error);
+    this.#handlers.onEnd(end);
+  }
+}
+
+/**
+ * What a socket's end means: which error, and whether to connect again.
+ *
+ * @param said the last ErrorFrame about the whole connection, if one came.
+ */
+export function decideEnd(end: SocketEnd, said: TidegateError | null): ConnectionEnd {
+  const { closeCode, httpStatus, reason, cause } = end;
+  // 408, 425 and 429 ask for another try; other 4xx will say the same again.
+  const isRefused = httpStatus >= 400 && httpStatus < 500 && ![408, 425, 429].includes(httpStatus);
+  if (httpStatus > 0) {
+    const [, code] = /\b(ORIGIN_REFUSED|HOST_REFUSED)\b/.exec(reason) ?? [];
+    const text = `the upgrade was answered with HTTP ${httpStatus}: ${reason.slice(0, 200)}`;
+    const error = new TidegateError(code ?? "CONNECT_FAILED", text, { retryable: !isRefused });
+    return { error, mayReconnect: !isRefused };
+  }
+  if (said !== null) return { error: said, mayReconnect: mayReconnect(closeCode) };
+  const why = reason || (cause === undefined ? `close code ${closeCode}` : errorText(cause));
+  const error = new TidegateError(errorCodeOfClose(closeCode), `the connection ended: ${why}`, {
+    retryable: mayReconnect(closeCode),
+    cause,
+  });
+  return { error, mayReconnect: mayReconnect(closeCode) };
+}

@@ -1,0 +1,51 @@
+/**
+ * The one error type: every promise of the SDK that rejects, rejects with it.
+ *
+ * Codes come from proto/errors.json, so one table says for every language what to do about each. A
+ * newer gateway may send a code this version does not know: then `fix` is empty and the gateway's
+ * own word on retrying counts.
+ */
+import { ERRORS, type ErrorCode, type ErrorInfo } from "./gen/errors.ts";
+
+export type { ErrorCode };
+
+/** What the gateway said beyond the code, or what was caught. */
+export interface TidegateErrorOptions {
+  /** Whether the same request can succeed later; default: as the table says. */
+  readonly retryable?: boolean;
+  /** Least wait before the retry, milliseconds; default: as the table says. */
+  readonly retryAfterMs?: number;
+  readonly cause?: unknown;
+}
+
+export class TidegateError extends Error {
+  override readonly name = "TidegateError";
+  /** Stable; docs/errors.md lists all. */
+  readonly code: ErrorCode | (string & {});
+  /** Whether the same request can succeed later, as it is or after connecting again. */
+  readonly retryable: boolean;
+  /** Wait at least this long before the retry, milliseconds. */
+  readonly retryAfterMs: number;
+  /** A sentence: what to do about it. Empty for codes of newer gateways. */
+  readonly fix: string;
+
+  /** @param detail a sentence for people: the value, the bound, what happened. */
+  constructor(code: ErrorCode | (string & {}), detail: string, options: TidegateErrorOptions = {}) {
+    super(`[${code}] ${detail}`, { cause: options.cause });
+    const info = errorInfo(code);
+    this.code = code;
+    this.retryable = options.retryable ?? (info !== undefined && info.retry !== "no");
+    this.retryAfterMs = options.retryAfterMs || (info?.retryAfterMs ?? 0);
+    this.fix = info?.fix ?? "";
+  }
+}
+
+/** The row of the table, or undefined for a code it does not have. */
+export function errorInfo(code: string): ErrorInfo | undefined {
+  return Object.hasOwn(ERRORS, code) ? ERRORS[code as ErrorCode] : undefined;
+}
+
+/** The text of anything thrown. */
+export function errorText(reason: unknown): string {
+  return reason instanceof Error ? reason.message : String(reason);
+}

@@ -1,0 +1,24 @@
+/**
+ * @tidegate/sdk: rooms over protobuf WebSocket that resume without a gap.
+ *
+ * The public door; what is not named here may change.
+ */
+export type { Client, ClientStatus, JoinOptions } from "./client.ts";
+export { bytes, type Codec, json, text } from "./codec.ts";
+export { connect } from "./connect.ts";
+export { type ErrorCode, TidegateError, type TidegateErrorOptions } from "./error.ts";
+export type {
+  GapReason,
+  MessageFacts,
+  RoomEvent,
+  RoomGap,
+  RoomInvalid,
+  RoomMessage,
+  RoomPolicy,
+  RoomPolicyChange,
+} from "./event.ts";
+export type { HistoryOptions, HistoryPage } from "./history.ts";
+export { type Build, type ClientLimits, type ConnectOptions, DEFAULTS } from "./options.ts";
+export type { Position } from "./position.ts";
+export type { PublishResult } from "./publisher.ts";
+export type { PublishOptions, Room } from "./room.ts";

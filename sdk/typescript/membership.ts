@@ -1,0 +1,158 @@
+/**
+ * One room's membership on the wire: in or out, where to resume, and whether a message is next.
+ *
+ * Pure: room.ts sends what it says and hands it what arrives. A membership outlives connections; what
+ * lasts is the place reached, from which every new Join resumes.
+ */
+import { type ChainMode, type ChainPlace, judgeChain } from "./chain.ts";
+import type { Message } from "./gen/tidegate/client/v1/message.ts";
+import type { Joined, JoinRoom } from "./gen/tidegate/client/v1/room.ts";
+
+/** Most messages a Join may ask to replay (JoinRoom.history). */
+export const JOIN_HISTORY_MAX = 500;
+
+/** What to do once Left has come: join again now, when the application has drained, or never. */
+export type AfterLeave = "rejoin" | "park" | "end";
+
+export type MembershipState =
+  | { readonly is: "out" }
+  | { readonly is: "joining" }
+  | { readonly is: "in"; readonly alias: number }
+  | { readonly is: "leaving"; readonly alias: number; readonly then: AfterLeave }
+  | { readonly is: "parked" }
+  | { readonly is: "ended" };
+
+/** What a Joined means for the stream of events. */
+export interface JoinedVerdict {
+  /** The first Joined of this room: what `join` was waiting for. */
+  readonly isFirst: boolean;
+  /** Messages since the place reached are lost; say so before the next one. */
+  readonly isLoss: boolean;
+}
+
+export class Membership {
+  readonly #history: number;
+  #state: MembershipState = { is: "out" };
+  #place: ChainPlace;
+  #mode: ChainMode = "anew";
+  #hasJoined = false;
+  #isAfterBreach = false;
+
+  /**
+   * @param history newest messages wanted when there is no place to resume from, 0 to 500.
+   * @param place where the application wants to resume, or null.
+   */
+  constructor(history: number, place: ChainPlace) {
+    this.#history = history;
+    this.#place = place;
+  }
+
+  get state(): MembershipState {
+    return this.#state;
+  }
+
+  /** The alias while messages of the room are to be taken, else 0. */
+  get alias(): number {
+    return this.#state.is === "in" ? this.#state.alias : 0;
+  }
+
+  /** The Join to send now; the state becomes joining. */
+  join(room: string): JoinRoom {
+    this.#state = { is: "joining" };
+    const place = this.#place;
+    if (place === "empty") return { room, after: undefined, history: JOIN_HISTORY_MAX };
+    return { room, after: place ?? undefined, history: this.#history };
+  }
+
+  /** A Joined came: also unasked, when the gateway itself re-joined the member. */
+  onJoined(joined: Joined): JoinedVerdict {
+    const isFirst = !this.#hasJoined;
+    const isDurable = joined.policy?.durable ?? false;
+    const wasEmpty = this.#place === "empty";
+    this.#hasJoined = true;
+    this.#state = { is: "in", alias: joined.roomAlias };
+    if (!isDurable) {
+      const isLoss = !isFirst || this.#place !== null;
+      this.#place = null;
+      this.#mode = "anew";
+      return { isFirst, isLoss };
+    }
+    if (joined.recovered === true) {
+      this.#mode = this.#isAfterBreach ? "vouched" : "strict";
+      return { isFirst, isLoss: false };
+    }
+    // Asked for the newest of a room that was empty: whole if the first has no predecessor.
+    this.#mode = wasEmpty && joined.requestId !== 0 ? "strict" : "anew";
+    if (joined.requestId !== 0 && !wasEmpty && (this.#history === 0 || joined.head === undefined)) {
+      // No replay follows, so the head is the place reached: a break before the first live message
+      // must not lose it.
+      this.#place = joined.head ?? "empty";
+      this.#mode = joined.head === undefined ? "anew" : "strict";
+    }
+    return { isFirst, isLoss: joined.recovered === false };
+  }
+
+  /**
+   * Judges a message of this room; "next" must be followed by {@link onTaken}, once it is queued.
+   */
+  judge(message: Message): "next" | "old" | "missing" | "lost" {
+    if (this.#state.is !== "in") return "old";
+    const verdict = judgeChain(this.#place, this.#mode, message);
+    // Nothing precedes the place "empty", so joining again would bring nothing more.
+    return verdict === "missing" && this.#place === "empty" ? "lost" : verdict;
+  }
+
+  /** A message was queued: the place moves on. */
+  onTaken(message: Message): void {
+    if (message.position !== undefined) this.#place = message.position;
+    this.#mode = "strict";
+    this.#isAfterBreach = false;
+  }
+
+  /** The gateway announced a gap: the chain starts anew. */
+  onGap(): void {
+    this.#mode = "anew";
+  }
+
+  /** The chain is broken: leaving, to join again after the place reached. */
+  onBreach(): void {
+    this.#isAfterBreach = true;
+    this.leave("rejoin");
+  }
+
+  /** Leave is being sent, or was, and what is to follow it has changed. */
+  leave(then: AfterLeave): void {
+    if (this.#state.is !== "in" && this.#state.is !== "leaving") return;
+    this.#state = { is: "leaving", alias: this.#state.alias, then };
+  }
+
+  /** The answer to a Leave came, or the gateway took the member out. */
+  onLeft(): void {
+    if (this.#state.is === "ended") return;
+    const then = this.#state.is === "leaving" ? this.#state.then : "rejoin";
+    this.#state =
+      then === "end" ? { is: "ended" } : then === "park" ? { is: "parked" } : { is: "out" };
+  }
+
+  /** The connection broke: out, except that who was parked stays so. */
+  onBreak(): void {
+    if (this.#state.is === "leaving") this.onLeft();
+    else if (this.#state.is === "in" || this.#state.is === "joining") this.#state = { is: "out" };
+  }
+
+  /** The application has drained: a parked member is to join again. Returns whether it was parked. */
+  unpark(): boolean {
+    if (this.#state.is === "leaving" && this.#state.then === "park") {
+      this.#state = { ...this.#state, then: "rejoin" };
+      return false;
+    }
+    if (this.#state.is !== "parked") return false;
+    this.#state = { is: "out" };
+    return true;
+  }
+
+  /** Over for good. */
+  end(): void {
+    this.#state = { is: "ended" };
+  }
+}

@@ -1,0 +1,328 @@
+/**
+ * Publishing over one connection after another: every room's queue, one window, one timer.
+ *
+ * The rules of order and retry are publish-queue.ts; here are the promises, the clock and the socket.
+ * Rooms take turns, so a busy room does not hold up the others.
+ */
+import { backoffMs } from "./backoff.ts";
+import type { CancelTimer, Clock } from "./clock.ts";
+import { TidegateError } from "./error.ts";
+import { frameError } from "./frame.ts";
+import type { ErrorFrame } from "./gen/tidegate/client/v1/error.ts";
+import type { Publish, PublishAck } from "./gen/tidegate/client/v1/publish.ts";
+import type { ClientLimits } from "./options.ts";
+import { formatPosition, type Position } from "./position.ts";
+import { type PublishItem, PublishQueue } from "./publish-queue.ts";
+
+/** The answer to a publish. */
+export interface PublishResult {
+  /** Where it is stored; null in ephemeral rooms and when no answer was asked for. */
+  readonly position: Position | null;
+  /** True when an earlier try of this same publish had been stored already. */
+  readonly isDuplicate: boolean;
+}
+
+/** How often deadlines are looked at while anything is pending, milliseconds. */
+const TICK_MS = 250;
+/** A timer later than this means that the process stood still: first read what has arrived. */
+export const LATE_TIMER_MS = 1000;
+/** Bytes in the socket's own buffer beyond which publishes wait: more only adds delay. */
+const SOCKET_BUFFER_BYTES_MAX = 1024 * 1024;
+/** How soon to look again at a full socket, milliseconds; browsers do not tell when it drains. */
+const DRAIN_MS = 10;
+/** Rooms whose queue is kept when idle; a queue's count may start again once names are forgotten. */
+const IDLE_ROOM_COUNT_MAX = 1024;
+/** A name may be used again after this long: twice the 30 s for which gateways remember names. */
+const IDLE_ROOM_KEPT_MS = 60_000;
+
+/** What the publisher needs of the client. */
+export interface PublishLink {
+  readonly clock: Clock;
+  random(): number;
+  /** Server time now, microseconds. */
+  serverNowUs(): bigint;
+  /** The room's alias on this connection, or 0. */
+  aliasOf(room: string): number;
+  nextRequestId(): number;
+  /** Writes the frame. False: larger than the gateway takes, and not written. */
+  send(publish: Publish): boolean;
+  bufferedBytes(): number;
+}
+
+interface Item extends PublishItem {
+  readonly resolve: (result: PublishResult) => void;
+  readonly reject: (error: TidegateError) => void;
+}
+
+interface RoomLane {
+  readonly room: string;
+  readonly queue: PublishQueue<Item>;
+  usedAtMs: number;
+}
+
+export class Publisher {
+  readonly #link: PublishLink;
+  readonly #limits: ClientLimits;
+  readonly #lanes = new Map<string, RoomLane>();
+  /** Lanes with anything pending. */
+  readonly #busy = new Set<RoomLane>();
+  /** Those with anything to write, in the order of their turns. */
+  readonly #ready = new Set<RoomLane>();
+  readonly #laneOfRequest = new Map<number, RoomLane>();
+  #window = 0;
+  #budgetUs = 20_000_000n;
+  #waitingCount = 0;
+  #waitingBytes = 0;
+  #cancelTimer: CancelTimer | null = null;
+  #wakeAtMs = 0;
+  #closedWith: TidegateError | null = null;
+
+  constructor(link: PublishLink, limits: ClientLimits) {
+    this.#link = link;
+    this.#limits = limits;
+  }
+
+  /** Whether an answer is being waited for. */
+  get isWaiting(): boolean {
+    return this.#laneOfRequest.size > 0;
+  }
+
+  /**
+   * Publishes. Resolves with the gateway's answer, or, without `needsAck`, once it is written.
+   *
+   * @throws {TidegateError} any code; docs/errors.md says which are worth repeating.
+   */
+  publish(room: string, payload: Uint8Array, needsAck: boolean): Promise<PublishResult> {
+    if (this.#closedWith !== null) return Promise.reject(this.#closedWith);
+    const { publishQueueCountMax, publishQueueBytesMax } = this.#limits;
+    const bytes = this.#waitingBytes + payload.length;
+    const isFull = this.#waitingCount >= publishQueueCountMax || bytes > publishQueueBytesMax;
+    if (isFull && this.#waitingCount > 0) {
+      const text = `${this.#waitingCount} publishes of ${this.#waitingBytes} bytes wait already`;
+      return Promise.reject(new TidegateError("QUEUE_FULL", text));
+    }
+    if (!needsAck && this.#window === 0) {
+      return Promise.reject(new TidegateError("UNAVAILABLE", "not connected; nothing was sent"));
+    }
+    return new Promise((resolve, reject) => {
+      const lane = this.#lane(room);
+      const addedAtMs = this.#link.clock.nowMs();
+      lane.queue.add({ payload, needsAck, addedAtMs, seq: 0, firstSentUs: 0n, resolve, reject });
+      lane.usedAtMs = addedAtMs;
+      this.#waitingCount += 1;
+      this.#waitingBytes = bytes;
+      this.#busy.add(lane);
+      this.#ready.add(lane);
+      this.#pump();
+    });
+  }
+
+  /** A connection is open. */
+  onWelcome(publishInFlightMax: number, publishBudgetMs: number): void {
+    this.#window = Math.min(this.#limits.publishWindowMax, publishInFlightMax || Infinity);
+    if (publishBudgetMs > 0) this.#budgetUs = BigInt(publishBudgetMs) * 1000n;
+    this.#pump();
+  }
+
+  /** The connection broke. */
+  onBreak(): void {
+    this.#window = 0;
+    this.#laneOfRequest.clear();
+    for (const lane of this.#busy) {
+      for (const item of lane.queue.onBreak()) item.reject(unknownOutcome("the connection broke"));
+      this.#rest(lane);
+    }
+  }
+
+  onAck(ack: PublishAck): void {
+    const lane = this.#settle(ack.requestId);
+    if (lane === undefined) return;
+    lane.queue.isDurable = ack.position !== undefined;
+    lane.queue.onAnswer(ack.requestId, true)?.resolve({
+      position: ack.position === undefined ? null : formatPosition(ack.position),
+      isDuplicate: ack.duplicate,
+    });
+    this.#rest(lane);
+    this.#pump();
+  }
+
+  /** Returns whether the error was the answer to a publish. */
+  onError(frame: ErrorFrame): boolean {
+    const lane = this.#settle(frame.requestId);
+    if (lane === undefined) return false;
+    const { clock } = this.#link;
+    if (frame.retryable) {
+      const random = this.#link.random();
+      const delayMs = backoffMs(lane.queue.failedCount, frame.retryAfterMs, random);
+      lane.queue.onRetryable(frame.requestId, clock.nowMs() + delayMs);
+    } else {
+      lane.queue.onAnswer(frame.requestId, false)?.reject(frameError(frame));
+    }
+    this.#rest(lane);
+    this.#pump();
+    return true;
+  }
+
+  /** The mode of a room became known by joining it. */
+  onMode(room: string, isDurable: boolean): void {
+    const lane = this.#lanes.get(room);
+    if (lane !== undefined) lane.queue.isDurable = isDurable;
+  }
+
+  /** Ends everything: what was written is unknown, what was not fails with `error`. */
+  close(error: TidegateError): void {
+    this.#closedWith = error;
+    this.#window = 0;
+    this.#cancelTimer?.();
+    for (const lane of this.#busy) {
+      for (const { item, wasSent } of lane.queue.drain()) {
+        item.reject(wasSent ? unknownOutcome("the client was closed", error) : error);
+      }
+    }
+    this.#busy.clear();
+    this.#ready.clear();
+    this.#laneOfRequest.clear();
+  }
+
+  /** Writes what may be written; then sets the timer. */
+  #pump(): void {
+    let isMore = this.#window > 0;
+    while (isMore) {
+      isMore = false;
+      for (const lane of this.#ready) {
+        if (this.#laneOfRequest.size >= this.#window || this.#isSocketFull()) break;
+        if (this.#sendNext(lane)) isMore = true;
+        this.#rest(lane);
+      }
+    }
+    this.#schedule();
+  }
+
+  #isSocketFull(): boolean {
+    return this.#link.bufferedBytes() > SOCKET_BUFFER_BYTES_MAX;
+  }
+
+  /** Writes one publish of a lane, if one may be written. */
+  #sendNext(lane: RoomLane): boolean {
+    const { queue, room } = lane;
+    const item = queue.next(this.#link.clock.nowMs());
+    if (item === null) return false;
+    const nowUs = this.#link.serverNowUs();
+    if (item.seq === 0) {
+      this.#waitingCount -= 1;
+      this.#waitingBytes -= item.payload.length;
+    } else if (nowUs - item.firstSentUs > this.#budgetUs) {
+      queue.discardNext(); // the timer is late, or the clock jumped: too old to repeat (R2)
+      item.reject(unknownOutcome("its budget ended before it could be repeated"));
+      return true;
+    }
+    const requestId = item.needsAck ? this.#link.nextRequestId() : 0;
+    const alias = this.#link.aliasOf(room);
+    const wasNamed = item.seq > 0;
+    queue.onSent(requestId, nowUs);
+    const isSent = this.#link.send({
+      requestId,
+      target: alias > 0 ? { $case: "roomAlias", value: alias } : { $case: "room", value: room },
+      producerSeq: BigInt(item.seq),
+      firstSentUs: item.firstSentUs,
+      payload: item.payload,
+    });
+    if (!isSent) {
+      queue.onAnswer(requestId, false);
+      const text = `a payload of ${item.payload.length} bytes does not fit one frame`;
+      item.reject(wasNamed ? unknownOutcome(text) : new TidegateError("PAYLOAD_TOO_LARGE", text));
+    } else if (item.needsAck) this.#laneOfRequest.set(requestId, lane);
+    else item.resolve({ position: null, isDuplicate: false });
+    return true;
+  }
+
+  #settle(requestId: number): RoomLane | undefined {
+    const lane = this.#laneOfRequest.get(requestId);
+    this.#laneOfRequest.delete(requestId);
+    return lane;
+  }
+
+  #rest(lane: RoomLane): void {
+    if (lane.queue.isEmpty) this.#busy.delete(lane);
+    if (lane.queue.hasMore) this.#ready.add(lane);
+    else this.#ready.delete(lane);
+  }
+
+  #lane(room: string): RoomLane {
+    let lane = this.#lanes.get(room);
+    if (lane === undefined) {
+      if (this.#lanes.size >= IDLE_ROOM_COUNT_MAX) this.#forgetIdle();
+      lane = { room, queue: new PublishQueue(), usedAtMs: 0 };
+      this.#lanes.set(room, lane);
+    }
+    return lane;
+  }
+
+  #forgetIdle(): void {
+    const beforeMs = this.#link.clock.nowMs() - IDLE_ROOM_KEPT_MS;
+    for (const lane of this.#lanes.values()) {
+      if (lane.queue.isEmpty && lane.usedAtMs < beforeMs) this.#lanes.delete(lane.room);
+    }
+  }
+
+  /** One timer: for the next retry if it is near, else for the next look at the deadlines. */
+  #schedule(): void {
+    if (this.#busy.size === 0) {
+      this.#cancelTimer?.();
+      this.#cancelTimer = null;
+      return;
+    }
+    const nowMs = this.#link.clock.nowMs();
+    let wakeAtMs = nowMs + (this.#ready.size > 0 && this.#isSocketFull() ? DRAIN_MS : TICK_MS);
+    if (this.#window > 0) {
+      for (const { queue } of this.#ready) {
+        const atMs = queue.notBeforeMs;
+        if (atMs > nowMs && atMs < wakeAtMs) wakeAtMs = atMs;
+      }
+    }
+    if (this.#cancelTimer !== null && this.#wakeAtMs <= wakeAtMs) return;
+    this.#wake(wakeAtMs, nowMs);
+  }
+
+  #wake(atMs: number, nowMs: number): void {
+    this.#cancelTimer?.();
+    this.#wakeAtMs = atMs;
+    this.#cancelTimer = this.#link.clock.setTimer(Math.max(1, atMs - nowMs), () => this.#onTimer());
+  }
+
+  #onTimer(): void {
+    this.#cancelTimer = null;
+    const nowMs = this.#link.clock.nowMs();
+    if (nowMs - this.#wakeAtMs > LATE_TIMER_MS) {
+      this.#wake(nowMs, nowMs); // the process stood still: answers may wait in the socket
+      return;
+    }
+    const sentBeforeUs = this.#link.serverNowUs() - this.#budgetUs;
+    const addedBeforeMs = nowMs - this.#limits.publishWaitMaxMs;
+    for (const lane of this.#busy) {
+      for (const { item, wasSent } of lane.queue.expire(sentBeforeUs, addedBeforeMs)) {
+        this.#expireItem(item, wasSent);
+      }
+      this.#rest(lane);
+    }
+    for (const [requestId, lane] of this.#laneOfRequest) {
+      if (!lane.queue.isWaitingFor(requestId)) this.#laneOfRequest.delete(requestId);
+    }
+    this.#pump();
+  }
+
+  #expireItem(item: Item, wasSent: boolean): void {
+    if (wasSent) {
+      item.reject(unknownOutcome("no answer came within its budget"));
+      return;
+    }
+    this.#waitingCount -= 1;
+    this.#waitingBytes -= item.payload.length;
+    const text = `never written within ${this.#limits.publishWaitMaxMs} ms; nothing was sent`;
+    item.reject(new TidegateError("UNAVAILABLE", text));
+  }
+}
+
+function unknownOutcome(detail: string, cause?: unknown): TidegateError {
+  return new TidegateError("OUTCOME_UNKNOWN", detail, { cause });
+}

@@ -1,0 +1,49 @@
+/**
+ * Sockets on Node: the `ws` package, because Node's own WebSocket reads on whether or not anybody
+ * takes the messages (a stall of 3 s queued 830 MB in a trial; `ws` held 100).
+ */
+import WebSocket from "ws";
+import type { OpenSocket } from "./socket.ts";
+
+/** What the Hello calls this platform. */
+export const PLATFORM = "node";
+/** Largest message taken, bytes: a full HistoryPage of full frames, and some. Beyond it: 1009. */
+const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
+/** Bytes of a refused upgrade's body that are read, for the error's text. */
+const REFUSAL_BYTES_MAX = 4096;
+
+export const openSocket: OpenSocket = (url, protocol, handlers) => {
+  const socket = new WebSocket(url, protocol, {
+    perMessageDeflate: false,
+    maxPayload: MESSAGE_BYTES_MAX,
+    handshakeTimeout: 30_000,
+  });
+  let httpStatus = 0;
+  let cause: unknown;
+  let refusal = "";
+  socket.on("open", () => handlers.onOpen());
+  socket.on("message", (data, isBinary) => handlers.onMessage(isBinary ? (data as Buffer) : null));
+  socket.on("error", (error) => {
+    cause ??= error; // "close" follows
+  });
+  socket.on("unexpected-response", (_request, response) => {
+    httpStatus = response.statusCode ?? 0;
+    response.setEncoding("utf8");
+    response.on("data", (part: string) => {
+      refusal = (refusal + part).slice(0, REFUSAL_BYTES_MAX);
+    });
+    response.on("close", () => socket.terminate());
+  });
+  socket.on("close", (closeCode, reason) => {
+    const text = refusal || reason.toString();
+    handlers.onClose({ closeCode, reason: text, httpStatus, cause });
+  });
+  return {
+    send: (bytes) => socket.send(bytes),
+    close: (code, reason) => socket.close(code, reason),
+    cut: () => socket.terminate(),
+    bufferedBytes: () => socket.bufferedAmount,
+    pause: () => socket.pause(),
+    resume: () => socket.resume(),
+  };
+};
