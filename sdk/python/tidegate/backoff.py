@@ -1,0 +1,37 @@
+"""When to connect again after a break, and whether at all.
+
+Pure: the random number is an argument.
+"""
+
+from __future__ import annotations
+
+_BASE_MS = 250
+_CEILING_MS = 30_000
+# 250 ms x 2^7 passes the ceiling; a larger exponent would only make huge numbers.
+_EXPONENT_MAX = 7
+
+_FINAL_CODES = frozenset({1002, 1003, 1007, 1008, 1009})
+
+
+def should_reconnect(close_code: int | None) -> bool:
+    """Whether a connection closed with this code is worth opening again.
+
+    4500-4999 and the codes of broken rules are final: the same would happen again. Everything else,
+    also a break without a code (None), is not.
+    """
+    if close_code is None:
+        return True
+    return not (4500 <= close_code <= 4999 or close_code in _FINAL_CODES)
+
+
+def reconnect_delay_ms(failed_tries: int, retry_after_ms: int, random: float) -> float:
+    """Wait before the next try: full jitter, not less than the gateway asked for.
+
+    Args:
+        failed_tries: Tries since the last connection that got its Welcome, 0 or more.
+        retry_after_ms: Of the last ErrorFrame; 0 when not said.
+        random: Uniform in [0, 1).
+    """
+    ceiling_ms = float(min(_CEILING_MS, _BASE_MS << min(failed_tries, _EXPONENT_MAX)))
+    # The jitter stays above the asked wait: else all clients sent away would come back at once.
+    return retry_after_ms + random * ceiling_ms

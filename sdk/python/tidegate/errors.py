@@ -1,0 +1,64 @@
+"""The one exception of this package: a stable code, retry advice, what to do, and the cause.
+
+Codes are rows of proto/errors.json; docs/errors.md lists them with what they mean.
+"""
+
+from __future__ import annotations
+
+from tidegate._gen.errors import ERRORS
+
+
+class TidegateError(Exception):
+    """Everything that can go wrong with a client, a room or a publish.
+
+    Attributes:
+        code: Stable name of what went wrong, a key of docs/errors.md, e.g. ``"UNAVAILABLE"``.
+        detail: A sentence for people: the value, the bound, and what to do.
+        retryable: Whether the same call can succeed later.
+        retry_after_ms: Least wait before the retry, milliseconds; 0 when not said.
+        fix: What to do about this code in general; empty for a code newer than this package.
+        __cause__: What was caught, if anything.
+    """
+
+    code: str
+    detail: str
+    retryable: bool
+    retry_after_ms: int
+    fix: str
+
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        *,
+        retryable: bool | None = None,
+        retry_after_ms: int | None = None,
+        cause: BaseException | None = None,
+    ) -> None:
+        super().__init__(f"[{code}] {detail}")  # the code leads: one grep of any log finds it
+        info = ERRORS.get(code)
+        self.code = code
+        self.detail = detail
+        if retryable is None:
+            retryable = info is not None and info.retry != "no"
+        if retry_after_ms is None:
+            retry_after_ms = 0 if info is None else info.retry_after_ms
+        self.retryable = retryable
+        self.retry_after_ms = retry_after_ms
+        self.fix = "" if info is None else info.fix
+        if cause is not None:
+            self.__cause__ = cause
+
+
+def copy_error(error: TidegateError) -> TidegateError:
+    """Make a new error that says the same.
+
+    An exception that several tasks raise would collect the tracebacks of all of them.
+    """
+    return TidegateError(
+        error.code,
+        error.detail,
+        retryable=error.retryable,
+        retry_after_ms=error.retry_after_ms,
+        cause=error.__cause__,
+    )

@@ -1,0 +1,205 @@
+"""The life of a client over many connections: connect, wait, connect again; and its status.
+
+One task runs it. What a connection is used for is session.py's matter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import random
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+from tidegate.backoff import reconnect_delay_ms, should_reconnect
+from tidegate.connection import CloseError, CloseFacts, Connection, FrameTaker
+from tidegate.errors import TidegateError, copy_error
+from tidegate.options import ConnectOptions
+
+Status = Literal["connecting", "connected", "reconnecting", "closed"]
+"""``connecting``: the first time. ``reconnecting``: after a break. ``closed``: for good."""
+
+STABLE_S = 1.0
+"""A connection that ends sooner after its Welcome counts as a failed try, so that a gateway that
+always closes at once is not asked four times a second."""
+
+_CLOSE_WAIT_S = 2.0
+
+_FINAL_CODES = frozenset(
+    {"HOST_REFUSED", "ORIGIN_REFUSED", "OPTION_INVALID", "PROTOCOL_UNSUPPORTED"}
+)
+
+
+class ConnectionUser(FrameTaker, Protocol):
+    """What the reconnector tells, beside what the connection does."""
+
+    def on_connected(self, connection: Connection) -> None:
+        """A connection got its Welcome."""
+
+    def on_ended(self, error: TidegateError) -> None:
+        """No connection will be opened any more: by the user (``CLOSED``), or by a refusal."""
+
+
+class Reconnector:
+    """Keeps one connection open.
+
+    Attributes:
+        status: See `Status`.
+        connection: The open one, or None.
+        error: Of the last connection or try that ended; None before.
+    """
+
+    def __init__(self, options: ConnectOptions, producer_key: bytes, user: ConnectionUser) -> None:
+        self.status: Status = "connecting"
+        self.connection: Connection | None = None
+        self.error: TidegateError | None = None
+        self._options = options
+        self._producer_key = producer_key
+        self._user = user
+        self._loop = asyncio.get_running_loop()
+        self._closed: asyncio.Future[CloseFacts] = self._loop.create_future()
+        self._connected: asyncio.Future[None] = self._loop.create_future()
+        self._callbacks: list[Callable[[Status], object]] = []
+        self._runner: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Connect for the first time.
+
+        Raises:
+            TidegateError: The refusal, when it is final; ``CONNECT_FAILED`` when nobody answered
+                within the connect timeout, after as many tries as fit.
+        """
+        self._runner = asyncio.create_task(self._run(), name="tidegate-session")
+        try:
+            await self.wait_connected(self._options.connect_timeout_ms)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Close the connection and open none any more."""
+        self._end(TidegateError("CLOSED", "the client was closed"))
+        connection = self.connection
+        if connection is not None:
+            connection.close(1000)
+            await asyncio.wait([self._closed], timeout=_CLOSE_WAIT_S)
+            if not self._closed.done():
+                connection.abort()
+        if self._runner is not None:
+            self._runner.cancel()
+            await asyncio.wait([self._runner])
+
+    def check_open(self) -> None:
+        """Raise why the client has ended, if it has."""
+        if self.status == "closed":
+            raise copy_error(self.error or TidegateError("CLOSED", "the client was closed"))
+
+    async def wait_connected(self, timeout_ms: float) -> None:
+        """Wait for a connection.
+
+        Raises:
+            TidegateError: Why the client ended, or ``CONNECT_FAILED`` with the last try's cause.
+        """
+        self.check_open()
+        try:
+            await asyncio.wait_for(asyncio.shield(self._connected), timeout_ms / 1000)
+        except (TimeoutError, asyncio.TimeoutError):
+            last = self.error
+            said = "" if last is None else f": {last.detail}"
+            raise TidegateError(
+                "CONNECT_FAILED",
+                f"no connection to {self._options.url} within {timeout_ms:.0f} ms{said}",
+                cause=last,
+            ) from last
+        except TidegateError as error:
+            raise copy_error(error) from error.__cause__
+
+    def on_status(self, callback: Callable[[Status], object]) -> Callable[[], None]:
+        """Call back at each change of `status`; gives a function that stops it."""
+        self._callbacks.append(callback)
+
+        def stop() -> None:
+            if callback in self._callbacks:
+                self._callbacks.remove(callback)
+
+        return stop
+
+    def on_closed(self, facts: CloseFacts) -> None:
+        """Of the connection, by way of its user: it is gone."""
+        self.connection = None
+        if not self._closed.done():
+            self._closed.set_result(facts)
+
+    async def _run(self) -> None:
+        failed_tries = 0
+        while True:
+            facts, was_stable = await self._run_connection()
+            if self.status == "closed":
+                return
+            self.error = facts.error
+            if _is_final(facts):
+                self._end(facts.error)
+                return
+            failed_tries = 0 if was_stable else failed_tries + 1
+            if self._connected.done():
+                self._connected = self._loop.create_future()
+                self._set_status("reconnecting")
+            exponent = max(failed_tries - 1, 0)
+            delay_ms = reconnect_delay_ms(exponent, facts.error.retry_after_ms, random.random())
+            await asyncio.sleep(delay_ms / 1000)
+
+    async def _run_connection(self) -> tuple[CloseFacts, bool]:
+        """Open one and live through it; tells how it ended and whether it had lasted."""
+        self._closed = self._loop.create_future()
+        connection = Connection(self._user)
+        try:
+            token = await self._fresh_token()
+            await connection.open(self._options, token, self._producer_key)
+        except CloseError as error:
+            return error.facts, False
+        except TidegateError as error:
+            return CloseFacts(None, error), False
+        started_s = self._loop.time()
+        if connection.is_open:  # else it ended between its Welcome and here
+            self.connection = connection
+            self._user.on_connected(connection)
+            if not self._connected.done():
+                self._connected.set_result(None)
+            self._set_status("connected")
+        facts = await self._closed
+        return facts, self._loop.time() - started_s >= STABLE_S
+
+    async def _fresh_token(self) -> str:
+        token = self._options.token
+        if isinstance(token, str):
+            return token
+        try:
+            given = token()
+            return await given if inspect.isawaitable(given) else given
+        except Exception as error:
+            detail = f"the token function failed: {error}"
+            raise TidegateError("CONNECT_FAILED", detail, cause=error) from error
+
+    def _end(self, error: TidegateError) -> None:
+        if self.status == "closed":
+            return
+        self._set_status("closed")
+        self.error = error
+        self._user.on_ended(error)
+        if not self._connected.done():
+            self._connected.set_exception(error)
+            self._connected.exception()  # nobody may be waiting
+
+    def _set_status(self, status: Status) -> None:
+        if status == self.status:
+            return
+        self.status = status
+        for callback in list(self._callbacks):
+            self._loop.call_soon(callback, status)
+
+
+def _is_final(facts: CloseFacts) -> bool:
+    """Whether trying again would only meet the same."""
+    if facts.code is not None:
+        return not should_reconnect(facts.code)
+    return facts.error.code in _FINAL_CODES
