@@ -55,8 +55,9 @@ export class ReflectionCalls {
     try {
       this.#descriptors ??= loadDescriptors();
       const descriptors = await this.#descriptors;
-      // One at a time, so that a flood of requests waits in the client.
-      for await (const request of stream) {
+      // One at a time, so that a flood of requests waits in the client. The plain iterator would
+      // destroy the stream at its end, and with it the status that the client waits for.
+      for await (const request of stream.iterator({ destroyOnReturn: false })) {
         const messageResponse = this.#answer(descriptors, request);
         stream.write({ validHost: request.host, originalRequest: request, messageResponse });
       }
