@@ -1,5 +1,6 @@
 /**
- * R5, the chain: whether a durable message is the next one, an old one, or shows that one is missing.
+ * R5, the chain: whether a durable message is the next one, an old one, or shows that one is
+ * missing.
  *
  * Pure. The gateway checks the same; this is the second look, at the end of the line, so that no
  * fault between can drop a message unseen.
@@ -14,11 +15,12 @@ export type ChainPlace = Position | "empty" | null;
 
 /**
  * How strictly the next message is judged. `strict`: its predecessor must have been received.
- * `vouched`: the gateway has just replayed after this very place, so what is between is void and not
- * missing. `anew`: anything may come first.
+ * `vouched`: the gateway has just replayed after this very place, so what is between is void and
+ * not missing. `anew`: anything may come first.
  */
 export type ChainMode = "strict" | "vouched" | "anew";
 
+/** Deliver it, drop it, or join again after the place reached. */
 export type ChainVerdict = "next" | "old" | "missing";
 
 /** Judges a message. Ephemeral messages have no position and are always next. */

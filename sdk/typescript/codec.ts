@@ -1,8 +1,8 @@
 /**
  * Payload codecs: how an application's values become the opaque bytes of a message, and back.
  *
- * Codecs are user code: they run in the caller of `publish` and in the loop over a room, never while
- * frames are read. One that throws spoils one message, not the stream.
+ * Codecs are user code: they run in the caller of `publish` and in the loop over a room, never
+ * while frames are read. One that throws spoils one message, not the stream.
  */
 
 /** Turns values into bytes and back. Either may throw; the room then says so in its place. */

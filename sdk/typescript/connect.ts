@@ -8,11 +8,13 @@ import type { Codec } from "./codec.ts";
 import type { ConnectOptions } from "./options.ts";
 
 /**
- * Connects to a gateway; resolves after its first Welcome. Later breaks are mended in the background.
+ * Connects to a gateway; resolves after its first Welcome. Later breaks are mended in the
+ * background.
  *
  * @param url "ws://host:port/ws", or wss.
- * @throws {TidegateError} `OPTION_INVALID`; `TOKEN_INVALID`, `ORIGIN_REFUSED` and other refusals for
- *   good; `CONNECT_FAILED` when no gateway answered within `connectTimeoutMs`; `CLOSED` when aborted.
+ * @throws {TidegateError} `OPTION_INVALID`; `TOKEN_INVALID`, `ORIGIN_REFUSED` and other refusals
+ *   for good; `CONNECT_FAILED` when no gateway answered within `connectTimeoutMs`; `CLOSED` when
+ *   aborted.
  */
 export function connect(
   url: string,

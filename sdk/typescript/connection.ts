@@ -3,25 +3,18 @@
  *
  * It ends once and says so once. What outlives it (rooms, publishes, the next try) is client.ts.
  */
-import { errorCodeOfClose, mayReconnect } from "./backoff.ts";
 import type { CancelTimer, Clock } from "./clock.ts";
+import { type ConnectionEnd, decideEnd } from "./connection-end.ts";
 import { errorText, TidegateError } from "./error.ts";
 import { type ClientFrameKind, encodeFrame, frameError, SUBPROTOCOL } from "./frame.ts";
 import { ServerFrame } from "./gen/tidegate/client/v1/frame.ts";
 import type { Hello, Welcome } from "./gen/tidegate/client/v1/session.ts";
 import { LATE_TIMER_MS } from "./publisher.ts";
-import { SERVER_CLOCK_AGE_MAX_MS, type ServerClock } from "./server-clock.ts";
-import type { OpenSocket, Socket, SocketEnd } from "./socket.ts";
+import type { ServerClock } from "./server-clock.ts";
+import type { OpenSocket, Socket } from "./socket.ts";
 
 /** Pings without an answer yet; beyond it `ping` fails. */
 const PING_COUNT_MAX = 64;
-
-/** Why a connection ended. */
-export interface ConnectionEnd {
-  readonly error: TidegateError;
-  /** False: the same would happen again. */
-  readonly mayReconnect: boolean;
-}
 
 /** A frame's kind and content, as received. */
 export type ServerFrameKind = NonNullable<ServerFrame["frame"]>;
@@ -60,7 +53,6 @@ export class Connection {
   #hasEnded = false;
   #heardAtMs: number;
   #pingedAtMs = 0;
-  #sampledAtMs = 0;
   #pingId = 0;
   #cancelTimer: CancelTimer;
   #onClosed: () => void = () => {};
@@ -179,22 +171,17 @@ export class Connection {
   #onWelcome(welcome: Welcome): void {
     if (this.#welcome !== null) return;
     this.#welcome = welcome;
-    this.#sample(welcome.serverTimeUs);
+    this.#setup.serverClock.sample(welcome.serverTimeUs, this.#heardAtMs);
     this.#cancelTimer();
     this.#watch(this.#heardAtMs);
     this.#handlers.onWelcome(welcome);
   }
 
   #onPong(id: number, serverTimeUs: bigint): void {
-    this.#sample(serverTimeUs);
+    this.#setup.serverClock.sample(serverTimeUs, this.#heardAtMs);
     const ping = this.#pings.get(id);
     this.#pings.delete(id);
     ping?.resolve(this.#heardAtMs - ping.sentAtMs);
-  }
-
-  #sample(serverTimeUs: bigint): void {
-    this.#sampledAtMs = this.#heardAtMs;
-    this.#setup.serverClock.sample(serverTimeUs, this.#heardAtMs);
   }
 
   /** Health: a Ping after a third of the idle time without any frame, the end after all of it. */
@@ -220,7 +207,7 @@ export class Connection {
       return;
     }
     const isPinged = this.#pingedAtMs >= this.#heardAtMs;
-    const isOld = nowMs - this.#sampledAtMs > SERVER_CLOCK_AGE_MAX_MS;
+    const isOld = this.#setup.serverClock.isOld(nowMs);
     if ((silentMs >= idleMs / 3 && !isPinged) || isOld) {
       this.#pingedAtMs = nowMs;
       this.send({ $case: "ping", value: { id: 0 } });
@@ -241,28 +228,4 @@ export class Connection {
     for (const ping of this.#pings.values()) ping.reject(end.error);
     this.#handlers.onEnd(end);
   }
-}
-
-/**
- * What a socket's end means: which error, and whether to connect again.
- *
- * @param said the last ErrorFrame about the whole connection, if one came.
- */
-export function decideEnd(end: SocketEnd, said: TidegateError | null): ConnectionEnd {
-  const { closeCode, httpStatus, reason, cause } = end;
-  // 408, 425 and 429 ask for another try; other 4xx will say the same again.
-  const isRefused = httpStatus >= 400 && httpStatus < 500 && ![408, 425, 429].includes(httpStatus);
-  if (httpStatus > 0) {
-    const [, code] = /\b(ORIGIN_REFUSED|HOST_REFUSED)\b/.exec(reason) ?? [];
-    const text = `the upgrade was answered with HTTP ${httpStatus}: ${reason.slice(0, 200)}`;
-    const error = new TidegateError(code ?? "CONNECT_FAILED", text, { retryable: !isRefused });
-    return { error, mayReconnect: !isRefused };
-  }
-  if (said !== null) return { error: said, mayReconnect: mayReconnect(closeCode) };
-  const why = reason || (cause === undefined ? `close code ${closeCode}` : errorText(cause));
-  const error = new TidegateError(errorCodeOfClose(closeCode), `the connection ended: ${why}`, {
-    retryable: mayReconnect(closeCode),
-    cause,
-  });
-  return { error, mayReconnect: mayReconnect(closeCode) };
 }

@@ -1,6 +1,6 @@
 /**
- * What the loop over a room yields: messages, and in their place among them gaps, policy changes and
- * messages that the room's codec could not read.
+ * What the loop over a room yields: messages, and in their place among them gaps, policy changes
+ * and messages that the room's codec could not read.
  */
 import type { Codec } from "./codec.ts";
 import { errorText, TidegateError } from "./error.ts";

@@ -37,7 +37,7 @@ export interface HistoryPage<T> {
 /** What history needs of the client. */
 export interface HistoryLink {
   readonly clock: Clock;
-  readonly isOpen: boolean;
+  isOpen(): boolean;
   random(): number;
   nextRequestId(): number;
   send(history: History): boolean;
@@ -51,6 +51,7 @@ interface Pending {
   failedCount: number;
 }
 
+/** The pages asked for and not yet answered. */
 export class HistoryRequests {
   readonly #link: HistoryLink;
   readonly #pending = new Set<Pending>();
@@ -127,7 +128,7 @@ export class HistoryRequests {
   }
 
   #send(pending: Pending): void {
-    if (!this.#link.isOpen || pending.isSent || !this.#pending.has(pending)) return;
+    if (!this.#link.isOpen() || pending.isSent || !this.#pending.has(pending)) return;
     const requestId = this.#link.nextRequestId();
     pending.isSent = true;
     this.#byRequest.set(requestId, pending);

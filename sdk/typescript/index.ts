@@ -3,7 +3,7 @@
  *
  * The public door; what is not named here may change.
  */
-export type { Client, ClientStatus, JoinOptions } from "./client.ts";
+export type { Client, JoinOptions } from "./client.ts";
 export { bytes, type Codec, json, text } from "./codec.ts";
 export { connect } from "./connect.ts";
 export { type ErrorCode, TidegateError, type TidegateErrorOptions } from "./error.ts";
@@ -22,3 +22,4 @@ export { type Build, type ClientLimits, type ConnectOptions, DEFAULTS } from "./
 export type { Position } from "./position.ts";
 export type { PublishResult } from "./publisher.ts";
 export type { PublishOptions, Room } from "./room.ts";
+export type { ClientStatus } from "./session.ts";

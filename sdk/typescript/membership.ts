@@ -1,8 +1,8 @@
 /**
  * One room's membership on the wire: in or out, where to resume, and whether a message is next.
  *
- * Pure: room.ts sends what it says and hands it what arrives. A membership outlives connections; what
- * lasts is the place reached, from which every new Join resumes.
+ * Pure: room.ts sends what it says and hands it what arrives. A membership outlives connections;
+ * what lasts is the place reached, from which every new Join resumes.
  */
 import { type ChainMode, type ChainPlace, judgeChain } from "./chain.ts";
 import type { Message } from "./gen/tidegate/client/v1/message.ts";
@@ -14,11 +14,12 @@ export const JOIN_HISTORY_MAX = 500;
 /** What to do once Left has come: join again now, when the application has drained, or never. */
 export type AfterLeave = "rejoin" | "park" | "end";
 
+/** Where a membership stands on this connection. */
 export type MembershipState =
   | { readonly is: "out" }
   | { readonly is: "joining" }
   | { readonly is: "in"; readonly alias: number }
-  | { readonly is: "leaving"; readonly alias: number; readonly then: AfterLeave }
+  | { readonly is: "leaving"; readonly alias: number; readonly next: AfterLeave }
   | { readonly is: "parked" }
   | { readonly is: "ended" };
 
@@ -121,17 +122,17 @@ export class Membership {
   }
 
   /** Leave is being sent, or was, and what is to follow it has changed. */
-  leave(then: AfterLeave): void {
+  leave(next: AfterLeave): void {
     if (this.#state.is !== "in" && this.#state.is !== "leaving") return;
-    this.#state = { is: "leaving", alias: this.#state.alias, then };
+    this.#state = { is: "leaving", alias: this.#state.alias, next };
   }
 
   /** The answer to a Leave came, or the gateway took the member out. */
   onLeft(): void {
     if (this.#state.is === "ended") return;
-    const then = this.#state.is === "leaving" ? this.#state.then : "rejoin";
+    const next = this.#state.is === "leaving" ? this.#state.next : "rejoin";
     this.#state =
-      then === "end" ? { is: "ended" } : then === "park" ? { is: "parked" } : { is: "out" };
+      next === "end" ? { is: "ended" } : next === "park" ? { is: "parked" } : { is: "out" };
   }
 
   /** The connection broke: out, except that who was parked stays so. */
@@ -140,10 +141,12 @@ export class Membership {
     else if (this.#state.is === "in" || this.#state.is === "joining") this.#state = { is: "out" };
   }
 
-  /** The application has drained: a parked member is to join again. Returns whether it was parked. */
+  /**
+   * The application has drained: a parked member is to join again. Returns whether it was parked.
+   */
   unpark(): boolean {
-    if (this.#state.is === "leaving" && this.#state.then === "park") {
-      this.#state = { ...this.#state, then: "rejoin" };
+    if (this.#state.is === "leaving" && this.#state.next === "park") {
+      this.#state = { ...this.#state, next: "rejoin" };
       return false;
     }
     if (this.#state.is !== "parked") return false;

@@ -1,10 +1,10 @@
 /**
  * R3, order: the publishes of one room, from the call to the answer.
  *
- * Pure: publisher.ts writes what it says and hands it what arrives. New publishes flow in order, many
- * unanswered at once. After a failure nothing new is sent, everything in flight is settled, then the
- * failed are sent again one by one, in order, under their old names; then the rest goes on. Sending
- * the failed ones together instead put 2 % of them in the wrong order in a trial.
+ * Pure: publisher.ts writes what it says and hands it what arrives. New publishes flow in order,
+ * many unanswered at once. After a failure nothing new is sent, everything in flight is settled,
+ * then the failed are sent again one by one, in order, under their old names; then the rest goes
+ * on. Sending the failed ones together instead put 2 % of them in the wrong order in a trial.
  */
 
 /** One publish. `seq` and `firstSentUs` are fixed when it is first written (R1, R2). */

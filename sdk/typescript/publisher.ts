@@ -1,8 +1,8 @@
 /**
  * Publishing over one connection after another: every room's queue, one window, one timer.
  *
- * The rules of order and retry are publish-queue.ts; here are the promises, the clock and the socket.
- * Rooms take turns, so a busy room does not hold up the others.
+ * The rules of order and retry are publish-queue.ts; here are the promises, the clock and the
+ * socket. Rooms take turns, so a busy room does not hold up the others.
  */
 import { backoffMs } from "./backoff.ts";
 import type { CancelTimer, Clock } from "./clock.ts";
@@ -30,7 +30,9 @@ export const LATE_TIMER_MS = 1000;
 const SOCKET_BUFFER_BYTES_MAX = 1024 * 1024;
 /** How soon to look again at a full socket, milliseconds; browsers do not tell when it drains. */
 const DRAIN_MS = 10;
-/** Rooms whose queue is kept when idle; a queue's count may start again once names are forgotten. */
+/**
+ * Rooms whose queue is kept when idle; a queue's count may start again once names are forgotten.
+ */
 const IDLE_ROOM_COUNT_MAX = 1024;
 /** A name may be used again after this long: twice the 30 s for which gateways remember names. */
 const IDLE_ROOM_KEPT_MS = 60_000;

@@ -65,9 +65,8 @@ export interface Room<T> extends AsyncIterable<RoomEvent<T>> {
 /** What a room needs of its client. */
 export interface RoomLink {
   readonly clock: Clock;
-  readonly isOpen: boolean;
   /** This client's producer hash, to know own messages by. */
-  readonly ownProducer: Uint8Array;
+  ownProducer(): Uint8Array;
   random(): number;
   /** The room is out and wants in: collect it into the next Join. */
   requestJoin(room: RoomEnd): void;
@@ -324,7 +323,7 @@ export class JoinedRoom<T> implements Room<T>, RoomEnd {
   #toEvent(item: Message | RoomGap | RoomPolicyChange): RoomEvent<T> {
     if ("type" in item) return item;
     if (item.position !== undefined) this.#position = formatPosition(item.position);
-    return messageEvent(item, this.name, this.#link.ownProducer, this.#setup.codec);
+    return messageEvent(item, this.name, this.#link.ownProducer(), this.#setup.codec);
   }
 
   #onTaken(): void {
@@ -369,8 +368,8 @@ export class JoinedRoom<T> implements Room<T>, RoomEnd {
     this.#leave("park");
   }
 
-  #leave(then: "park" | "end"): void {
-    this.#membership.leave(then);
+  #leave(next: "park" | "end"): void {
+    this.#membership.leave(next);
     this.#sendLeave();
   }
 

@@ -1,8 +1,8 @@
 /**
  * All rooms of a client: who is joined, under which alias, and whose requests are unanswered.
  *
- * Joins asked for in the same turn go out as one frame. Where the runtime can stop reading, it does so
- * for a moment when every room is behind, so that a short stall costs no resume.
+ * Joins asked for in the same turn go out as one frame. Where the runtime can stop reading, it does
+ * so for a moment when every room is behind, so that a short stall costs no resume.
  */
 import type { CancelTimer, Clock } from "./clock.ts";
 import { TidegateError } from "./error.ts";

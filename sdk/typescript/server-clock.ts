@@ -8,7 +8,7 @@
  */
 
 /** Ask for a new sample when the last is older, milliseconds: 100 ppm of drift are 3 ms by then. */
-export const SERVER_CLOCK_AGE_MAX_MS = 30_000;
+const SERVER_CLOCK_AGE_MAX_MS = 30_000;
 
 export class ServerClock {
   #serverUs = 0n;

@@ -1,5 +1,6 @@
 /**
- * SHA-256 (FIPS 180-4), for one short input per connection: the producer name that marks own messages.
+ * SHA-256 (FIPS 180-4), for one short input per connection: the producer name that marks own
+ * messages.
  *
  * Written out because `crypto.subtle` is missing on pages served over plain http, and asynchronous.
  */

@@ -8,6 +8,7 @@ import type { OpenSocket } from "./socket.ts";
 /** What the Hello calls this platform. */
 export const PLATFORM = "browser";
 
+/** Opens a socket. */
 export const openSocket: OpenSocket = (url, protocol, handlers) => {
   const socket = new WebSocket(url, protocol);
   socket.binaryType = "arraybuffer";

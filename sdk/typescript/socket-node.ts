@@ -12,6 +12,7 @@ const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
 /** Bytes of a refused upgrade's body that are read, for the error's text. */
 const REFUSAL_BYTES_MAX = 4096;
 
+/** Opens a socket. */
 export const openSocket: OpenSocket = (url, protocol, handlers) => {
   const socket = new WebSocket(url, protocol, {
     perMessageDeflate: false,
