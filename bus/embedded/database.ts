@@ -56,7 +56,7 @@ export function openDatabase(dataDir: string, isSynchronous: boolean): DatabaseS
     return database;
   } catch (reason) {
     database?.close();
-    throw openError(reason, dataDir, file);
+    throw storeError(reason, dataDir);
   }
 }
 
@@ -100,52 +100,47 @@ export function pragmaNumber(database: DatabaseSync, name: string): number {
 }
 
 /** SQLite's primary result codes that mean something to us. */
-export const SqliteCode = {
-  BUSY: 5,
-  LOCKED: 6,
-  IOERR: 10,
-  CORRUPT: 11,
-  FULL: 13,
-  NOTADB: 26,
-} as const;
-/** Extended codes of an fsync that failed: what is on the disk is unknown from then on. */
+const resultCodes = { BUSY: 5, LOCKED: 6, CORRUPT: 11, FULL: 13, NOTADB: 26 } as const;
+/** Extended codes of a failed fsync, of a file and of a folder. */
 const fsyncCodes: readonly number[] = [10 | (4 << 8), 10 | (5 << 8)];
 
-/** SQLite's extended result code of a thrown error, 0 when it is none of SQLite's. */
-export function sqliteCode(reason: unknown): number {
-  if (!(reason instanceof Error) || !("errcode" in reason)) return 0;
-  return Number(reason.errcode);
-}
-
-/** Whether the error is of an fsync: the outcome of that commit is open. */
+/**
+ * Whether the error is of an fsync: then nobody knows what of that commit is on the disk, and trying
+ * again proves nothing, since the kernel may have dropped the pages.
+ */
 export function isFsyncError(reason: unknown): boolean {
   return fsyncCodes.includes(sqliteCode(reason));
 }
 
-/** Whether the error says that the file is damaged. */
-export function isCorruptError(reason: unknown): boolean {
-  const code = sqliteCode(reason) & 0xff;
-  return code === SqliteCode.CORRUPT || code === SqliteCode.NOTADB;
-}
-
-function openError(reason: unknown, dataDir: string, file: string): CodedError {
+/** Turns an error of SQLite into one of ours: what failed, why, and what to do. */
+export function storeError(reason: unknown, dataDir: string): CodedError {
   if (reason instanceof CodedError) return reason;
   const text = reason instanceof Error ? reason.message : String(reason);
-  const code = sqliteCode(reason) & 0xff;
-  if (code === SqliteCode.BUSY || code === SqliteCode.LOCKED) {
-    return new CodedError(
-      "STORE_LOCKED",
-      `another process uses data folder ${dataDir}; stop it, or choose another folder`,
-      reason,
-    );
+  switch (sqliteCode(reason) & 0xff) {
+    case resultCodes.BUSY:
+    case resultCodes.LOCKED:
+      return new CodedError(
+        "STORE_LOCKED",
+        `another process uses data folder ${dataDir}; stop it, or choose another folder`,
+        reason,
+      );
+    case resultCodes.CORRUPT:
+    case resultCodes.NOTADB:
+      return new CodedError(
+        "STORE_CORRUPT",
+        `the store in ${dataDir} is damaged (${text}); stop, then restore a backup of the folder, ` +
+          "or move it away to start empty",
+        reason,
+      );
+    case resultCodes.FULL:
+      return new CodedError("STORE_FULL", `the disk of ${dataDir} is full`, reason);
+    default:
+      return new CodedError("UNAVAILABLE", `the store in ${dataDir} failed: ${text}`, reason);
   }
-  if (isCorruptError(reason)) {
-    return new CodedError(
-      "STORE_CORRUPT",
-      `${file} can not be read (${text}); restore a backup of folder ${dataDir}, ` +
-        "or move the folder away to start empty",
-      reason,
-    );
-  }
-  return new CodedError("UNAVAILABLE", `${file} can not be opened: ${text}`, reason);
+}
+
+/** SQLite's extended result code of a thrown error, 0 when it is none of SQLite's. */
+function sqliteCode(reason: unknown): number {
+  if (!(reason instanceof Error) || !("errcode" in reason)) return 0;
+  return Number(reason.errcode);
 }

@@ -179,8 +179,9 @@ function prepare(database: DatabaseSync) {
         `AND ${isAlive} ORDER BY key`,
     ),
     put: statement(
-      "INSERT INTO entry (bucket_id, key, value, revision, expires_us) VALUES (?, ?, ?, ?, ?) " +
-        "ON CONFLICT (bucket_id, key) DO UPDATE SET value = excluded.value, " +
+      // An empty array without memory is bound as NULL.
+      "INSERT INTO entry (bucket_id, key, value, revision, expires_us) " +
+        "VALUES (?, ?, ifnull(?, x''), ?, ?) ON CONFLICT (bucket_id, key) DO UPDATE SET value = excluded.value, " +
         "revision = excluded.revision, expires_us = excluded.expires_us",
     ),
     deleteEntry: statement("DELETE FROM entry WHERE id = ?"),

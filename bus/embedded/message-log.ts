@@ -300,7 +300,8 @@ function prepare(database: DatabaseSync) {
   };
   const columns = "seq, time_us, prev_seq, envelope FROM message";
   return {
-    insert: statement("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?)"),
+    // An empty array without memory is bound as NULL.
+    insert: statement("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ifnull(?, x''))"),
     newest: statement("SELECT seq, time_us FROM message ORDER BY seq DESC LIMIT 1"),
     timeFrom: statement("SELECT seq, time_us FROM message WHERE seq >= ? ORDER BY seq LIMIT 1"),
     names: statement(

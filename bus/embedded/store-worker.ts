@@ -10,7 +10,7 @@ import { randomInt } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
 import { CodedError } from "../../proto/coded-error.ts";
 import { RecordView, Refusal } from "./append-batch.ts";
-import { isCorruptError, isFsyncError, pragmaNumber, SqliteCode, sqliteCode } from "./database.ts";
+import { isFsyncError, pragmaNumber, storeError } from "./database.ts";
 import { KeyTable } from "./key-table.ts";
 import { MessageLog } from "./message-log.ts";
 import { readPageAfter, readPageBefore } from "./message-page.ts";
@@ -92,7 +92,7 @@ export class StoreWorker {
   turn(): void {
     const isExpiring = this.#clock.wallUs() >= this.nextExpiryUs;
     let storedCount = 0;
-    if (!this.#isRecalled) this.#isRecalled = this.#log.recall();
+    if (!this.#isRecalled) this.#recall();
     if ((this.#appends.length > 0 && this.#isRecalled) || this.#writes.length > 0 || isExpiring) {
       storedCount = this.#commit();
     }
@@ -107,6 +107,16 @@ export class StoreWorker {
   close(): void {
     if (this.#broken === null) this.#checkpoint(0);
     this.#database.close();
+  }
+
+  /** A log whose tail can not be read must not be written: it would forget names. */
+  #recall(): void {
+    try {
+      this.#isRecalled = this.#log.recall();
+    } catch (reason) {
+      this.#isRecalled = true;
+      this.#break(storeError(reason, this.#options.dataDir));
+    }
   }
 
   #commit(): number {
@@ -211,7 +221,7 @@ export class StoreWorker {
 
   #rollBack(reason: unknown, appends: AppendMessage[], writes: WriteMessage[]): void {
     const isOpen = isFsyncError(reason);
-    const error = this.#writeError(reason);
+    const error = storeError(reason, this.#options.dataDir);
     if (this.#broken === null) {
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
       if (isOpen) this.#break(error);
@@ -227,24 +237,14 @@ export class StoreWorker {
     if (appends.length > 0) this.#raiseFence(refusal, error.detail);
     for (const { batches } of appends) for (const batch of batches) refuseAll(batch, refusal);
     this.#answerAppends(appends);
-    for (const { id } of writes) this.#fail(id, error);
+    const unknown = new CodedError("OUTCOME_UNKNOWN", `it may be written: ${error.detail}`);
+    for (const { id } of writes) this.#fail(id, isOpen ? unknown : error);
   }
 
-  #writeError(reason: unknown): CodedError {
-    if (reason instanceof CodedError) return reason;
-    const text = reason instanceof Error ? reason.message : String(reason);
-    if (isCorruptError(reason)) return corruptError(text, reason);
-    if ((sqliteCode(reason) & 0xff) === SqliteCode.FULL) {
-      return new CodedError("STORE_FULL", `the disk of ${this.#options.dataDir} is full`, reason);
-    }
-    const detail = `the store in ${this.#options.dataDir} can not be written: ${text}`;
-    return new CodedError("UNAVAILABLE", detail, reason);
-  }
-
-  /** After a failed fsync nobody knows what is on the disk: only opening it anew tells. */
+  /** Refuses everything from now on. */
   #break(error: CodedError): void {
-    this.#broken = new CodedError("UNAVAILABLE", `${error.detail}; restart to go on`, error);
-    this.#post({ kind: "broken", code: "UNAVAILABLE", detail: this.#broken.detail });
+    this.#broken = new CodedError(error.code, `${error.detail}; restart to go on`, error);
+    this.#post({ kind: "broken", code: error.code, detail: this.#broken.detail });
   }
 
   #answerAppends(appends: readonly AppendMessage[]): void {
@@ -286,10 +286,7 @@ export class StoreWorker {
       const isPage = value !== null && typeof value === "object" && "buffer" in value;
       this.#post({ kind: "answer", id, value }, isPage ? [value.buffer] : []);
     } catch (reason) {
-      const text = reason instanceof Error ? reason.message : String(reason);
-      if (reason instanceof CodedError) this.#fail(id, reason);
-      else if (isCorruptError(reason)) this.#fail(id, corruptError(text, reason));
-      else this.#fail(id, new CodedError("UNAVAILABLE", `the store can not be read: ${text}`));
+      this.#fail(id, storeError(reason, this.#options.dataDir));
     }
   }
 
@@ -335,7 +332,7 @@ export class StoreWorker {
     } catch (reason) {
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
       this.#retention.rollBack();
-      this.#detail = this.#writeError(reason).detail;
+      this.#detail = storeError(reason, this.#options.dataDir).detail;
     } finally {
       if (this.#options.isSynchronous) this.#database.exec("PRAGMA synchronous = FULL");
     }
@@ -349,7 +346,7 @@ export class StoreWorker {
       this.#database.exec("PRAGMA wal_checkpoint(PASSIVE)");
     } catch (reason) {
       // Nothing is lost: what it holds is on the disk in the log, and the next one tries again.
-      this.#detail = this.#writeError(reason).detail;
+      this.#detail = storeError(reason, this.#options.dataDir).detail;
     }
   }
 }
@@ -362,9 +359,4 @@ function refuseAll(batch: { buffer: ArrayBuffer; count: number }, refusal: Refus
     if (!view.isPreRefused(at)) view.refuse(at, refusal);
     at = next;
   }
-}
-
-function corruptError(text: string, reason: unknown): CodedError {
-  const detail = `the store is damaged (${text}); stop, and restore a backup of the data folder`;
-  return new CodedError("STORE_CORRUPT", detail, reason);
 }

@@ -28,6 +28,7 @@ export interface WorkerEvents {
 }
 
 interface PendingRequest {
+  readonly isWrite: boolean;
   resolve(value: AnswerValue): void;
   reject(error: CodedError): void;
   /** Called in place of resolve, before the next message is handled. */
@@ -110,7 +111,7 @@ export class WorkerLink {
       }
       this.#lastId += 1;
       const id = this.#lastId;
-      this.#requests.set(id, { resolve, reject, onAnswer });
+      this.#requests.set(id, { isWrite: kind === "write", resolve, reject, onAnswer });
       this.#send({ kind, id, request } as ToWorker, []);
     });
   }
@@ -179,7 +180,10 @@ export class WorkerLink {
       this.#isClosing ? "the bus is closed" : detail,
       cause,
     );
-    for (const pending of this.#requests.values()) pending.reject(this.#end);
+    const unknown = new CodedError("OUTCOME_UNKNOWN", `it may be written: ${detail}`, cause);
+    for (const { isWrite, reject } of this.#requests.values()) {
+      reject(isWrite ? unknown : this.#end);
+    }
     this.#requests.clear();
     this.#events?.onBroken(this.#end, true);
   }

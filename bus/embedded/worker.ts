@@ -3,8 +3,7 @@
  * work. All reads of clocks and the port are here.
  */
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
-import { CodedError } from "../../proto/coded-error.ts";
-import { openDatabase } from "./database.ts";
+import { openDatabase, storeError } from "./database.ts";
 import { StoreWorker } from "./store-worker.ts";
 import type { FromWorker, ToWorker, WorkerStart } from "./worker-protocol.ts";
 
@@ -27,7 +26,7 @@ function main(): void {
     const database = openDatabase(options.dataDir, options.isSynchronous);
     store = new StoreWorker(database, options, post, clock);
   } catch (reason) {
-    const error = CodedError.from(reason);
+    const error = storeError(reason, options.dataDir);
     post({ kind: "refused", code: error.code, detail: error.detail });
     port.close();
     return;
