@@ -109,7 +109,12 @@ async function runShape(shape: DurableShape, options: BenchOptions): Promise<Dur
   }
   const nodeFlags =
     options.profileDir === "" ? [] : ["--cpu-prof", `--cpu-prof-dir=${options.profileDir}`];
-  const server = await ServerProcess.start({ system: "tidegate", core: null, nodeFlags, env: {} });
+  const server = await ServerProcess.start({
+    system: "tidegate",
+    core: null,
+    nodeFlags,
+    tidegateFlags: [],
+  });
   const load: Load = new LoadProcess(shape.file, null);
   try {
     return await measure(load, server.pid, server.ready.url, shape, options);

@@ -19,7 +19,7 @@ import type {
   System,
 } from "./load/protocol.ts";
 import type { TallyPlain } from "./load/tally.ts";
-import { cpuTime, residentBytes, threadCpuTimes } from "./proc.ts";
+import { cpuTime, machineCpuUs, residentBytes, threadCpuTimes } from "./proc.ts";
 import { ServerProcess } from "./servers/server-process.ts";
 
 /** The server's core; everything that makes load is on the other. */
@@ -43,6 +43,8 @@ export interface FanoutFigures {
   /** Of one core, over the window. */
   readonly serverShare: number;
   readonly generatorShare: number;
+  /** What other processes of the machine took in the window, of one core: the noise. */
+  readonly foreignShare: number;
   /** Share of one core by thread of the server, those above 1 %. */
   readonly threadShares: readonly { readonly name: string; readonly share: number }[];
   readonly p50Us: number;
@@ -67,7 +69,12 @@ export async function runFanout(
   timing: FanoutTiming,
   nodeFlags: readonly string[],
 ): Promise<FanoutFigures> {
-  const server = await ServerProcess.start({ system, core: SERVER_CORE, nodeFlags, env: {} });
+  const server = await ServerProcess.start({
+    system,
+    core: SERVER_CORE,
+    nodeFlags,
+    tidegateFlags: [],
+  });
   const receivers: Load = new LoadProcess("generator.ts", LOAD_CORE);
   const publishers: Load = new LoadProcess("generator.ts", LOAD_CORE);
   const hasDurable = system === "tidegate" && shape.durablePerS > 0;
@@ -130,11 +137,15 @@ interface Mark {
   readonly serverCpuUs: number;
   readonly threads: ReturnType<typeof threadCpuTimes>;
   readonly generatorCpuUs: number;
+  readonly machineCpuUs: number;
+  readonly ownCpuUs: number;
 }
 
 async function takeMark(work: Work): Promise<Mark> {
   const { userUs, systemUs } = cpuTime(work.server.pid);
   const threads = threadCpuTimes(work.server.pid);
+  const own = process.cpuUsage();
+  const machine = machineCpuUs();
   const atMs = performance.now();
   const [receivers, publishers, durable] = await Promise.all([
     work.receivers.ask({ kind: "take" }, "taken"),
@@ -149,6 +160,8 @@ async function takeMark(work: Work): Promise<Mark> {
     serverCpuUs: userUs + systemUs,
     threads,
     generatorCpuUs: receivers.cpuUs + publishers.cpuUs + (durable?.cpuUs ?? 0),
+    machineCpuUs: machine,
+    ownCpuUs: own.user + own.system,
   };
 }
 
@@ -228,6 +241,7 @@ function figuresOf({ system, shape, count, begin, end, total }: Marks): Measured
     cpuPerDeliveryUs: cpuUs / delivered,
     serverShare: cpuUs / windowUs,
     generatorShare: (end.generatorCpuUs - begin.generatorCpuUs) / windowUs,
+    foreignShare: foreignUs(begin, end) / windowUs,
     threadShares: threadShares(begin, end, windowUs),
     p50Us: latency.percentile(0.5),
     p99Us: latency.percentile(0.99),
@@ -240,6 +254,11 @@ function figuresOf({ system, shape, count, begin, end, total }: Marks): Measured
     durableAckedPerS: (durableCount / windowUs) * 1e6,
   };
   return { ...figures, problems: problemsOf(figures, expectedHash(shape, count), total) };
+}
+
+function foreignUs(begin: Mark, end: Mark): number {
+  const ours = (mark: Mark): number => mark.serverCpuUs + mark.generatorCpuUs + mark.ownCpuUs;
+  return end.machineCpuUs - begin.machineCpuUs - (ours(end) - ours(begin));
 }
 
 function deliveredOf(mark: Mark): number {

@@ -85,7 +85,12 @@ function report(runs: readonly (readonly MemoryFigures[])[]): BenchReport {
 
 async function measureSlope(system: System, size: MemorySize): Promise<MemoryFigures> {
   const flags = COLLECT_FLAGS;
-  const server = await ServerProcess.start({ system, core: null, nodeFlags: flags, env: {} });
+  const server = await ServerProcess.start({
+    system,
+    core: null,
+    nodeFlags: flags,
+    tidegateFlags: [],
+  });
   const few = new LoadProcess<LoadCommand, LoadReply>("generator.ts", null);
   const more = new LoadProcess<LoadCommand, LoadReply>("generator.ts", null);
   try {

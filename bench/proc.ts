@@ -28,6 +28,18 @@ export function threadCpuTimes(pid: number): Map<number, CpuTime & { readonly na
   return times;
 }
 
+/** CPU time that all processes of the machine have used, and what a hypervisor took, microseconds. */
+export function machineCpuUs(): number {
+  const line = readFileSync("/proc/stat", "utf8").split("\n", 1)[0] ?? "";
+  const [user, nice, system, , , irq, softirq, steal] = line
+    .trim()
+    .split(/\s+/)
+    .slice(1)
+    .map(Number);
+  const parts = [user, nice, system, irq, softirq, steal];
+  return parts.reduce<number>((sum, ticks) => sum + (ticks ?? 0), 0) * TICK_US;
+}
+
 /** Resident memory of a process, bytes. */
 export function residentBytes(pid: number): number {
   const line = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"));

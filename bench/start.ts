@@ -53,7 +53,7 @@ async function startOnce(): Promise<StartFigures> {
     system: "tidegate",
     core: null,
     nodeFlags: [],
-    env: {},
+    tidegateFlags: [],
   });
   const spawnedMs = performance.now() - before;
   await server.stop();

@@ -28,8 +28,8 @@ export interface ServerOptions {
   readonly core: number | null;
   /** Further flags of Node, e.g. for profiles or forced collection. */
   readonly nodeFlags: readonly string[];
-  /** Further environment. */
-  readonly env: Readonly<Record<string, string>>;
+  /** Further options of Tidegate, "--name=value". */
+  readonly tidegateFlags: readonly string[];
 }
 
 /** Time for a server to end after SIGTERM before it is killed. */
@@ -61,15 +61,13 @@ export class ServerProcess {
   /** Starts a server and waits until it is ready; fails with its output when it ends before. */
   static async start(options: ServerOptions): Promise<ServerProcess> {
     const dataDir = await mkdtemp(path.join(tmpdir(), "tidegate-bench-"));
-    const variables = { ...tidegateEnv(dataDir), ...options.env };
     const [command, ...args] = pinned(options.core, [
-      "env", // sets the server's options over whatever this process inherited
-      ...Object.entries(variables).map(([name, value]) => `${name}=${value}`),
       process.execPath,
       "--disable-warning=ExperimentalWarning",
       ...options.nodeFlags,
       fileOf[options.system],
-      ...(options.system === "tidegate" ? ["--json"] : []),
+      ...argumentsOf(options.system, dataDir),
+      ...(options.system === "tidegate" ? options.tidegateFlags : []),
     ]);
     const child = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"] });
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
@@ -114,6 +112,16 @@ export const COLLECT_FLAGS: readonly string[] = [
   new URL("collect-on-signal.ts", import.meta.url).href,
 ];
 
-function tidegateEnv(dataDir: string): Record<string, string> {
-  return { HOST: "127.0.0.1", PORT: "0", CONTROL_PORT: "0", DATA_DIR: dataDir, AUTH: "none" };
+function argumentsOf(system: System, dataDir: string): readonly string[] {
+  if (system === "bare") return [];
+  const options = {
+    host: "127.0.0.1",
+    port: 0,
+    "control-port": 0,
+    "data-dir": dataDir,
+    auth: "none",
+    "log-format": "json",
+    "log-level": "error",
+  };
+  return Object.entries(options).map(([name, value]) => `--${name}=${value}`);
 }
