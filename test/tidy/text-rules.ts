@@ -90,6 +90,22 @@ const tests: Rule = {
   good: [["test/a.test.ts", 'test("a", (context) => context.skip("no strace here"));']],
 };
 
+const noSleep: Rule = {
+  title: "a test waits for events, never for time",
+  appliesTo: (file) => file.endsWith(".test.ts") && !file.includes("/tidy"),
+  find: (source) => [
+    ...findText(source, /\bsetTimeout\(\s*(?:resolve|done|r|ok)\s*,/g, "sleeps"),
+    ...findText(source, /from "(?:node:)?timers\/promises"/g, "sleeps"),
+    ...findText(source, /\bawait (?:sleep|delay|pause)\(/g, "sleeps"),
+  ],
+  bad: [
+    ["test/a.test.ts", "await new Promise((resolve) => setTimeout(resolve, 100));"],
+    ["test/a.test.ts", 'import { setTimeout } from "node:timers/promises";'],
+    ["test/a.test.ts", "await sleep(50);"],
+  ],
+  good: [["test/a.test.ts", 'await once(socket, "close");']],
+};
+
 const secrets: Rule = {
   title: "no file holds a machine's paths, a registry's host or a secret",
   appliesTo: (file) => !/^test\/tidy\//.test(file),
@@ -114,7 +130,7 @@ const secrets: Rule = {
   good: [["docs/a.md", "proxy_pass http://127.0.0.1:8080/home/; cd ~/tidegate"]],
 };
 
-export const TEXT_RULES: readonly Rule[] = [header, docstrings, tests, secrets];
+export const TEXT_RULES: readonly Rule[] = [header, docstrings, tests, noSleep, secrets];
 
 /** Whether a docstring stands right before the node (the header counts when it does). */
 function hasDocstring(source: Source, node: SyntaxNode): boolean {
