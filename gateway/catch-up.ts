@@ -41,7 +41,7 @@ export class CatchUp {
 
   /**
    * Sends what comes after `membership.sent` until the member is live, has left, or its socket is full
-   * (then it is LAGGING, and this is called again after the drain).
+   * (then it is WAITING, and this is called again after the drain).
    *
    * @param first messages after `sent` that were read already.
    */
@@ -91,7 +91,7 @@ export class CatchUp {
       if (!recent || !this.#send(membership, recent)) return false;
     }
     if (connection.isLagging || connection.socket === null) {
-      membership.state = MemberState.LAGGING;
+      membership.state = MemberState.WAITING;
       return false;
     }
     membership.state = MemberState.LIVE;
@@ -101,38 +101,40 @@ export class CatchUp {
 
   /** @returns false when the socket is full and the member now waits for its drain, or is gone. */
   #send(membership: Membership, messages: readonly DurableMessage[]): boolean {
-    const { socket } = membership.connection;
     let index = 0;
     while (index < messages.length) {
+      const { socket } = membership.connection;
       if (socket === null || !isCatchingUp(membership)) return false;
-      if (this.#sender.isFull(membership.connection)) {
-        membership.state = MemberState.LAGGING;
-        return false;
-      }
       socket.cork(() => {
         index = this.#sendChunk(membership, messages, index);
       });
     }
-    return true;
+    return isCatchingUp(membership);
   }
 
+  /** @returns the index of the first message not sent; a full socket makes the member WAITING. */
   #sendChunk(membership: Membership, messages: readonly DurableMessage[], from: number): number {
-    const { room, connection } = membership;
     let index = from;
     for (let bytes = 0; index < messages.length && bytes < CHUNK_BYTES; index += 1) {
       const message = messages[index];
       if (message === undefined) break;
       if (!isVoid(message)) {
-        const { sent } = membership;
-        const isSameEpoch = sent === null || sent.epoch === message.epoch;
-        const prevSeq = isSameEpoch ? Math.min(message.prevSeq, sent?.seq ?? 0) : 0;
-        const frame = this.#writer.durable(room.alias, message, prevSeq, message.envelope);
-        connection.socket?.send(frame, true);
+        const frame = this.#frame(membership, message);
+        if (!this.#sender.trySend(membership.connection, frame)) {
+          membership.state = MemberState.WAITING;
+          return messages.length;
+        }
         bytes += frame.length;
       }
       membership.sent = { epoch: message.epoch, seq: message.seq, timeUs: message.timeUs };
     }
     return index;
+  }
+
+  #frame({ room, sent }: Membership, message: DurableMessage): Uint8Array {
+    const isSameEpoch = sent === null || sent.epoch === message.epoch;
+    const prevSeq = isSameEpoch ? Math.min(message.prevSeq, sent?.seq ?? 0) : 0;
+    return this.#writer.durable(room.alias, message, prevSeq, message.envelope);
   }
 
   /** Tells one member that messages after `membership.sent` are missing. */

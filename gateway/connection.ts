@@ -42,10 +42,12 @@ export const MemberState = {
   LIVE: 1,
   /** Reading from the store towards the live messages. */
   CATCHING_UP: 2,
-  /** Not subscribed; waits for the socket to drain. */
-  LAGGING: 3,
+  /** Catching up, and waits for the socket to drain. */
+  WAITING: 3,
+  /** Was live; not subscribed, waits for the socket to drain. */
+  LAGGING: 4,
   /** Ended. */
-  LEFT: 4,
+  LEFT: 5,
 } as const;
 export type MemberState = (typeof MemberState)[keyof typeof MemberState];
 

@@ -92,7 +92,8 @@ export class Connections {
     connection.isLagging = false;
     sender.flush(connection);
     for (const membership of connection.memberships) {
-      if (membership.state === MemberState.LAGGING) this.#resume(membership);
+      if (membership.state === MemberState.WAITING) this.#context.catchUp.start(membership);
+      else if (membership.state === MemberState.LAGGING) this.#resume(membership);
     }
   }
 

@@ -9,9 +9,9 @@
  */
 import { CodedError } from "../proto/coded-error.ts";
 import { SlowMemberPolicy } from "../proto/gen/tidegate/control/v1/room_class.ts";
-import { type Connection, MemberState } from "./connection.ts";
+import { type Connection, findMembership, MemberState } from "./connection.ts";
 import type { PublishLog } from "./publish-log.ts";
-import { readMessageFrame } from "./server-frames.ts";
+import { readFrameMark } from "./server-frames.ts";
 
 export class Lagging {
   readonly #log: PublishLog;
@@ -30,10 +30,12 @@ export class Lagging {
   /** uWS has dropped `frame` for the connection. Runs inside uWS's loop: no socket call here. */
   onDropped(connection: Connection, frame: Uint8Array): void {
     if (connection.isLagging) return;
+    const { alias, seq } = readFrameMark(frame);
+    // Only topics feed live members; what we send ourselves is looked after by its sender.
+    if (findMembership(connection, alias)?.state !== MemberState.LIVE) return;
     connection.isLagging = true;
     this.count += 1;
-    const lost = readMessageFrame(frame);
-    const places = lost === null ? null : this.#log.placesBeforeLoss(lost[0], lost[1]);
+    const places = seq === 0 ? null : this.#log.placesBeforeLoss(alias, seq);
     let isToDisconnect = places === null;
     for (const membership of connection.memberships) {
       if (membership.state !== MemberState.LIVE) continue;

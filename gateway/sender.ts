@@ -10,11 +10,18 @@ import { type Connection, Phase } from "./connection.ts";
 import type { Lagging } from "./lagging.ts";
 import { encodeErrorFrame } from "./server-frames.ts";
 
+/** uWebSockets.js's answer to a send that went over the limit. */
+const dropped = 2;
+/** A connection that is closed while its socket is full gets this long to drain, ms. */
+export const CLOSE_DRAIN_MS = 5000;
+
 export class Sender {
   readonly #backpressureBytesMax: number;
   readonly #lagging: Lagging;
   /** Answers held back, by connection; few, so not a field of every connection. */
   readonly #held = new Map<Connection, Uint8Array[]>();
+  /** Connections to be closed when their socket has drained. */
+  readonly #closing = new Map<Connection, CodedError>();
   /** Acks of this turn: one write per connection instead of one per ack. */
   #acks = new Map<Connection, Uint8Array[]>();
 
@@ -25,11 +32,23 @@ export class Sender {
 
   /** Sends one frame, now or when the socket has drained. */
   send(connection: Connection, frame: Uint8Array): void {
+    if (connection.socket === null || connection.phase === Phase.CLOSED) return;
+    if (this.#held.has(connection) || !this.trySend(connection, frame)) {
+      this.#hold(connection, frame);
+    }
+  }
+
+  /**
+   * Sends one frame if the socket takes it. A send first hands out what topics have pending for the
+   * socket, so it can be refused though there was room before.
+   *
+   * @returns false when it was not sent and a drain will follow.
+   */
+  trySend(connection: Connection, frame: Uint8Array): boolean {
     const { socket } = connection;
-    if (socket === null) return;
+    if (socket === null) return false;
     this.#lagging.detach(connection);
-    if (this.#held.has(connection) || this.isFull(connection)) this.#hold(connection, frame);
-    else socket.send(frame, true);
+    return !this.isFull(connection) && socket.send(frame, true) !== dropped;
   }
 
   /** Sends an ack at the end of this turn, together with others to the same connection. */
@@ -46,17 +65,20 @@ export class Sender {
     this.send(connection, encodeErrorFrame(requestId, error, room));
   }
 
-  /** Says why, and closes. A code without a close code is a programmer error; it closes as INTERNAL. */
+  /**
+   * Says why, and closes; a full socket is closed when it has drained, or cut after
+   * {@link CLOSE_DRAIN_MS}. A code without a close code is a programmer error; it closes as INTERNAL.
+   */
   close(connection: Connection, error: CodedError, requestId = 0): void {
-    const { socket } = connection;
-    if (socket === null) return;
-    this.#lagging.detach(connection);
+    if (connection.socket === null || connection.phase === Phase.CLOSED) return;
     connection.phase = Phase.CLOSED;
-    const closeCode = error.info.close ?? 4004;
-    socket.cork(() => {
-      socket.send(encodeErrorFrame(requestId, error), true);
-      socket.end(closeCode, error.code);
-    });
+    this.#held.delete(connection);
+    if (!this.isFull(connection)) {
+      this.#end(connection, error, requestId);
+      return;
+    }
+    this.#closing.set(connection, error);
+    setTimeout(() => connection.socket?.close(), CLOSE_DRAIN_MS).unref();
   }
 
   /** Whether more should not be written now. */
@@ -66,6 +88,8 @@ export class Sender {
 
   /** The socket has drained: send what was held back. */
   flush(connection: Connection): void {
+    const closing = this.#closing.get(connection);
+    if (closing !== undefined) this.#end(connection, closing, 0);
     const held = this.#held.get(connection);
     const { socket } = connection;
     if (held === undefined || socket === null) return;
@@ -79,6 +103,18 @@ export class Sender {
   forget(connection: Connection): void {
     this.#held.delete(connection);
     this.#acks.delete(connection);
+    this.#closing.delete(connection);
+  }
+
+  #end(connection: Connection, error: CodedError, requestId: number): void {
+    const { socket } = connection;
+    if (socket === null) return;
+    this.#lagging.detach(connection);
+    this.#closing.delete(connection);
+    socket.cork(() => {
+      socket.send(encodeErrorFrame(requestId, error), true);
+      socket.end(error.info.close ?? 4004, error.code);
+    });
   }
 
   #hold(connection: Connection, frame: Uint8Array): void {

@@ -15,6 +15,8 @@ export type ServerFrameKind = NonNullable<ServerFrame["frame"]>;
 
 /** ServerFrame.message: field 5, length-delimited. */
 const messageTag = 0x2a;
+/** ServerFrame.gap: field 6, length-delimited; its first field is the alias too. */
+const gapTag = 0x32;
 /** ServerFrame.publish_ack: field 4, length-delimited. */
 const publishAckTag = 0x22;
 
@@ -96,25 +98,30 @@ export class MessageFrameWriter {
   }
 }
 
-/**
- * Reads alias and seq of a frame that {@link MessageFrameWriter} wrote.
- *
- * @returns [alias, seq or ephemeral_seq], or null when it is another frame.
- */
-export function readMessageFrame(frame: Uint8Array): [alias: number, seq: number] | null {
-  if (frame[0] !== messageTag) return null;
+/** What a dropped frame was about. */
+export interface FrameMark {
+  /** 0 when the frame is of no room. */
+  readonly alias: number;
+  /** seq or ephemeral_seq of a message; 0 for another frame. */
+  readonly seq: number;
+}
+
+/** Reads the mark of a Message frame of {@link MessageFrameWriter}, or of a Gap; else all 0. */
+export function readFrameMark(frame: Uint8Array): FrameMark {
+  if (frame[0] !== messageTag && frame[0] !== gapTag) return { alias: 0, seq: 0 };
   const reader = new VarintReader();
   reader.reset(frame, 1, frame.length);
   reader.next(); // length
   reader.at += 1; // tag of the alias
   const alias = reader.next();
+  if (frame[0] === gapTag) return { alias, seq: 0 };
   const tag = frame[reader.at];
   reader.at += 1;
-  if (tag === 0x28) return [alias, reader.next()];
+  if (tag === 0x28) return { alias, seq: reader.next() };
   reader.at += 2; // length of the position, tag of the epoch
   reader.next();
   reader.at += 1; // tag of seq
-  return [alias, reader.next()];
+  return { alias, seq: reader.next() };
 }
 
 /** A PublishAck; `position` null in ephemeral rooms. Hot path of durable publishes. */

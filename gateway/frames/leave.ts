@@ -31,7 +31,7 @@ export function endMembership(
   code: ErrorCode | null,
 ): void {
   const { connection, room } = membership;
-  if (membership.state === MemberState.LIVE) connection.socket?.unsubscribe(room.topic);
+  connection.socket?.unsubscribe(room.topic); // also a lagging member that is not detached yet
   removeMembership(membership);
   context.rooms.release(room);
   const value = { requestId, roomAlias: room.alias, code: code ?? "" };
