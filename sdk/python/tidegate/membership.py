@@ -29,10 +29,6 @@ from tidegate.position import Position
 HISTORY_MAX = 500
 """The most history a Join can ask for (JoinRoom.history)."""
 
-CHAIN_REJOIN_COUNT_MAX = 3
-"""Joins for one and the same hole in the chain. If the gateway still shows it, it has no more: the
-hole is told as a gap instead of joining for ever."""
-
 
 @dataclass(frozen=True, slots=True)
 class Fresh:
@@ -119,14 +115,27 @@ class Membership:
         history: How many of the newest messages the user wants first, 0 to 500.
     """
 
-    __slots__ = ("_history", "_hole_count", "_lost", "_place", "_room", "_wish")
+    __slots__ = (
+        "_ephemeral_seq",
+        "_history",
+        "_is_after_hole",
+        "_is_vouched",
+        "_lost",
+        "_place",
+        "_room",
+        "_wish",
+    )
 
     def __init__(self, room: str, after: Position | None, history: int) -> None:
         self._room = room
         self._history = history
         self._place: Place = Fresh(after, history)
         self._wish: JoinWish | None = None
-        self._hole_count = 0
+        self._ephemeral_seq = 0  # of the last message on this connection; 0: none yet
+        self._is_after_hole = False
+        # The gateway has just replayed after this very place because of a hole: what lies between
+        # is void (R2) and not missing, so the next message is taken without a look at its prev.
+        self._is_vouched = False
         self._lost: GapReason | None = None
 
     @property
@@ -155,17 +164,21 @@ class Membership:
     def take_joined(self, facts: JoinedFacts) -> Gap | None:
         """Take a Joined; gives the gap to tell before anything that follows, if any."""
         wish, self._wish = self._wish, None
+        self._ephemeral_seq = 0
         asked = None if wish is None else wish.after
         if not facts.is_durable:
             return self._take_joined_ephemeral(facts, asked)
         if facts.recovered is True:
             if asked is not None:
                 self._place = At(asked)
+            self._is_vouched = self._is_after_hole
             return None
         # An answer without `recovered` to a Join with `after` proves nothing: as not recovered.
         if facts.recovered is False or asked is not None:
+            gap = Gap(self._room, facts.loss, 0, asked or self.position)
+            self._is_after_hole = self._is_vouched = False
             self._begin(facts.head, self._history)
-            return Gap(self._room, facts.loss, 0, asked)
+            return gap
         if wish is None:
             return None  # the gateway re-joined the member by itself: the chain goes on
         match self._place:
@@ -177,18 +190,23 @@ class Membership:
                 self._begin(facts.head, self._history)
         return None
 
-    def take_message(self, position: Position | None, prev_seq: int) -> MessageVerdict:
+    def take_message(
+        self, position: Position | None, prev_seq: int, ephemeral_seq: int = 0
+    ) -> MessageVerdict:
         """Take a message, in the order of arrival; one that is delivered moves the place."""
         if position is None:
-            return _DELIVER
+            return self._take_ephemeral(ephemeral_seq)
         place = self._place
         if type(place) is At:  # the usual case, first
             verdict = judge_chain(place.position, position, prev_seq)
-            if verdict == "next":
-                self._place = At(position)
-                self._hole_count = 0
-                return _DELIVER
-            return _DROP if verdict == "old" else self._take_hole(place.position, position)
+            if verdict == "old":
+                return _DROP
+            if verdict == "gap" and not self._is_vouched:
+                self._is_after_hole = True
+                return _REJOIN
+            self._place = At(position)
+            self._is_after_hole = self._is_vouched = False
+            return _DELIVER
         match place:
             case AfterHead(head, is_rejoined=True) if _starts_behind(head, position, prev_seq):
                 self._place = At(head)
@@ -201,6 +219,7 @@ class Membership:
 
     def take_gap(self) -> None:
         """Take a Gap of the gateway: the chain starts anew with the next message."""
+        self._ephemeral_seq = 0
         if isinstance(self._place, At):
             self._place = Anew(self._place.position)
 
@@ -227,6 +246,14 @@ class Membership:
             return Gap(self._room, facts.loss, 0, asked)
         return None
 
+    def _take_ephemeral(self, ephemeral_seq: int) -> MessageVerdict:
+        """Take a message without position; its count shows what was lost on the way to us."""
+        last, self._ephemeral_seq = self._ephemeral_seq, ephemeral_seq
+        missed = ephemeral_seq - last - 1
+        if last == 0 or missed <= 0:
+            return _DELIVER
+        return MessageVerdict("deliver", Gap(self._room, "SLOW_MEMBER", missed, None))
+
     def _begin(self, head: Position | None, history: int) -> None:
         if head is None:
             self._place = FromEmpty()
@@ -234,14 +261,6 @@ class Membership:
             self._place = At(head)
         else:
             self._place = AfterHead(head)
-
-    def _take_hole(self, reached: Position, position: Position) -> MessageVerdict:
-        self._hole_count += 1
-        if self._hole_count <= CHAIN_REJOIN_COUNT_MAX:
-            return _REJOIN
-        self._hole_count = 0
-        self._place = At(position)
-        return MessageVerdict("deliver", Gap(self._room, "UNKNOWN", 0, reached))
 
 
 def _starts_behind(head: Position, position: Position, prev_seq: int) -> bool:

@@ -169,7 +169,7 @@ class RoomLink:
             self._overflow()
             return
         position = read_position(message, "position")
-        verdict = self._membership.take_message(position, message.prev_seq)
+        verdict = self._membership.take_message(position, message.prev_seq, message.ephemeral_seq)
         if verdict.action == "deliver":
             if verdict.gap is not None:
                 self._queue.put(verdict.gap, 0)

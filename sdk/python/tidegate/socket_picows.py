@@ -6,6 +6,7 @@ Installed by the extra ``fast``; this module is imported only when ``socket="pic
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 
 import picows
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
@@ -20,6 +21,10 @@ from tidegate.socket_seam import (
     SocketOptions,
 )
 from tidegate.upgrade import describe_refusal
+
+_TURN_FRAME_COUNT_MAX = 256
+"""Frames given in one turn of the event loop. The package gives all of a read at once; the rest is
+held until the consumers had their turn, else a burst would overflow rooms with a quick consumer."""
 
 
 async def open_picows(options: SocketOptions, handler: SocketHandler) -> PicowsSocket:
@@ -72,6 +77,10 @@ class PicowsSocket(WSListener):
         self._parts_bytes = 0
         self._is_writable = True
         self._is_closing = False
+        self._is_paused = False
+        self._is_gone = False
+        self._turn_count = 0
+        self._held: deque[bytes] = deque()  # read and not given; bounded by the package's one read
 
     @property
     def is_writable(self) -> bool:
@@ -84,14 +93,16 @@ class PicowsSocket(WSListener):
             self._transport.send(WSMsgType.BINARY, data)
 
     def pause_reading(self) -> None:
-        """Take no more from the connection; frames of the last read still come."""
+        """Take no more frames; those already read are held."""
+        self._is_paused = True
         if self._transport is not None and not self._is_closing:
             self._transport.underlying_transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Take frames again."""
-        if self._transport is not None and not self._is_closing:
-            self._transport.underlying_transport.resume_reading()
+        """Take frames again, soon."""
+        if self._is_paused:
+            self._is_paused = False
+            asyncio.get_running_loop().call_soon(self._give_held)
 
     def close(self, close_code: int, reason: str) -> None:
         """Close cleanly, within `CLOSE_TIMEOUT_S`."""
@@ -117,7 +128,7 @@ class PicowsSocket(WSListener):
         """Of the package: a WebSocket frame; hot path."""
         kind = frame.msg_type
         if kind == WSMsgType.BINARY and frame.fin:
-            self._handler.on_frame(frame.get_payload_as_bytes())
+            self._give(frame.get_payload_as_bytes())
         elif kind == WSMsgType.CLOSE:
             self._on_close_frame(transport, frame.get_payload_as_bytes())
         elif kind in (WSMsgType.BINARY, WSMsgType.TEXT, WSMsgType.CONTINUATION):
@@ -126,6 +137,9 @@ class PicowsSocket(WSListener):
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """Of the package: the connection is gone."""
         self._is_closing = True
+        self._is_gone = True
+        while self._held:
+            self._handler.on_frame(self._held.popleft())
         self._handler.on_closed(self._close_code, self._close_reason)
 
     def pause_writing(self) -> None:
@@ -156,4 +170,37 @@ class PicowsSocket(WSListener):
             data = b"".join(self._parts)
             self._parts.clear()
             self._parts_bytes = 0
+            self._give(data)
+
+    def _give(self, data: bytes) -> None:
+        """Give a frame to the handler, or hold it; hot path."""
+        if self._held or self._is_paused:
+            self._held.append(data)
+            return
+        if self._turn_count == 0:
+            asyncio.get_running_loop().call_soon(self._end_turn)
+        self._turn_count += 1
+        if self._turn_count <= _TURN_FRAME_COUNT_MAX:
             self._handler.on_frame(data)
+            return
+        self._held.append(data)
+        if self._transport is not None and not self._is_closing:
+            self._transport.underlying_transport.pause_reading()
+
+    def _end_turn(self) -> None:
+        self._turn_count = 0
+        if self._held:
+            self._give_held()
+
+    def _give_held(self) -> None:
+        """Give what was held, a turn's worth at a time; then read again."""
+        for _ in range(min(len(self._held), _TURN_FRAME_COUNT_MAX)):
+            if self._is_paused or self._is_gone:
+                return
+            self._handler.on_frame(self._held.popleft())
+        if self._is_paused or self._is_gone:
+            return
+        if self._held:
+            asyncio.get_running_loop().call_soon(self._give_held)
+        elif self._transport is not None and not self._is_closing:
+            self._transport.underlying_transport.resume_reading()
