@@ -4,6 +4,7 @@
  * Pure: chance is an argument. Full jitter, because a thousand clients of a dead gateway come back
  * at once, and only random times over the whole interval spread them evenly.
  */
+
 /** First interval, milliseconds; doubled by every failed try. */
 export const BACKOFF_FIRST_MS = 250;
 /** Longest interval, milliseconds: beyond it waiting longer relieves nobody. */

@@ -27,7 +27,7 @@ export type ChainVerdict = "next" | "old" | "missing";
 export function judgeChain(place: ChainPlace, mode: ChainMode, message: Message): ChainVerdict {
   const position = message.position;
   if (position === undefined || mode === "anew" || place === null) return "next";
-  if (place === "empty") return message.prevSeq === 0n ? "next" : "missing";
+  if (place === "empty") return message.prevSeq === 0 ? "next" : "missing";
   if (position.epoch < place.epoch) return "old";
   if (position.epoch > place.epoch) return "next"; // follows the end of the old epoch, in order
   if (position.seq <= place.seq) return "old";

@@ -6,8 +6,14 @@
 import type { CancelTimer, Clock } from "./clock.ts";
 import { type ConnectionEnd, decideEnd } from "./connection-end.ts";
 import { errorText, TidegateError } from "./error.ts";
-import { type ClientFrameKind, encodeFrame, frameError, SUBPROTOCOL } from "./frame.ts";
-import { ServerFrame } from "./gen/tidegate/client/v1/frame.ts";
+import {
+  type ClientFrameKind,
+  decodeFrame,
+  encodeFrame,
+  frameError,
+  SUBPROTOCOL,
+} from "./frame.ts";
+import type { ServerFrame } from "./gen/tidegate/client/v1/frame.ts";
 import type { Hello, Welcome } from "./gen/tidegate/client/v1/session.ts";
 import { LATE_TIMER_MS } from "./publisher.ts";
 import type { ServerClock } from "./server-clock.ts";
@@ -155,7 +161,7 @@ export class Connection {
     let frame: ServerFrame["frame"];
     try {
       if (bytes === null) throw new TypeError("a text message");
-      frame = ServerFrame.decode(bytes).frame;
+      frame = decodeFrame(bytes);
     } catch (cause) {
       this.#cut("INTERNAL", `the gateway sent a frame that does not decode: ${errorText(cause)}`);
       return;
@@ -177,7 +183,7 @@ export class Connection {
     this.#handlers.onWelcome(welcome);
   }
 
-  #onPong(id: number, serverTimeUs: bigint): void {
+  #onPong(id: number, serverTimeUs: number): void {
     this.#setup.serverClock.sample(serverTimeUs, this.#heardAtMs);
     const ping = this.#pings.get(id);
     this.#pings.delete(id);

@@ -5,7 +5,6 @@
 import type { Codec } from "./codec.ts";
 import { errorText, TidegateError } from "./error.ts";
 import type { Gap, Message } from "./gen/tidegate/client/v1/message.ts";
-import { GapReason as WireReason } from "./gen/tidegate/client/v1/message.ts";
 import type { RoomPolicy as WirePolicy } from "./gen/tidegate/client/v1/room.ts";
 import { formatPosition, type Position } from "./position.ts";
 
@@ -38,8 +37,17 @@ export interface RoomInvalid extends MessageFacts {
   readonly bytes: Uint8Array;
 }
 
+/** By number on the wire (GapReason in proto/tidegate/client/v1/message.proto). */
+const GAP_REASONS = [
+  "UNKNOWN",
+  "RETENTION",
+  "POSITION_UNKNOWN",
+  "SLOW_MEMBER",
+  "EPHEMERAL",
+] as const;
+
 /** Why messages are missing; docs/protocol.md has the circumstances. */
-export type GapReason = "RETENTION" | "POSITION_UNKNOWN" | "SLOW_MEMBER" | "EPHEMERAL" | "UNKNOWN";
+export type GapReason = (typeof GAP_REASONS)[number];
 
 /** Messages are missing here, for good. */
 export interface RoomGap {
@@ -90,7 +98,7 @@ export function messageEvent<T>(
     user: envelope?.user ?? "",
     position: message.position === undefined ? null : formatPosition(message.position),
     isOwn: envelope !== undefined && areEqual(envelope.producer, ownProducer),
-    sentAt: new Date(Number((envelope?.firstSentUs ?? 0n) / 1000n)),
+    sentAt: new Date(Math.floor((envelope?.firstSentUs ?? 0) / 1000)),
   };
   try {
     return { type: "message", payload: codec.decode(bytes), ...facts };
@@ -106,24 +114,13 @@ export function gapEvent(gap: Gap, room: string): RoomGap {
     type: "gap",
     room,
     reason: gapReason(gap.reason),
-    missedCount: Number(gap.missedCount),
+    missedCount: gap.missedCount,
   };
 }
 
 /** The name of a reason on the wire; UNKNOWN for those this version does not know. */
-export function gapReason(reason: WireReason): GapReason {
-  switch (reason) {
-    case WireReason.RETENTION:
-      return "RETENTION";
-    case WireReason.POSITION_UNKNOWN:
-      return "POSITION_UNKNOWN";
-    case WireReason.SLOW_MEMBER:
-      return "SLOW_MEMBER";
-    case WireReason.EPHEMERAL:
-      return "EPHEMERAL";
-    default:
-      return "UNKNOWN";
-  }
+export function gapReason(reason: number): GapReason {
+  return GAP_REASONS[reason] ?? "UNKNOWN";
 }
 
 /** The policy in the SDK's words. An absent one allows nothing. */

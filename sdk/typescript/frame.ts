@@ -3,7 +3,9 @@
  */
 import { TidegateError } from "./error.ts";
 import type { ErrorFrame } from "./gen/tidegate/client/v1/error.ts";
-import { ClientFrame } from "./gen/tidegate/client/v1/frame.ts";
+import type { ClientFrame, ServerFrame } from "./gen/tidegate/client/v1/frame.ts";
+import { decode, encode } from "./wire.ts";
+import { clientFrame, serverFrame } from "./wire-schema.ts";
 
 /** Highest and lowest protocol version this SDK speaks. */
 export const PROTOCOL_VERSION = 1;
@@ -15,7 +17,16 @@ export type ClientFrameKind = NonNullable<ClientFrame["frame"]>;
 
 /** The bytes of one frame. */
 export function encodeFrame(frame: ClientFrameKind): Uint8Array {
-  return ClientFrame.encode({ frame }).finish();
+  return encode(clientFrame, { frame });
+}
+
+/**
+ * Reads one frame; undefined for a kind this version does not know.
+ *
+ * @throws {RangeError} when the bytes are no frame.
+ */
+export function decodeFrame(bytes: Uint8Array): ServerFrame["frame"] {
+  return decode(serverFrame, bytes).frame;
 }
 
 /** The error of an ErrorFrame; the gateway's word on retrying wins over the table's. */

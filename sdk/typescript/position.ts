@@ -30,5 +30,5 @@ export function parsePosition(position: Position): WirePosition {
       `position ${shown} is not "<epoch>.<seq>.<time_us>"; pass one that a message had`,
     );
   }
-  return { epoch: Number(epoch), seq: BigInt(seq), timeUs: BigInt(timeUs) };
+  return { epoch: Number(epoch), seq: Number(seq), timeUs: Number(timeUs) };
 }

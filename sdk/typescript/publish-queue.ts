@@ -16,7 +16,7 @@ export interface PublishItem {
   /** The producer's count in this room, 1 or more; 0 while never written. */
   seq: number;
   /** Server time of the first write, microseconds; 0 while never written. */
-  firstSentUs: bigint;
+  firstSentUs: number;
 }
 
 /** Why {@link PublishQueue.expire} ended a publish. */
@@ -84,7 +84,7 @@ export class PublishQueue<I extends PublishItem> {
   }
 
   /** The publish that {@link next} gave is being written under this request id (0: no answer). */
-  onSent(requestId: number, nowUs: bigint): void {
+  onSent(requestId: number, nowUs: number): void {
     const retried = this.#failed.shift();
     const item = retried ?? this.#waiting.shift();
     if (item === undefined) return;
@@ -138,7 +138,7 @@ export class PublishQueue<I extends PublishItem> {
    * @param sentBeforeUs publishes first written before this are out of budget (R2).
    * @param addedBeforeMs publishes never written that were added before this have waited too long.
    */
-  expire(sentBeforeUs: bigint, addedBeforeMs: number): ExpiredItem<I>[] {
+  expire(sentBeforeUs: number, addedBeforeMs: number): ExpiredItem<I>[] {
     const ended: ExpiredItem<I>[] = [];
     for (const [requestId, item] of this.#inFlight) {
       if (item.firstSentUs >= sentBeforeUs) break; // the map is in the order of first writing

@@ -42,7 +42,7 @@ export interface PublishLink {
   readonly clock: Clock;
   random(): number;
   /** Server time now, microseconds. */
-  serverNowUs(): bigint;
+  serverNowUs(): number;
   /** The room's alias on this connection, or 0. */
   aliasOf(room: string): number;
   nextRequestId(): number;
@@ -72,7 +72,7 @@ export class Publisher {
   readonly #ready = new Set<RoomLane>();
   readonly #laneOfRequest = new Map<number, RoomLane>();
   #window = 0;
-  #budgetUs = 20_000_000n;
+  #budgetUs = 20_000_000;
   #waitingCount = 0;
   #waitingBytes = 0;
   #cancelTimer: CancelTimer | null = null;
@@ -109,7 +109,7 @@ export class Publisher {
     return new Promise((resolve, reject) => {
       const lane = this.#lane(room);
       const addedAtMs = this.#link.clock.nowMs();
-      lane.queue.add({ payload, needsAck, addedAtMs, seq: 0, firstSentUs: 0n, resolve, reject });
+      lane.queue.add({ payload, needsAck, addedAtMs, seq: 0, firstSentUs: 0, resolve, reject });
       lane.usedAtMs = addedAtMs;
       this.#waitingCount += 1;
       this.#waitingBytes = bytes;
@@ -122,7 +122,7 @@ export class Publisher {
   /** A connection is open. */
   onWelcome(publishInFlightMax: number, publishBudgetMs: number): void {
     this.#window = Math.min(this.#limits.publishWindowMax, publishInFlightMax || Infinity);
-    if (publishBudgetMs > 0) this.#budgetUs = BigInt(publishBudgetMs) * 1000n;
+    if (publishBudgetMs > 0) this.#budgetUs = publishBudgetMs * 1000;
     this.#pump();
   }
 
@@ -225,7 +225,7 @@ export class Publisher {
     const isSent = this.#link.send({
       requestId,
       target: alias > 0 ? { $case: "roomAlias", value: alias } : { $case: "room", value: room },
-      producerSeq: BigInt(item.seq),
+      producerSeq: item.seq,
       firstSentUs: item.firstSentUs,
       payload: item.payload,
     });

@@ -11,7 +11,7 @@
 const SERVER_CLOCK_AGE_MAX_MS = 30_000;
 
 export class ServerClock {
-  #serverUs = 0n;
+  #serverUs = 0;
   #atMs = 0;
 
   /**
@@ -20,15 +20,15 @@ export class ServerClock {
    * @param serverUs microseconds since 1970-01-01 UTC, from Welcome or Pong.
    * @param atMs the monotonic clock at its arrival.
    */
-  sample(serverUs: bigint, atMs: number): void {
+  sample(serverUs: number, atMs: number): void {
     this.#serverUs = serverUs;
     this.#atMs = atMs;
   }
 
   /** Server time, microseconds since 1970-01-01 UTC; 0 before the first sample. */
-  nowUs(nowMs: number): bigint {
-    if (this.#serverUs === 0n) return 0n;
-    return this.#serverUs + BigInt(Math.round((nowMs - this.#atMs) * 1000));
+  nowUs(nowMs: number): number {
+    if (this.#serverUs === 0) return 0;
+    return this.#serverUs + Math.round((nowMs - this.#atMs) * 1000);
   }
 
   /** Whether the sample is old enough for a new Ping. */

@@ -5,7 +5,6 @@
 // source: tidegate/client/v1/message.proto
 
 /* eslint-disable */
-import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 
 export const protobufPackage = "tidegate.client.v1";
 
@@ -44,9 +43,9 @@ export interface Position {
   /** Counts the owners the room's slot has had, 1 or more. */
   epoch: number;
   /** Rises within a room and epoch, 1 or more; not contiguous. */
-  seq: bigint;
+  seq: number;
   /** When it was stored: microseconds since 1970-01-01 UTC. */
-  timeUs: bigint;
+  timeUs: number;
 }
 
 /** One message of a room. The gateway builds these bytes once and sends them to every member. */
@@ -61,7 +60,7 @@ export interface Message {
    * `seq` of the message before it in this room and epoch, 0 if none is stored. A member whose last
    * message is older than this misses something and should join again after its last position.
    */
-  prevSeq: bigint;
+  prevSeq: number;
   envelope:
     | Envelope
     | undefined;
@@ -69,7 +68,7 @@ export interface Message {
    * Ephemeral rooms: counts the messages this gateway has passed to the room, 1, 2, 3 …; a jump
    * shows how many this member missed on the way from the gateway. 0 in durable rooms.
    */
-  ephemeralSeq: bigint;
+  ephemeralSeq: number;
 }
 
 /**
@@ -82,13 +81,13 @@ export interface Envelope {
    * Server time at which the publisher first wrote this publish to a socket: microseconds since
    * 1970-01-01 UTC. Always first on the wire, so that it is found without decoding.
    */
-  firstSentUs: bigint;
+  firstSentUs: number;
   /** The authenticated user, empty when anonymous. */
   user: string;
   /** 16 bytes: hash of tenant, user and producer key. Empty without a producer key. */
   producer: Uint8Array;
   /** The publisher's count in this room; with `producer`, names the message. 0 if none was given. */
-  producerSeq: bigint;
+  producerSeq: number;
   /** The application's bytes, untouched. */
   payload: Uint8Array;
 }
@@ -98,360 +97,7 @@ export interface Gap {
   roomAlias: number;
   reason: GapReason;
   /** How many messages are missing; 0 when unknown. */
-  missedCount: bigint;
+  missedCount: number;
   /** Durable rooms: the last position delivered before the gap, if any. */
   after: Position | undefined;
-}
-
-function createBasePosition(): Position {
-  return { epoch: 0, seq: 0n, timeUs: 0n };
-}
-
-export const Position: MessageFns<Position> = {
-  encode(message: Position, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.epoch !== 0) {
-      writer.uint32(8).uint32(message.epoch);
-    }
-    if (message.seq !== 0n) {
-      if (BigInt.asUintN(64, message.seq) !== message.seq) {
-        throw new globalThis.Error("value provided for field message.seq of type uint64 too large");
-      }
-      writer.uint32(16).uint64(message.seq);
-    }
-    if (message.timeUs !== 0n) {
-      if (BigInt.asIntN(64, message.timeUs) !== message.timeUs) {
-        throw new globalThis.Error("value provided for field message.timeUs of type int64 too large");
-      }
-      writer.uint32(24).int64(message.timeUs);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): Position {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBasePosition();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 8) {
-              break;
-            }
-
-            message.epoch = reader.uint32();
-            continue;
-          }
-          case 2: {
-            if (tag !== 16) {
-              break;
-            }
-
-            message.seq = reader.uint64() as bigint;
-            continue;
-          }
-          case 3: {
-            if (tag !== 24) {
-              break;
-            }
-
-            message.timeUs = reader.int64() as bigint;
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseMessage(): Message {
-  return { roomAlias: 0, position: undefined, prevSeq: 0n, envelope: undefined, ephemeralSeq: 0n };
-}
-
-export const Message: MessageFns<Message> = {
-  encode(message: Message, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.roomAlias !== 0) {
-      writer.uint32(8).uint32(message.roomAlias);
-    }
-    if (message.position !== undefined) {
-      Position.encode(message.position, writer.uint32(18).fork()).join();
-    }
-    if (message.prevSeq !== 0n) {
-      if (BigInt.asUintN(64, message.prevSeq) !== message.prevSeq) {
-        throw new globalThis.Error("value provided for field message.prevSeq of type uint64 too large");
-      }
-      writer.uint32(24).uint64(message.prevSeq);
-    }
-    if (message.envelope !== undefined) {
-      Envelope.encode(message.envelope, writer.uint32(34).fork()).join();
-    }
-    if (message.ephemeralSeq !== 0n) {
-      if (BigInt.asUintN(64, message.ephemeralSeq) !== message.ephemeralSeq) {
-        throw new globalThis.Error("value provided for field message.ephemeralSeq of type uint64 too large");
-      }
-      writer.uint32(40).uint64(message.ephemeralSeq);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): Message {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseMessage();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 8) {
-              break;
-            }
-
-            message.roomAlias = reader.uint32();
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.position = Position.decode(reader, reader.uint32());
-            continue;
-          }
-          case 3: {
-            if (tag !== 24) {
-              break;
-            }
-
-            message.prevSeq = reader.uint64() as bigint;
-            continue;
-          }
-          case 4: {
-            if (tag !== 34) {
-              break;
-            }
-
-            message.envelope = Envelope.decode(reader, reader.uint32());
-            continue;
-          }
-          case 5: {
-            if (tag !== 40) {
-              break;
-            }
-
-            message.ephemeralSeq = reader.uint64() as bigint;
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseEnvelope(): Envelope {
-  return { firstSentUs: 0n, user: "", producer: new Uint8Array(0), producerSeq: 0n, payload: new Uint8Array(0) };
-}
-
-export const Envelope: MessageFns<Envelope> = {
-  encode(message: Envelope, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.firstSentUs !== 0n) {
-      if (BigInt.asIntN(64, message.firstSentUs) !== message.firstSentUs) {
-        throw new globalThis.Error("value provided for field message.firstSentUs of type sfixed64 too large");
-      }
-      writer.uint32(9).sfixed64(message.firstSentUs);
-    }
-    if (message.user !== "") {
-      writer.uint32(18).string(message.user);
-    }
-    if (message.producer.length !== 0) {
-      writer.uint32(26).bytes(message.producer);
-    }
-    if (message.producerSeq !== 0n) {
-      if (BigInt.asUintN(64, message.producerSeq) !== message.producerSeq) {
-        throw new globalThis.Error("value provided for field message.producerSeq of type uint64 too large");
-      }
-      writer.uint32(32).uint64(message.producerSeq);
-    }
-    if (message.payload.length !== 0) {
-      writer.uint32(42).bytes(message.payload);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): Envelope {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseEnvelope();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 9) {
-              break;
-            }
-
-            message.firstSentUs = reader.sfixed64() as bigint;
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.user = reader.string();
-            continue;
-          }
-          case 3: {
-            if (tag !== 26) {
-              break;
-            }
-
-            message.producer = reader.bytes();
-            continue;
-          }
-          case 4: {
-            if (tag !== 32) {
-              break;
-            }
-
-            message.producerSeq = reader.uint64() as bigint;
-            continue;
-          }
-          case 5: {
-            if (tag !== 42) {
-              break;
-            }
-
-            message.payload = reader.bytes();
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBaseGap(): Gap {
-  return { roomAlias: 0, reason: 0, missedCount: 0n, after: undefined };
-}
-
-export const Gap: MessageFns<Gap> = {
-  encode(message: Gap, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.roomAlias !== 0) {
-      writer.uint32(8).uint32(message.roomAlias);
-    }
-    if (message.reason !== 0) {
-      writer.uint32(16).int32(message.reason);
-    }
-    if (message.missedCount !== 0n) {
-      if (BigInt.asUintN(64, message.missedCount) !== message.missedCount) {
-        throw new globalThis.Error("value provided for field message.missedCount of type uint64 too large");
-      }
-      writer.uint32(24).uint64(message.missedCount);
-    }
-    if (message.after !== undefined) {
-      Position.encode(message.after, writer.uint32(34).fork()).join();
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): Gap {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseGap();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 8) {
-              break;
-            }
-
-            message.roomAlias = reader.uint32();
-            continue;
-          }
-          case 2: {
-            if (tag !== 16) {
-              break;
-            }
-
-            message.reason = reader.int32() as any;
-            continue;
-          }
-          case 3: {
-            if (tag !== 24) {
-              break;
-            }
-
-            message.missedCount = reader.uint64() as bigint;
-            continue;
-          }
-          case 4: {
-            if (tag !== 34) {
-              break;
-            }
-
-            message.after = Position.decode(reader, reader.uint32());
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-export interface MessageFns<T> {
-  encode(message: T, writer?: BinaryWriter): BinaryWriter;
-  decode(input: BinaryReader | Uint8Array, length?: number): T;
 }

@@ -5,8 +5,7 @@
 // source: tidegate/client/v1/publish.proto
 
 /* eslint-disable */
-import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
-import { Position } from "./message.ts";
+import type { Position } from "./message.ts";
 
 export const protobufPackage = "tidegate.client.v1";
 
@@ -31,13 +30,13 @@ export interface Publish {
     { $case: "room"; value: string }
     | undefined;
   /** Counts 1, 2, 3 … for this producer key and room; a retry repeats the number. At most 2^53 - 1. */
-  producerSeq: bigint;
+  producerSeq: number;
   /**
    * Server time at which this publish was first written to any socket, by the client's clock set
    * from Welcome or Pong; a retry repeats it. Microseconds since 1970-01-01 UTC. Older than the
    * publish budget: OUTCOME_UNKNOWN.
    */
-  firstSentUs: bigint;
+  firstSentUs: number;
   /** 0 bytes up to what fits a frame. Opaque. */
   payload: Uint8Array;
 }
@@ -51,186 +50,4 @@ export interface PublishAck {
     | undefined;
   /** True when an earlier try had already been stored; `position` is that one's. */
   duplicate: boolean;
-}
-
-function createBasePublish(): Publish {
-  return { requestId: 0, target: undefined, producerSeq: 0n, firstSentUs: 0n, payload: new Uint8Array(0) };
-}
-
-export const Publish: MessageFns<Publish> = {
-  encode(message: Publish, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.requestId !== 0) {
-      writer.uint32(8).uint32(message.requestId);
-    }
-    switch (message.target?.$case) {
-      case "roomAlias":
-        writer.uint32(16).uint32(message.target.value);
-        break;
-      case "room":
-        writer.uint32(26).string(message.target.value);
-        break;
-    }
-    if (message.producerSeq !== 0n) {
-      if (BigInt.asUintN(64, message.producerSeq) !== message.producerSeq) {
-        throw new globalThis.Error("value provided for field message.producerSeq of type uint64 too large");
-      }
-      writer.uint32(32).uint64(message.producerSeq);
-    }
-    if (message.firstSentUs !== 0n) {
-      if (BigInt.asIntN(64, message.firstSentUs) !== message.firstSentUs) {
-        throw new globalThis.Error("value provided for field message.firstSentUs of type sfixed64 too large");
-      }
-      writer.uint32(41).sfixed64(message.firstSentUs);
-    }
-    if (message.payload.length !== 0) {
-      writer.uint32(50).bytes(message.payload);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): Publish {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBasePublish();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 8) {
-              break;
-            }
-
-            message.requestId = reader.uint32();
-            continue;
-          }
-          case 2: {
-            if (tag !== 16) {
-              break;
-            }
-
-            message.target = { $case: "roomAlias", value: reader.uint32() };
-            continue;
-          }
-          case 3: {
-            if (tag !== 26) {
-              break;
-            }
-
-            message.target = { $case: "room", value: reader.string() };
-            continue;
-          }
-          case 4: {
-            if (tag !== 32) {
-              break;
-            }
-
-            message.producerSeq = reader.uint64() as bigint;
-            continue;
-          }
-          case 5: {
-            if (tag !== 41) {
-              break;
-            }
-
-            message.firstSentUs = reader.sfixed64() as bigint;
-            continue;
-          }
-          case 6: {
-            if (tag !== 50) {
-              break;
-            }
-
-            message.payload = reader.bytes();
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-function createBasePublishAck(): PublishAck {
-  return { requestId: 0, position: undefined, duplicate: false };
-}
-
-export const PublishAck: MessageFns<PublishAck> = {
-  encode(message: PublishAck, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.requestId !== 0) {
-      writer.uint32(8).uint32(message.requestId);
-    }
-    if (message.position !== undefined) {
-      Position.encode(message.position, writer.uint32(18).fork()).join();
-    }
-    if (message.duplicate !== false) {
-      writer.uint32(24).bool(message.duplicate);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): PublishAck {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBasePublishAck();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 8) {
-              break;
-            }
-
-            message.requestId = reader.uint32();
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.position = Position.decode(reader, reader.uint32());
-            continue;
-          }
-          case 3: {
-            if (tag !== 24) {
-              break;
-            }
-
-            message.duplicate = reader.bool();
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-};
-
-export interface MessageFns<T> {
-  encode(message: T, writer?: BinaryWriter): BinaryWriter;
-  decode(input: BinaryReader | Uint8Array, length?: number): T;
 }

@@ -1,0 +1,252 @@
+/**
+ * Protobuf on the wire, driven by a table: the encoder and decoder of all frames in one small
+ * place.
+ *
+ * Pure. Generated code does the same with a function per message; that and its runtime were half of
+ * what a browser had to load. wire-schema.ts is the table; tests hold both against generated code.
+ * 64-bit fields are plain numbers: every one in this protocol is at most 2^53 - 1, and a frame with
+ * a larger one does not decode.
+ */
+
+/** What a field holds: a scalar kind, or the schema of a message. */
+export type FieldKind = "u32" | "u64" | "i64" | "sf64" | "bool" | "string" | "bytes" | Schema;
+
+/** One field. */
+export interface Field {
+  readonly number: number;
+  readonly name: string;
+  readonly kind: FieldKind;
+  /** `one`: absent is the default. `optional`: absent is undefined. `many`: a list. */
+  readonly rule: "one" | "optional" | "many";
+  /** The oneof it belongs to, as `{ $case, value }` under this name; else empty. */
+  readonly oneof: string;
+}
+
+/** A message. `T` is its generated type. */
+export interface Schema<T = unknown> {
+  readonly byNumber: ReadonlyMap<number, Field>;
+  readonly fields: readonly Field[];
+  /** Of the type only; never present. */
+  readonly type?: T;
+}
+
+type Message = Record<string, unknown>;
+type Case = { $case: string; value: unknown };
+
+/** Deeper nesting than any frame has ends in an error, not in a full stack. */
+const DEPTH_MAX = 16;
+const WORD = 2 ** 32;
+const noBytes = new Uint8Array(0);
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** Makes a schema of its fields. */
+export function defineSchema<T>(fields: readonly Field[]): Schema<T> {
+  return { fields, byNumber: new Map(fields.map((field) => [field.number, field])) };
+}
+
+/** The bytes of a message. */
+export function encode<T>(schema: Schema<T>, message: T): Uint8Array {
+  const writer = new Writer();
+  writer.message(schema, message as Message);
+  return writer.finish();
+}
+
+/**
+ * Reads a message; unknown fields, and fields of another wire type than expected, are skipped.
+ *
+ * @throws {RangeError} when the bytes are cut short or are no protobuf.
+ */
+export function decode<T>(schema: Schema<T>, bytes: Uint8Array): T {
+  return new Reader(bytes).message(schema, bytes.length, 0) as T;
+}
+
+class Writer {
+  #bytes = new Uint8Array(256);
+  #at = 0;
+
+  finish(): Uint8Array {
+    return this.#bytes.subarray(0, this.#at);
+  }
+
+  message(schema: Schema, message: Message): void {
+    for (const { number, name, kind, rule, oneof } of schema.fields) {
+      const chosen = oneof === "" ? undefined : (message[oneof] as Case | undefined);
+      const value = chosen?.$case === name ? chosen.value : message[name];
+      const isPresent = chosen?.$case === name || rule === "optional";
+      if (rule === "many") for (const item of value as unknown[]) this.#field(number, kind, item);
+      else if (value !== undefined && (isPresent || !isDefault(value))) {
+        this.#field(number, kind, value);
+      }
+    }
+  }
+
+  #field(number: number, kind: FieldKind, value: unknown): void {
+    const tag = number * 8 + wireType(kind);
+    this.#varint(tag);
+    if (typeof kind === "object") {
+      const inner = new Writer();
+      inner.message(kind, value as Message);
+      this.#block(inner.finish());
+    } else if (kind === "string") this.#block(encoder.encode(value as string));
+    else if (kind === "bytes") this.#block(value as Uint8Array);
+    else if (kind === "sf64") this.#fixed64(value as number);
+    else this.#varint(Number(value));
+  }
+
+  #block(bytes: Uint8Array): void {
+    this.#varint(bytes.length);
+    this.#reserve(bytes.length);
+    this.#bytes.set(bytes, this.#at);
+    this.#at += bytes.length;
+  }
+
+  /** Negative numbers as the ten bytes of their 64-bit complement. */
+  #varint(value: number): void {
+    this.#reserve(10);
+    if (value < 0) {
+      let rest = BigInt.asUintN(64, BigInt(value));
+      for (; rest > 127n; rest >>= 7n) this.#byte(Number(rest & 127n) | 128);
+      this.#byte(Number(rest));
+      return;
+    }
+    let rest = value;
+    for (; rest > 127; rest = Math.floor(rest / 128)) this.#byte((rest % 128) | 128);
+    this.#byte(rest);
+  }
+
+  #fixed64(value: number): void {
+    this.#reserve(8);
+    const view = new DataView(this.#bytes.buffer);
+    view.setUint32(this.#at, value % WORD, true);
+    view.setInt32(this.#at + 4, Math.floor(value / WORD), true);
+    this.#at += 8;
+  }
+
+  #byte(byte: number): void {
+    this.#bytes[this.#at] = byte;
+    this.#at += 1;
+  }
+
+  #reserve(count: number): void {
+    if (this.#at + count <= this.#bytes.length) return;
+    const grown = new Uint8Array(this.#bytes.length * 2 + count);
+    grown.set(this.#bytes);
+    this.#bytes = grown;
+  }
+}
+
+class Reader {
+  readonly #bytes: Uint8Array;
+  #at = 0;
+  /** Halves of the last varint. */
+  #low = 0;
+  #high = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  message(schema: Schema, end: number, depth: number): Message {
+    if (depth > DEPTH_MAX) throw new RangeError("nested too deeply");
+    const message: Message = {};
+    for (const { name, kind, rule, oneof } of schema.fields) {
+      if (oneof !== "") message[oneof] = undefined;
+      else message[name] = rule === "many" ? [] : rule === "one" ? defaultOf(kind) : undefined;
+    }
+    while (this.#at < end) {
+      this.#varint();
+      const tag = this.#low;
+      const field = schema.byNumber.get(tag >>> 3);
+      if (field === undefined || (tag & 7) !== wireType(field.kind)) {
+        this.#skip(tag);
+        continue;
+      }
+      const value = this.#value(field.kind, end, depth);
+      if (field.oneof !== "") message[field.oneof] = { $case: field.name, value };
+      else if (field.rule === "many") (message[field.name] as unknown[]).push(value);
+      else message[field.name] = value;
+    }
+    return message;
+  }
+
+  #value(kind: FieldKind, end: number, depth: number): unknown {
+    if (kind === "sf64") {
+      const at = this.#advance(8);
+      const view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset + at);
+      return toNumber(view.getInt32(4, true), view.getUint32(0, true));
+    }
+    this.#varint();
+    if (kind === "u32") return this.#low;
+    if (kind === "bool") return this.#low + this.#high !== 0;
+    if (kind === "u64") return toNumber(this.#high, this.#low);
+    if (kind === "i64") return toNumber(this.#high | 0, this.#low);
+    if (this.#high > 0 || this.#low > end - this.#at) throw new RangeError("cut short");
+    const stop = this.#at + this.#low;
+    if (typeof kind === "object") return this.message(kind, stop, depth + 1);
+    const block = this.#bytes.subarray(this.#at, stop);
+    this.#at = stop;
+    return kind === "string" ? decoder.decode(block) : block;
+  }
+
+  #varint(): void {
+    let low = 0;
+    let high = 0;
+    for (let shift = 0; shift < 70; shift += 7) {
+      const at = this.#advance(1);
+      const byte = this.#bytes[at] ?? 0;
+      const bits = byte & 127;
+      if (shift < 28) low |= bits << shift;
+      else if (shift === 28) {
+        low |= bits << 28;
+        high = bits >> 4;
+      } else high |= bits << (shift - 32);
+      if (byte < 128) {
+        this.#low = low >>> 0;
+        this.#high = high >>> 0;
+        return;
+      }
+    }
+    throw new RangeError("a varint of more than 10 bytes");
+  }
+
+  #skip(tag: number): void {
+    const type = tag & 7;
+    if (type === 0) this.#varint();
+    else if (type === 1) this.#advance(8);
+    else if (type === 5) this.#advance(4);
+    else if (type === 2) {
+      this.#varint();
+      this.#advance(this.#low + this.#high * WORD);
+    } else throw new RangeError(`wire type ${type}`);
+  }
+
+  #advance(count: number): number {
+    const at = this.#at;
+    if (at + count > this.#bytes.length) throw new RangeError("cut short");
+    this.#at = at + count;
+    return at;
+  }
+}
+
+function wireType(kind: FieldKind): number {
+  if (kind === "sf64") return 1;
+  return typeof kind === "object" || kind === "string" || kind === "bytes" ? 2 : 0;
+}
+
+function defaultOf(kind: FieldKind): unknown {
+  if (typeof kind === "object") return undefined;
+  if (kind === "string") return "";
+  if (kind === "bytes") return noBytes;
+  return kind === "bool" ? false : 0;
+}
+
+function isDefault(value: unknown): boolean {
+  return value === 0 || value === "" || value === false || (value as Uint8Array).length === 0;
+}
+
+function toNumber(high: number, low: number): number {
+  const value = high * WORD + low;
+  if (!Number.isSafeInteger(value)) throw new RangeError("a number beyond 2^53 - 1");
+  return value;
+}
