@@ -16,6 +16,7 @@ import {
   countVitest,
   judgeCounts,
   NO_COUNTS,
+  VITEST_REPORT,
   type VitestReport,
 } from "./run/counts.ts";
 import { runStep, type StepEnd } from "./run/step.ts";
@@ -90,14 +91,13 @@ async function runPython(): Promise<Counts> {
 }
 
 async function runVitest(patterns: readonly string[]): Promise<Counts> {
-  const json = path.join(reports, "vitest.json");
+  const json = path.join(root, VITEST_REPORT);
   const args = [
     "--disable-warning=ExperimentalWarning",
     path.join(root, "node_modules/vitest/vitest.mjs"),
     "run",
     "--reporter=default",
-    "--reporter=json",
-    `--outputFile.json=${json}`,
+    `--reporter=${path.join(root, "test/run/vitest-reporter.ts")}`,
     ...patterns,
   ];
   heading(patterns.length === 0 ? "vitest" : `vitest ${patterns.join(" ")}`);
@@ -109,7 +109,7 @@ async function runVitest(patterns: readonly string[]): Promise<Counts> {
     timeLimitMs: TESTS_LIMIT_MS,
   });
   const found = existsSync(json)
-    ? countVitest(JSON.parse(readFileSync(json, "utf8")) as VitestReport, root)
+    ? countVitest(JSON.parse(readFileSync(json, "utf8")) as VitestReport)
     : NO_COUNTS;
   return settle("vitest", end, found);
 }

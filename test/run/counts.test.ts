@@ -8,39 +8,33 @@ import {
   NO_COUNTS,
 } from "./counts.ts";
 
-const report = {
-  testResults: [
-    {
-      name: "/repo/test/a.test.ts",
-      status: "failed",
-      assertionResults: [
-        { fullName: "a: holds", status: "passed" },
-        { fullName: "a: breaks", status: "failed" },
-        { fullName: "a: waits", status: "pending" },
-      ],
-    },
-    { name: "/repo/test/b.test.ts", status: "failed", message: "no x\nat", assertionResults: [] },
-  ],
-};
+const holds = { title: "holds", state: "passed", note: "" };
 
-test("countVitest: counts each test, and a file that could not be loaded as one failure", () => {
-  expect(countVitest(report, "/repo")).toEqual({
+test("countVitest: counts each test, and names failed and skipped ones with the reason", () => {
+  const tests = [
+    holds,
+    { title: "breaks", state: "failed", note: "" },
+    { title: "waits", state: "skipped", note: "no strace here" },
+  ];
+  const file = { name: "test/a.test.ts", isFailed: true, errors: [], tests };
+  expect(countVitest({ files: [file], unhandled: [] })).toEqual({
     passed: 1,
-    failed: 2,
-    skipped: ["test/a.test.ts: a: waits"],
-    failures: ["test/a.test.ts: a: breaks", "test/b.test.ts: no x"],
+    failed: 1,
+    skipped: ["test/a.test.ts: waits (no strace here)"],
+    failures: ["test/a.test.ts: breaks"],
   });
 });
 
-test("countVitest: a hook that failed after all tests passed is a failure", () => {
-  const afterAll = {
-    name: "/repo/test/c.test.ts",
-    status: "failed",
-    message: "afterAll broke",
-    assertionResults: [{ fullName: "c: holds", status: "passed" }],
-  };
-  const counts = countVitest({ testResults: [afterAll] }, "/repo");
-  expect([counts.passed, counts.failed]).toEqual([1, 1]);
+test("countVitest: a file that could not be loaded, or whose hook failed, is a failure", () => {
+  const broken = { name: "test/b.test.ts", isFailed: true, errors: ["no x\nat"], tests: [] };
+  const afterAll = { name: "test/c.test.ts", isFailed: true, errors: [], tests: [holds] };
+  const counts = countVitest({ files: [broken, afterAll], unhandled: ["late rejection"] });
+  expect(counts.passed).toBe(1);
+  expect(counts.failures).toEqual([
+    "test/b.test.ts: no x",
+    "test/c.test.ts: one of its hooks failed",
+    "outside of tests: late rejection",
+  ]);
 });
 
 test("countJunit: counts passes, failures, errors and skips with their reason", () => {

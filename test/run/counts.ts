@@ -18,30 +18,41 @@ export interface Counts {
 /** Nothing counted yet. */
 export const NO_COUNTS: Counts = { passed: 0, failed: 0, skipped: [], failures: [] };
 
-/** The part of vitest's JSON report (`--reporter=json`) that is read here. */
+/** Where vitest-reporter.ts writes, from the repository's root. */
+export const VITEST_REPORT = ".cache/test-reports/vitest.json";
+
+/** What vitest-reporter.ts writes. */
 export interface VitestReport {
-  readonly testResults: readonly {
+  readonly files: readonly {
     readonly name: string;
-    readonly status: string;
-    readonly message?: string;
-    readonly assertionResults: readonly { readonly fullName: string; readonly status: string }[];
+    readonly isFailed: boolean;
+    /** Of the file itself: it could not be loaded. */
+    readonly errors: readonly string[];
+    readonly tests: readonly {
+      readonly title: string;
+      readonly state: string;
+      readonly note: string;
+    }[];
   }[];
+  /** Errors that belong to no test. */
+  readonly unhandled: readonly string[];
 }
 
-/** Counts a vitest report; `root` is cut from the front of file names. */
-export function countVitest(report: VitestReport, root: string): Counts {
+/** Counts a vitest report. */
+export function countVitest(report: VitestReport): Counts {
   let counts = NO_COUNTS;
-  for (const file of report.testResults) {
-    const name = file.name.startsWith(root) ? file.name.slice(root.length + 1) : file.name;
-    const results = file.assertionResults;
-    for (const { status, fullName } of results) {
-      counts = addCounts(counts, countTest(status, `${name}: ${fullName}`));
+  for (const { name, isFailed, errors, tests } of report.files) {
+    for (const { title, state, note } of tests) {
+      const reason = note === "" ? "" : ` (${note})`;
+      counts = addCounts(counts, countTest(state, `${name}: ${title}${reason}`));
     }
-    const hasFailedTest = results.some(({ status }) => status === "failed");
-    if (file.status === "failed" && !hasFailedTest) {
-      const title = `${name}: ${firstLine(file.message) || "the file or one of its hooks failed"}`;
-      counts = addCounts(counts, { ...NO_COUNTS, failed: 1, failures: [title] });
+    if (isFailed && !tests.some(({ state }) => state === "failed")) {
+      const reason = firstLine(errors[0]) || "one of its hooks failed";
+      counts = addCounts(counts, countTest("failed", `${name}: ${reason}`));
     }
+  }
+  for (const message of report.unhandled) {
+    counts = addCounts(counts, countTest("failed", `outside of tests: ${firstLine(message)}`));
   }
   return counts;
 }
