@@ -29,6 +29,11 @@ function listFindings(rule: Rule, source: Source): string[] {
     .map(({ at, what }) => `${source.path}:${lineOf(source.text, at)} ${what}`);
 }
 
+/** An example with a title of one line, since some texts have hundreds. */
+function titled([file, text]: readonly [string, string]): [string, string, string] {
+  return [`${file}: ${text.replaceAll(/\s+/g, " ").slice(0, 60)}`, file, text];
+}
+
 describe.each(rules.map((rule) => [rule.title, rule] as const))("tidy: %s", (_title, rule) => {
   test("holds in every file", () => {
     const findings = [...sources.values()].flatMap((source) => listFindings(rule, source));
@@ -39,11 +44,11 @@ describe.each(rules.map((rule) => [rule.title, rule] as const))("tidy: %s", (_ti
     expect(findings).toEqual([]);
   });
 
-  test.each(rule.bad)("catches a violation (%s: %s)", (file, text) => {
+  test.each(rule.bad.map(titled))("catches a violation (%s)", (_example, file, text) => {
     expect(listFindings(rule, makeSource(file, text))).not.toEqual([]);
   });
 
-  test.each(rule.good)("lets pass what is right (%s: %s)", (file, text) => {
+  test.each(rule.good.map(titled))("lets pass what is right (%s)", (_example, file, text) => {
     expect(listFindings(rule, makeSource(file, text))).toEqual([]);
   });
 });

@@ -1,5 +1,6 @@
 /**
- * Writes what vitest found as counts.ts reads it; its own JSON reporter leaves out why a test skips.
+ * Writes what vitest found as counts.ts reads it; its own JSON reporter leaves out why a test
+ * skips.
  */
 import { writeFileSync } from "node:fs";
 import path from "node:path";
