@@ -33,7 +33,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   cli: ["proto", "sdk/typescript"],
 };
 /** The demo page runs in the browser: it is a user of the SDK, not a piece of the server. */
-const pageMayImport: readonly string[] = ["gateway/page", "sdk/typescript"];
+const browserFolder = "examples/page/browser/";
+const browserMayImport: readonly string[] = [browserFolder, "sdk/typescript/"];
 
 const importDirection: Rule = {
   title: "imports run one way: proto <- bus <- gateway, controlplane; proto <- sdk <- cli",
@@ -49,7 +50,7 @@ const importDirection: Rule = {
     ["controlplane/a.ts", 'const b = await import("../gateway/b.ts");'],
     ["sdk/typescript/a.ts", 'import { b } from "../../proto/b.ts";'],
     ["cli/a.ts", 'import { b } from "../bus/b.ts";'],
-    ["gateway/page/a.ts", 'import { b } from "../server.ts";'],
+    ["examples/page/browser/a.ts", 'import { b } from "../../../bus/b.ts";'],
     ["gateway/a.ts", 'import { main } from "../main.ts";'],
     ["bus/a.ts", 'import { connect } from "@tidegate/sdk";'],
     ["gateway/a.ts", 'import { b } from "../test/b.ts";'],
@@ -59,7 +60,7 @@ const importDirection: Rule = {
   good: [
     ["gateway/a.ts", 'import { b } from "../bus/b.ts";\nimport uws from "uWebSockets.js";'],
     ["cli/a.ts", 'import { b } from "../sdk/typescript/index.ts";'],
-    ["gateway/page/a.ts", 'import { b } from "../../sdk/typescript/index.ts";'],
+    ["examples/page/browser/a.ts", 'import { b } from "../../../sdk/typescript/index.ts";'],
     ["main.ts", 'import { b } from "./gateway/b.ts";\nimport { c } from "./controlplane/c.ts";'],
     ["test/a.ts", 'import { b } from "../gateway/b.ts";'],
   ],
@@ -211,8 +212,8 @@ export function importsOf(source: Source): LocalImport[] {
 }
 
 function isImportAllowed(importer: string, target: string): boolean {
-  if (importer.startsWith("gateway/page/")) {
-    return pageMayImport.some((part) => target.startsWith(`${part}/`));
+  if (importer.startsWith(browserFolder)) {
+    return browserMayImport.some((folder) => target.startsWith(folder));
   }
   const part = partOf(importer);
   if (part === "") return rootMayImport(importer, partOf(target));
