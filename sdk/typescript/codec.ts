@@ -7,7 +7,9 @@
 
 /** Turns values into bytes and back. Either may throw; the room then says so in its place. */
 export interface Codec<T> {
+  /** The bytes must not be written to afterwards: a retry may send them again. */
   encode(value: T): Uint8Array;
+  /** `bytes` may be a part of a larger buffer: copy what is kept for long. */
   decode(bytes: Uint8Array): T;
 }
 
@@ -15,10 +17,10 @@ const encoder = new TextEncoder();
 // Fatal: bytes that are no UTF-8 must be an error, not a text full of question marks.
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Bytes as they are; the default. */
+/** Bytes as they are; the default. Received ones are a copy of their own. */
 export const bytes: Codec<Uint8Array> = {
   encode: (value) => value,
-  decode: (value) => value,
+  decode: (value) => new Uint8Array(value),
 };
 
 /** UTF-8 text. */

@@ -38,6 +38,8 @@ export class Membership {
   #mode: ChainMode = "anew";
   #hasJoined = false;
   #isAfterBreach = false;
+  /** Of the last message of an ephemeral room on this membership; 0 when the count starts anew. */
+  #ephemeralSeq = 0;
 
   /**
    * @param history newest messages wanted when there is no place to resume from, 0 to 500.
@@ -71,6 +73,7 @@ export class Membership {
     const isDurable = joined.policy?.durable ?? false;
     const wasEmpty = this.#place === "empty";
     this.#hasJoined = true;
+    this.#ephemeralSeq = 0;
     this.#state = { is: "in", alias: joined.roomAlias };
     if (!isDurable) {
       const isLoss = !isFirst || this.#place !== null;
@@ -98,13 +101,21 @@ export class Membership {
    */
   judge(message: Message): "next" | "old" | "missing" | "lost" {
     if (this.#state.is !== "in") return "old";
+    if (this.lostCount(message) > 0) return "lost";
     const verdict = judgeChain(this.#place, this.#mode, message);
     // Nothing precedes the place "empty", so joining again would bring nothing more.
     return verdict === "missing" && this.#place === "empty" ? "lost" : verdict;
   }
 
+  /** How many messages of an ephemeral room the gateway dropped before this one. */
+  lostCount(message: Message): number {
+    if (this.#ephemeralSeq === 0 || message.position !== undefined) return 0;
+    return Math.max(0, message.ephemeralSeq - this.#ephemeralSeq - 1);
+  }
+
   /** A message was queued: the place moves on. */
   onTaken(message: Message): void {
+    this.#ephemeralSeq = message.ephemeralSeq;
     if (message.position !== undefined) this.#place = message.position;
     this.#mode = "strict";
     this.#isAfterBreach = false;
@@ -112,6 +123,7 @@ export class Membership {
 
   /** The gateway announced a gap: the chain starts anew. */
   onGap(): void {
+    this.#ephemeralSeq = 0;
     this.#mode = "anew";
   }
 

@@ -222,9 +222,7 @@ export class JoinedRoom<T> implements Room<T>, RoomEnd {
     }
     if (verdict.isFirst) this.#setup.onOpen(null);
     else this.#setPolicy(policy);
-    if (verdict.isLoss && !this.#isAfterGap) {
-      this.#noteGap(policy.isDurable ? gapReason(joined.loss) : "EPHEMERAL");
-    }
+    if (verdict.isLoss) this.#noteGap(policy.isDurable ? gapReason(joined.loss) : "EPHEMERAL", 0);
   }
 
   onJoinError(error: TidegateError): void {
@@ -247,7 +245,8 @@ export class JoinedRoom<T> implements Room<T>, RoomEnd {
       return;
     }
     if (verdict === "lost") {
-      if (!this.#isAfterGap && !this.#noteGap("RETENTION")) return;
+      const missedCount = this.#membership.lostCount(message);
+      this.#noteGap(missedCount > 0 ? "EPHEMERAL" : "RETENTION", missedCount);
       this.#membership.onGap();
     }
     if (!this.#queue.offer(message, bytes)) {
@@ -341,30 +340,29 @@ export class JoinedRoom<T> implements Room<T>, RoomEnd {
     this.#note({ type: "policy", room: this.name, policy });
   }
 
-  #noteGap(reason: GapReason): boolean {
-    const isNoted = this.#note({ type: "gap", room: this.name, reason, missedCount: 0 });
-    if (isNoted) this.#isAfterGap = true;
-    return isNoted;
+  /**
+   * Puts a gap in its place, whatever the bounds: it must not be lost, and there is at most one
+   * between two messages.
+   */
+  #noteGap(reason: GapReason, missedCount: number): void {
+    if (this.#isAfterGap) return;
+    this.#isAfterGap = true;
+    this.#queue.force({ type: "gap", room: this.name, reason, missedCount }, NOTE_BYTES);
+    this.#wake();
   }
 
-  #note(note: RoomGap | RoomPolicyChange): boolean {
-    const fits = this.#queue.offer(note, NOTE_BYTES);
-    if (fits) this.#wake();
+  #note(note: RoomGap | RoomPolicyChange): void {
+    if (this.#queue.offer(note, NOTE_BYTES)) this.#wake();
     else this.#overflow();
-    return fits;
   }
 
   /**
    * The queue is full: leave, and join again after its last message when the loop has caught up. In
-   * an ephemeral room what passes meanwhile is lost, which the one note beyond the bound says.
+   * an ephemeral room what passes meanwhile is lost, which a gap says.
    */
   #overflow(): void {
     if (this.#membership.state.is !== "in") return;
-    if (!this.#policy.isDurable && !this.#isAfterGap) {
-      const note: RoomGap = { type: "gap", room: this.name, reason: "SLOW_MEMBER", missedCount: 0 };
-      this.#queue.force(note, NOTE_BYTES);
-      this.#isAfterGap = true;
-    }
+    if (!this.#policy.isDurable) this.#noteGap("SLOW_MEMBER", 0);
     this.#leave("park");
   }
 
