@@ -70,6 +70,19 @@ test("README: its Python example prints its own message", async (context) => {
   await runExample(python, "hello.py", readBlock("python"), "hello from Python");
 });
 
+test("README: its tidegatectl commands do what it says", async () => {
+  const server = await startServer();
+  onTestFinished(() => server.close());
+  const commands = [...readme.matchAll(/^ *(echo .*cli\/bin\/tidegatectl .*)$/gm)];
+  expect(commands).toHaveLength(2);
+  const env = { ...process.env, TIDEGATE_URL: server.url, TIDEGATE_CONTROL: server.grpc };
+  const run = (command: string) =>
+    execFileSync("sh", ["-c", command], { cwd: from("."), env, encoding: "utf8" });
+  for (const [, command = ""] of commands) run(command);
+  expect(run("cli/bin/tidegatectl history chat:lobby")).toContain("hello");
+  expect(run("cli/bin/tidegatectl class get game")).toMatch(/durable[\s\S]*200/);
+});
+
 test("README, CONTRIBUTING: every npm command in them exists", () => {
   const text = readme + readFileSync(from("CONTRIBUTING.md"), "utf8");
   const named = [...text.matchAll(/\bnpm (?:run ([\w:-]+)|(start|test)\b)/g)];
