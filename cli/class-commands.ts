@@ -1,0 +1,233 @@
+/**
+ * `tidegatectl class …`: room classes, read and changed through the control plane.
+ */
+import { readFile } from "node:fs/promises";
+import type { RoomClass } from "../proto/gen/tidegate/control/v1/room_class.ts";
+import { roomClassName } from "../proto/room-class.ts";
+import { isClassName, isTenantName } from "../proto/room-name.ts";
+import { type Context, print, type Target } from "./context.ts";
+import { call, type RoomClassClient, withRoomClasses } from "./control-client.ts";
+import { Failure, usageError } from "./failure.ts";
+import {
+  FIELD_NAMES,
+  parseRoomClassFile,
+  type RoomClassText,
+  type RoomClassWish,
+  roomClassText,
+  shortName,
+} from "./room-class-text.ts";
+import { formatTable } from "./table.ts";
+
+/** How output is written. */
+export type OutputFormat = "table" | "json";
+
+/** Bytes of a file to apply; a class has about 200. */
+const fileBytesMax = 1024 * 1024;
+/** Classes asked for at once. */
+const pageSize = 1000;
+
+/** What `class apply` did, or would do, to one class. */
+interface Applied {
+  readonly class: string;
+  readonly action: "created" | "changed" | "unchanged";
+  /** Field to its values before and after. */
+  readonly changes: Readonly<Record<string, readonly [unknown, unknown]>>;
+  readonly roomClass: RoomClassText;
+}
+
+/** `class list`. */
+export async function listClasses(
+  context: Context,
+  target: Target,
+  format: OutputFormat,
+): Promise<void> {
+  const parent = parentOf(target);
+  const classes = await withRoomClasses(target.control, async (client) => {
+    const found: RoomClass[] = [];
+    let pageToken = "";
+    do {
+      const page = await call(client, client.listRoomClasses, { parent, pageSize, pageToken });
+      found.push(...page.roomClasses);
+      pageToken = page.nextPageToken;
+    } while (pageToken !== "");
+    return found.map(roomClassText);
+  });
+  if (format === "json") return print(context, formatJson(classes));
+  const head = ["NAME", "MODE", "HISTORY", "AGE", "PUBLISH", "SLOW MEMBERS", "ORIGIN"];
+  const rows = classes.map((each) => [
+    each.name,
+    each.mode,
+    each.mode === "durable" ? String(each.historyCountMax) : "-",
+    each.mode === "durable" ? formatAge(each.historyAgeMaxS) : "-",
+    each.publishPermission,
+    each.slowMemberPolicy,
+    originOf(each),
+  ]);
+  return print(context, formatTable([head, ...rows]));
+}
+
+/** `class get`. */
+export async function getClass(
+  context: Context,
+  target: Target,
+  name: string,
+  format: OutputFormat,
+): Promise<void> {
+  const found = await withRoomClasses(target.control, (client) =>
+    readClass(client, resourceName(target, name)),
+  );
+  if (found === null) throw missing(target, name);
+  const text = roomClassText(found);
+  if (format === "json") return print(context, formatJson(text));
+  const rows = FIELD_NAMES.map((field) => [field, String(text[field])]);
+  const origin = [
+    ["origin", originOf(text)],
+    ["updateTime", text.updateTime ?? "-"],
+    ["etag", text.etag],
+  ];
+  return print(context, formatTable([["name", text.name], ...rows, ...origin]));
+}
+
+/** `class apply`: all of the file or, when a part of it is refused, nothing. */
+export async function applyClasses(
+  context: Context,
+  target: Target,
+  options: { file: string; isDryRun: boolean; format: OutputFormat },
+): Promise<void> {
+  parentOf(target);
+  const wishes = parseRoomClassFile(await readInput(context, options.file), target.tenant);
+  const applied = await withRoomClasses(target.control, async (client) => {
+    const checked: Applied[] = [];
+    for (const wish of wishes) checked.push(await applyClass(client, wish, true));
+    if (options.isDryRun) return checked;
+    const done: Applied[] = [];
+    for (const wish of wishes) done.push(await applyClass(client, wish, false));
+    return done;
+  });
+  if (options.format === "json") return print(context, formatJson(applied));
+  const suffix = options.isDryRun ? " (dry run, nothing was written)" : "";
+  for (const each of applied) {
+    await print(context, `class ${each.class} ${each.action}${suffix}\n`);
+    const changes = Object.entries(each.changes).map(([field, [before, after]]) => [
+      `  ${field}`,
+      each.action === "created" ? String(after) : `${before} -> ${after}`,
+    ]);
+    if (changes.length > 0) await print(context, formatTable(changes));
+  }
+}
+
+/** `class delete`. */
+export async function deleteClass(
+  context: Context,
+  target: Target,
+  name: string,
+  options: { etag: string; isDryRun: boolean },
+): Promise<void> {
+  const fullName = resourceName(target, name);
+  const after = await withRoomClasses(target.control, async (client) => {
+    const request = { name: fullName, etag: options.etag, validateOnly: options.isDryRun };
+    await call(client, client.deleteRoomClass, request);
+    return readClass(client, fullName);
+  });
+  const action = after?.builtIn ? "reset to its built-in settings" : "deleted";
+  const suffix = options.isDryRun ? " (dry run, nothing was written)" : "";
+  await print(context, `class ${name} ${action}${suffix}\n`);
+}
+
+async function applyClass(
+  client: RoomClassClient,
+  wish: RoomClassWish,
+  validateOnly: boolean,
+): Promise<Applied> {
+  const before = await readClass(client, wish.roomClass.name);
+  // With the etag of what was just read, nobody's change in between is overwritten unseen.
+  const etag = before === null ? "" : wish.roomClass.etag || before.etag;
+  const request = {
+    roomClass: { ...wish.roomClass, etag },
+    // A file that names no field still creates: `name` is ignored by the server.
+    updateMask: wish.mask.length > 0 ? [...wish.mask] : ["name"],
+    allowMissing: true,
+    validateOnly,
+  };
+  const { roomClass } = await call(client, client.updateRoomClass, request);
+  if (roomClass === undefined) throw new Failure("INTERNAL", "the control plane sent no class");
+  const text = roomClassText(roomClass);
+  const changes: Record<string, [unknown, unknown]> = {};
+  const old = before === null ? null : roomClassText(before);
+  for (const field of FIELD_NAMES) {
+    if (old?.[field] !== text[field]) changes[field] = [old?.[field] ?? null, text[field]];
+  }
+  const isChanged = Object.keys(changes).length > 0;
+  const action = before === null ? "created" : isChanged ? "changed" : "unchanged";
+  return { class: shortName(roomClass), action, changes, roomClass: text };
+}
+
+/** The class, or null when there is none. */
+async function readClass(client: RoomClassClient, name: string): Promise<RoomClass | null> {
+  try {
+    const { roomClass } = await call(client, client.getRoomClass, { name });
+    return roomClass ?? null;
+  } catch (reason) {
+    if (reason instanceof Failure && reason.code === "NOT_FOUND") return null;
+    throw reason;
+  }
+}
+
+async function readInput(context: Context, file: string): Promise<string> {
+  const chunks: Buffer[] = [];
+  if (file === "-") {
+    let bytes = 0;
+    for await (const chunk of context.stdin) {
+      bytes += chunk.length;
+      if (bytes > fileBytesMax) throw usageError(`stdin has more than ${fileBytesMax} bytes`);
+      chunks.push(chunk);
+    }
+    return Buffer.concat(chunks).toString();
+  }
+  try {
+    const content = await readFile(file);
+    if (content.length <= fileBytesMax) return content.toString();
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw usageError(`the file can not be read: ${reason}`, "Name a file, or - for stdin.", cause);
+  }
+  throw usageError(`${file} has more than ${fileBytesMax} bytes`, "Split it.");
+}
+
+function parentOf(target: Target): string {
+  if (isTenantName(target.tenant)) return `tenants/${target.tenant}`;
+  const text = `--tenant ${JSON.stringify(target.tenant)} is no tenant`;
+  throw usageError(text, "A tenant is [a-z0-9][a-z0-9-]{0,62}.");
+}
+
+function resourceName(target: Target, name: string): string {
+  parentOf(target);
+  if (isClassName(name)) return roomClassName(target.tenant, name);
+  const fix = "It is [a-z][a-z0-9-]{0,31}, the part of a room name before the colon.";
+  throw usageError(`${JSON.stringify(name)} is no class name`, fix);
+}
+
+function missing(target: Target, name: string): Failure {
+  const fix = "tidegatectl class list shows those there are.";
+  return new Failure("NOT_FOUND", `tenant "${target.tenant}" has no class "${name}"`, { fix });
+}
+
+function originOf(text: RoomClassText): string {
+  if (!text.builtIn) return "created";
+  return text.updateTime === null ? "built in" : "built in, changed";
+}
+
+function formatAge(seconds: number): string {
+  for (const [unit, size] of [
+    ["d", 86_400],
+    ["h", 3600],
+    ["m", 60],
+  ] as const) {
+    if (seconds % size === 0) return `${seconds / size}${unit}`;
+  }
+  return `${seconds}s`;
+}
+
+function formatJson(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}

@@ -1,0 +1,47 @@
+/**
+ * What a command gets from the process, so that commands touch no globals.
+ */
+import type { Readable, Writable } from "node:stream";
+
+export interface Context {
+  readonly stdin: Readable;
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+  /** Whether people see stdout: then control characters of messages are escaped. */
+  readonly isTerminal: boolean;
+  /** Whether lines come from a keyboard. */
+  readonly isKeyboard: boolean;
+  /** Aborted by SIGINT, SIGTERM, and when nobody reads stdout any more: end soon, quietly. */
+  readonly signal: AbortSignal;
+}
+
+/** Where things are, from options and environment. */
+export interface Target {
+  /** WebSocket URL of a gateway. */
+  readonly url: string;
+  /** "host:port" of a control plane. */
+  readonly control: string;
+  /** Bearer token, or empty. */
+  readonly token: string;
+  readonly tenant: string;
+}
+
+/** Writes to stdout; resolves when there is room for more, or when nobody reads any more. */
+export function print(context: Context, text: string | Uint8Array): Promise<void> {
+  const { stdout, signal } = context;
+  if (signal.aborted || stdout.write(text)) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = () => {
+      stdout.off("drain", done);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    stdout.on("drain", done);
+    signal.addEventListener("abort", done);
+  });
+}
+
+/** Tells something beside the output. */
+export function note(context: Context, text: string): void {
+  context.stderr.write(`tidegatectl: ${text}\n`);
+}

@@ -1,0 +1,69 @@
+/**
+ * The connection of pub, sub and history to a gateway, through the SDK.
+ */
+import { type Client, connect } from "../sdk/typescript/index.ts";
+import { type Context, note, type Target } from "./context.ts";
+import { Failure } from "./failure.ts";
+
+/** A first connection that takes longer fails: a person is waiting. Milliseconds. */
+const connectTimeoutMs = 5000;
+
+/**
+ * Connects, uses the client, closes it. Breaks are told on stderr, and mended by the SDK.
+ *
+ * @throws {TidegateError} what `use` throws, and refusals.
+ * @throws {Failure} `CONNECT_FAILED`, `OPTION_INVALID`.
+ */
+export async function withGateway<T>(
+  context: Context,
+  target: Target,
+  version: string,
+  use: (client: Client) => Promise<T>,
+): Promise<T> {
+  const client = await connect(target.url, {
+    token: target.token,
+    build: { name: "tidegatectl", version },
+    signal: context.signal,
+    connectTimeoutMs,
+  }).catch((reason) => {
+    throw betterFailure(reason, target);
+  });
+  const stopTelling = tellBreaks(context, client);
+  try {
+    return await use(client);
+  } finally {
+    stopTelling();
+    await client.close();
+  }
+}
+
+function tellBreaks(context: Context, client: Client): () => void {
+  let isBroken = false;
+  return client.onStatus((status) => {
+    if (status.state === "reconnecting" && !isBroken) {
+      isBroken = true;
+      note(context, `connection lost (${status.error.message}); reconnecting`);
+    } else if (status.state === "open" && isBroken) {
+      isBroken = false;
+      note(context, "connected again");
+    }
+  });
+}
+
+/** The SDK does not know which option to name. */
+function betterFailure(reason: unknown, target: Target): unknown {
+  if (!(reason instanceof Error && "code" in reason)) return reason;
+  if (reason.code === "CONNECT_FAILED") {
+    const fix =
+      "Start one (npm start), or say where it is: --url ws://host:port/ws or TIDEGATE_URL.";
+    const text = `no gateway answers at ${target.url}`;
+    return new Failure("CONNECT_FAILED", text, { fix, cause: reason });
+  }
+  if (reason.code === "TOKEN_INVALID") {
+    const text =
+      target.token === "" ? "the gateway wants a token" : "the gateway refuses the token";
+    const fix = "Give one by --token-file, --token or TIDEGATE_TOKEN.";
+    return new Failure("TOKEN_INVALID", text, { fix, cause: reason });
+  }
+  return reason;
+}
