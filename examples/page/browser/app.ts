@@ -12,7 +12,7 @@ import { SecondMember } from "./second-member.ts";
 import { Session } from "./session.ts";
 import { Sparkline } from "./sparkline.ts";
 
-const PING_INTERVAL_MS = 2000;
+const PING_INTERVAL_MS = 1000;
 
 const ui = {
   roundTrip: element("round-trip", HTMLElement),
@@ -27,6 +27,7 @@ const ui = {
   messages: element("messages", HTMLElement),
   composeForm: element("compose", HTMLFormElement),
   text: element("text", HTMLInputElement),
+  title: element("proof-title", HTMLElement),
   cut: element("cut", HTMLButtonElement),
   cutFor: element("cut-for", HTMLSelectElement),
   beat: element("beat", HTMLInputElement),
@@ -54,11 +55,15 @@ const proof = new Proof(
 const pill = new Pill(element("pill", HTMLElement), element("pill-text", HTMLElement));
 const session = new Session(url, {
   onStatus,
-  onRoom({ name, isDurable }) {
+  onRoom({ name, isDurable, hasHistory }) {
     list.clear();
-    list.note(`You are in ${name}.`);
+    const hint = " Nobody is heard yet: open this page in a second window, too.";
+    list.note(`You are in ${name}.${hasHistory ? "" : hint}`);
     say(`You are in ${name}.`);
     proof.reset(isDurable);
+    ui.title.textContent = isDurable
+      ? "Cut it. Nothing is lost."
+      : "Cut it. This room keeps nothing.";
     ui.mode.textContent = isDurable ? "durable: stored, resumes" : "ephemeral: live only";
     ui.room.value = name;
     setRoomOfAddress(name);
@@ -131,6 +136,7 @@ async function enter(room: string): Promise<boolean> {
     return true;
   } catch (error) {
     ui.room.value = room;
+    ui.room.setAttribute("aria-invalid", "true");
     showProblem(error);
     return false;
   }
@@ -209,6 +215,7 @@ function sentence(text: string): string {
 }
 
 function hideProblem(): void {
+  ui.room.removeAttribute("aria-invalid");
   ui.problem.hidden = true;
 }
 

@@ -21,11 +21,19 @@ import { type ChatPayload, type Payload, payloadCodec } from "./payload.ts";
 /** Messages shown from before the join. */
 const HISTORY_COUNT = 50;
 
+/** A room that was joined. */
+export interface RoomFacts {
+  readonly name: string;
+  readonly isDurable: boolean;
+  /** Whether anything from before the join follows. */
+  readonly hasHistory: boolean;
+}
+
 /** What the page is told, in order. */
 export interface SessionEvents {
   onStatus(status: ClientStatus): void;
   /** The room was joined; its history follows, then live messages. */
-  onRoom(room: { readonly name: string; readonly isDurable: boolean }): void;
+  onRoom(room: RoomFacts): void;
   onMessage(message: RoomMessage<Payload>, isHistory: boolean): void;
   onGap(gap: RoomGap): void;
   /** The room ended and nothing more comes of it. */
@@ -88,7 +96,8 @@ export class Session {
     const before = this.#room;
     this.#room = room;
     await before?.leave();
-    this.#events.onRoom({ name, isDurable: room.policy.isDurable });
+    const { isDurable } = room.policy;
+    this.#events.onRoom({ name, isDurable, hasHistory: history.length > 0 });
     for (const message of history) this.#events.onMessage(message, true);
     void this.#loop(room);
   }

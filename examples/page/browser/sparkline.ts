@@ -32,7 +32,7 @@ export class Sparkline {
       if (value !== null) {
         const x = ((first + at) / (POINTS_MAX - 1)) * this.#width;
         const y = this.#height - 1 - (value / top) * (this.#height - 2);
-        path += `${isBroken ? "M" : "L"}${x.toFixed(1)} ${y.toFixed(1)}`;
+        path += `${isBroken ? "M" : "L"}${x.toFixed(1)} ${y.toFixed(1)}h0`;
       }
       isBroken = value === null;
     }

@@ -5,9 +5,9 @@
  * fills by a transition. At most {@link TICKS_MAX} ticks; what has left the window is removed.
  */
 
-/** Seconds that the strip shows. */
-const WINDOW_S = 24;
-/** Ticks at once; the oldest go first. 24 s of 40 messages a second: more could not be told apart. */
+/** Pixels of a second: five ticks of 3 pixels stay apart. */
+const PX_PER_S = 22;
+/** Ticks at once; the oldest go first. 16 s of 60 messages a second: more could not be told apart. */
 const TICKS_MAX = 1000;
 
 /** How a message fares; a class name of the style sheet. */
@@ -31,7 +31,6 @@ export class Strip {
   readonly #isCalm: boolean;
   #bands: Band[] = [];
   #originMs = Date.now();
-  #pxPerS = 0;
   #widthPx = 0;
   #isMoving = false;
 
@@ -52,7 +51,7 @@ export class Strip {
     if (tick === undefined) {
       tick = { element: document.createElement("i"), atMs };
       this.#ticks.set(key, tick);
-      this.#place(tick.element, atMs);
+      tick.element.style.left = `${this.#x(atMs)}px`;
       this.#track.append(tick.element);
       this.#prune();
     }
@@ -90,17 +89,11 @@ export class Strip {
 
   #measure(): void {
     this.#widthPx = this.#box.clientWidth;
-    this.#pxPerS = this.#widthPx / WINDOW_S;
-    for (const tick of this.#ticks.values()) this.#place(tick.element, tick.atMs);
     this.#frame();
   }
 
-  #place(element: HTMLElement, atMs: number): void {
-    element.style.left = `${this.#x(atMs)}px`;
-  }
-
   #x(atMs: number): number {
-    return ((atMs - this.#originMs) / 1000) * this.#pxPerS;
+    return ((atMs - this.#originMs) / 1000) * PX_PER_S;
   }
 
   #move(): void {
@@ -123,7 +116,7 @@ export class Strip {
     const nowMs = Date.now();
     this.#track.style.transform = `translateX(${this.#widthPx - this.#x(nowMs)}px)`;
     this.#layBands(nowMs);
-    this.#forget(nowMs - WINDOW_S * 1000);
+    this.#forget(nowMs - (this.#widthPx / PX_PER_S) * 1000);
   }
 
   #layBands(nowMs: number): void {
