@@ -9,7 +9,7 @@ export interface CommandWords {
   /** Words after "tidegatectl", e.g. ["class", "list"]; empty for the program itself. */
   readonly path: readonly string[];
   readonly summary: string;
-  /** Subcommands of this one. */
+  /** Subcommands of this one, or the words its argument may be. */
   readonly subcommands: readonly string[];
   /** Long options, e.g. "--json". */
   readonly options: readonly OptionWords[];
@@ -43,8 +43,8 @@ export function completionScript(shell: Shell, commands: readonly CommandWords[]
 
 function bashScript(commands: readonly CommandWords[]): string {
   const cases = commands.map(({ path, subcommands, options }) => {
-    const words = [...subcommands, ...options.map(({ long }) => long)].join(" ");
-    return `    "${path.join(" ")}") words="${words}" ;;`;
+    const flags = options.map(({ long }) => long).join(" ");
+    return `    "${path.join(" ")}") words="${subcommands.join(" ")}" flags="${flags}" ;;`;
   });
   const names = new Set(commands.flatMap(({ path }) => path));
   const valued = optionsOf(commands, (option) => option.hasValue);
@@ -54,7 +54,7 @@ function bashScript(commands: readonly CommandWords[]): string {
 # Always:  tidegatectl completion bash > ~/.local/share/bash-completion/completions/tidegatectl
 _tidegatectl() {
   local current="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD-1]}"
-  local path="" words="" word i
+  local path="" words="" flags="" word i
   COMPREPLY=()
   case "$previous" in
     ${files.join("|")}|-f) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
@@ -70,6 +70,9 @@ _tidegatectl() {
   case "$path" in
 ${cases.join("\n")}
   esac
+  case "$current" in
+    -*) words="$flags" ;;
+  esac
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
 }
 complete -F _tidegatectl tidegatectl
@@ -79,14 +82,13 @@ complete -F _tidegatectl tidegatectl
 function zshScript(commands: readonly CommandWords[]): string {
   const byPath = new Map(commands.map((command) => [command.path.join(" "), command]));
   const cases = commands.map(({ path, subcommands, options }) => {
-    const words = [
-      ...subcommands.map((name) => {
-        const summary = byPath.get([...path, name].join(" "))?.summary ?? "";
-        return quote(`${name}:${summary}`);
-      }),
-      ...options.map(({ long, summary }) => quote(`${long}:${summary}`)),
-    ];
-    return `    (${quote(path.join(" "))}) words_here=(${words.join(" ")}) ;;`;
+    const words = subcommands.map((name) => {
+      const summary = byPath.get([...path, name].join(" "))?.summary ?? "";
+      return zshQuote(summary === "" ? name : `${name}:${summary}`);
+    });
+    const flags = options.map(({ long, summary }) => zshQuote(`${long}:${summary}`));
+    const pattern = zshQuote(path.join(" "));
+    return `    (${pattern}) commands=(${words.join(" ")}) flags=(${flags.join(" ")}) ;;`;
   });
   const names = new Set(commands.flatMap(({ path }) => path));
   const valued = optionsOf(commands, (option) => option.hasValue);
@@ -97,7 +99,7 @@ function zshScript(commands: readonly CommandWords[]): string {
 # Always:  tidegatectl completion zsh > "\${fpath[1]}/_tidegatectl"
 _tidegatectl() {
   local command_path="" word
-  local -a words_here
+  local -a commands flags
   local -i i
   case "$words[CURRENT-1]" in
     (${files.join("|")}|-f) _files; return ;;
@@ -113,7 +115,11 @@ _tidegatectl() {
   case "$command_path" in
 ${cases.join("\n")}
   esac
-  _describe tidegatectl words_here
+  if [[ "$words[CURRENT]" == -* ]]; then
+    _describe option flags
+  else
+    _describe command commands
+  fi
 }
 if [[ "$funcstack[1]" == _tidegatectl ]]; then
   _tidegatectl "$@"
@@ -160,6 +166,12 @@ function optionsOf(
   return [...new Set(found.map(({ long }) => long))].filter((long) => long !== "--output");
 }
 
+/** In zsh nothing is special between single quotes, so a quote ends, escapes and begins again. */
+function zshQuote(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+/** As fish reads single quotes. */
 function quote(text: string): string {
   return `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
 }

@@ -56,7 +56,8 @@ function betterFailure(reason: unknown, target: Target): unknown {
   if (reason.code === "CONNECT_FAILED") {
     const fix =
       "Start one (npm start), or say where it is: --url ws://host:port/ws or TIDEGATE_URL.";
-    const text = `no gateway answers at ${target.url}`;
+    const why = /last: (?:\[\w+\] )?(.+)$/.exec(reason.message)?.[1] ?? reason.message;
+    const text = `no gateway answers at ${target.url}: ${why}`;
     return new Failure("CONNECT_FAILED", text, { fix, cause: reason });
   }
   if (reason.code === "TOKEN_INVALID") {

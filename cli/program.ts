@@ -3,7 +3,7 @@
  *
  * Commands are imported when they run, so that `--help` and completion answer at once.
  */
-import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { Argument, Command, CommanderError, Option } from "commander";
 import { addClassCommands } from "./class-program.ts";
 import { examples, type ProgramSetup } from "./command-setup.ts";
 import { type CommandWords, completionScript, SHELLS, type Shell } from "./completion.ts";
@@ -71,7 +71,7 @@ function addOtherCommands(program: Command, context: Context, setup: ProgramSetu
     .command("completion")
     .summary("Print a completion script for your shell.")
     .description("Prints a completion script; its first lines say where it goes.")
-    .argument("<shell>", SHELLS.join(", "), parseShell)
+    .addArgument(new Argument("<shell>", "which shell").choices(SHELLS))
     .addHelpText(
       "after",
       examples([
@@ -97,7 +97,10 @@ function commandWords(program: Command): CommandWords[] {
     words.push({
       path,
       summary: command.summary(),
-      subcommands: command.commands.map((each) => each.name()),
+      subcommands: [
+        ...command.commands.map((each) => each.name()),
+        ...command.registeredArguments.flatMap((each) => each.argChoices ?? []),
+      ],
       options: options.map((option) => ({
         long: option.long ?? "",
         summary: option.description,
@@ -127,12 +130,6 @@ ${codes.join("\n")}
 
 TIDEGATE_DEBUG=1 adds stacks to errors.
 `;
-}
-
-function parseShell(text: string): Shell {
-  const shell = SHELLS.find((each) => each === text);
-  if (shell === undefined) throw new InvalidArgumentError(`It is one of ${SHELLS.join(", ")}.`);
-  return shell;
 }
 
 /** As commander does, but a default that says nothing is left out. */

@@ -101,7 +101,7 @@ export interface RoomClass {
   publishPermission: PublishPermission;
   /** Default RESYNC for durable, GAP for ephemeral. */
   slowMemberPolicy: SlowMemberPolicy;
-  /** Output only. Changes with every stored change; empty for an unchanged built-in class. */
+  /** Output only. Changes with every stored change; "0" for an unchanged built-in class. */
   etag: string;
   /** Output only. Whether Tidegate brings this class along (chat, live). */
   builtIn: boolean;

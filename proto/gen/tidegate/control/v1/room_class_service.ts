@@ -70,7 +70,10 @@ export interface UpdateRoomClassRequest {
   roomClass:
     | RoomClass
     | undefined;
-  /** The fields to set, by their names here; empty means every field that is set. */
+  /**
+   * The fields to set, by their names here; empty means every field that is set, "*" every field.
+   * A named field that is not set (0) goes back to its default.
+   */
   updateMask:
     | string[]
     | undefined;
