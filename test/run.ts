@@ -16,14 +16,15 @@ import {
   countVitest,
   judgeCounts,
   NO_COUNTS,
-  VITEST_REPORT,
+  REPORT_VARIABLE,
   type VitestReport,
 } from "./run/counts.ts";
 import { runStep, type StepEnd } from "./run/step.ts";
 
 const root = path.resolve(import.meta.dirname, "..");
 const bin = (name: string) => path.join(root, "node_modules/.bin", name);
-const reports = path.join(root, ".cache/test-reports");
+/** Of this run alone: two may run side by side. */
+const reports = path.join(root, ".cache/test-reports", String(process.pid));
 const python = path.join(root, ".cache/venv/bin/python");
 const sdkPython = path.join(root, "sdk/python");
 
@@ -36,12 +37,12 @@ process.exitCode = await main(process.argv.slice(2));
 
 async function main(patterns: string[]): Promise<number> {
   const isCi = Boolean(process.env.CI);
-  rmSync(reports, { recursive: true, force: true });
   mkdirSync(reports, { recursive: true });
   let counts = NO_COUNTS;
   if (patterns.length === 0) counts = addCounts(counts, await runChecks());
   counts = addCounts(counts, await runVitest(patterns));
   if (patterns.length === 0) counts = addCounts(counts, await runPython());
+  rmSync(reports, { recursive: true, force: true });
   const verdict = judgeCounts(counts, isCi);
   report(verdict);
   return verdict.failed === 0 ? 0 : 1;
@@ -91,7 +92,7 @@ async function runPython(): Promise<Counts> {
 }
 
 async function runVitest(patterns: readonly string[]): Promise<Counts> {
-  const json = path.join(root, VITEST_REPORT);
+  const json = path.join(reports, "vitest.json");
   const args = [
     "--disable-warning=ExperimentalWarning",
     path.join(root, "node_modules/vitest/vitest.mjs"),
@@ -105,6 +106,7 @@ async function runVitest(patterns: readonly string[]): Promise<Counts> {
     command: bin("node"),
     args,
     cwd: root,
+    env: { [REPORT_VARIABLE]: json },
     isLoud: true,
     timeLimitMs: TESTS_LIMIT_MS,
   });

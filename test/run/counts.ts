@@ -18,8 +18,8 @@ export interface Counts {
 /** Nothing counted yet. */
 export const NO_COUNTS: Counts = { passed: 0, failed: 0, skipped: [], failures: [] };
 
-/** Where vitest-reporter.ts writes, from the repository's root. */
-export const VITEST_REPORT = ".cache/test-reports/vitest.json";
+/** Names, in the environment, the file that vitest-reporter.ts writes. */
+export const REPORT_VARIABLE = "TIDEGATE_TEST_REPORT";
 
 /** What vitest-reporter.ts writes. */
 export interface VitestReport {

@@ -11,6 +11,8 @@ export interface StepCommand {
   readonly command: string;
   readonly args: readonly string[];
   readonly cwd: string;
+  /** Added to the environment. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Whether output is shown as it comes, or only when the step fails. */
   readonly isLoud: boolean;
   /** After this the whole process group is killed and the step has failed. Milliseconds. */
@@ -25,6 +27,9 @@ export interface StepEnd {
   readonly tookMs: number;
 }
 
+/** Into a file or a CI log without colour codes. */
+const plain = { NO_COLOR: "1", FORCE_COLOR: "0" };
+
 /** Characters of a quiet step's output that are kept; the end of it tells what went wrong. */
 const OUTPUT_CHARS_MAX = 20_000;
 
@@ -34,8 +39,7 @@ export function runStep(step: StepCommand): Promise<StepEnd> {
   const child = spawn(step.command, step.args, {
     cwd: step.cwd,
     detached: true,
-    // Into a file or a CI log without colour codes.
-    env: process.stdout.isTTY ? process.env : { ...process.env, NO_COLOR: "1", FORCE_COLOR: "0" },
+    env: { ...process.env, ...(process.stdout.isTTY ? {} : plain), ...step.env },
     stdio: ["ignore", step.isLoud ? "inherit" : "pipe", step.isLoud ? "inherit" : "pipe"],
   });
   let output = "";

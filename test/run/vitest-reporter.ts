@@ -5,7 +5,7 @@
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import type { Reporter, SerializedError, TestModule } from "vitest/node";
-import { VITEST_REPORT, type VitestReport } from "./counts.ts";
+import { REPORT_VARIABLE, type VitestReport } from "./counts.ts";
 
 /** The repository's root. */
 const root = path.resolve(import.meta.dirname, "../..");
@@ -27,6 +27,7 @@ export default class CountsReporter implements Reporter {
       })),
       unhandled: unhandled.map((error) => error.message),
     };
-    writeFileSync(path.join(root, VITEST_REPORT), JSON.stringify(report));
+    const file = process.env[REPORT_VARIABLE];
+    if (file !== undefined) writeFileSync(file, JSON.stringify(report));
   }
 }

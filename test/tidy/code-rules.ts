@@ -75,17 +75,26 @@ const environment: Rule = {
   title: "process.env is read only in main.ts files",
   appliesTo: (file) => isProductTypeScript(file) && !/(^|\/)main\.ts$/.test(file),
   find: (source) =>
-    findNodes(source, (node) => (dotted(node) === "process.env" ? "process.env" : null)),
+    findNodes(source, (node) => {
+      if (dotted(node) === "process.env") return "process.env";
+      if (node.type !== "VariableDeclarator" || nameOf(nodeAt(node, "init")) !== "process") {
+        return null;
+      }
+      const pattern = nodeAt(node, "id");
+      const names = pattern === null ? [] : nodesAt(pattern, "properties");
+      return names.some((name) => nameOf(nodeAt(name, "key")) === "env") ? "process.env" : null;
+    }),
   bad: [
     ["options.ts", "const port = process.env.PORT;"],
     ["bus/a.ts", "const { PORT } = process.env;"],
+    ["cli/a.ts", "const { stdout, env } = process;"],
   ],
   good: [["options.ts", "export function readOptions(env: Env) { return env.PORT; }"]],
 };
 
 const moduleState: Rule = {
-  title: "a module has no state: no let or var at its top",
-  appliesTo: isProductTypeScript,
+  title: "a module has no state: no let or var at its top, but in the program, main.ts",
+  appliesTo: (file) => isProductTypeScript(file) && !/(^|\/)main\.ts$/.test(file),
   find: (source) =>
     findNodes(source, (node, parents) => {
       if (node.type !== "VariableDeclaration" || node.kind === "const") return null;
