@@ -17,9 +17,9 @@ const encoder = new TextEncoder();
 // Fatal: bytes that are no UTF-8 must be an error, not a text full of question marks.
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Bytes as they are; the default. Received ones are a copy of their own. */
+/** Bytes as they are; the default. Copied both ways, so either side may re-use its buffer. */
 export const bytes: Codec<Uint8Array> = {
-  encode: (value) => value,
+  encode: (value) => new Uint8Array(value),
   decode: (value) => new Uint8Array(value),
 };
 

@@ -54,6 +54,11 @@ export class PublishQueue<I extends PublishItem> {
     return this.#waiting.length + this.#inFlight.size + this.#failed.length === 0;
   }
 
+  /** Whether publishes that were written before wait to be written again. */
+  get hasFailed(): boolean {
+    return this.#failed.length > 0;
+  }
+
   /** Failures in a row, for the back-off. */
   get failedCount(): number {
     return this.#failedCount;
@@ -130,6 +135,11 @@ export class PublishQueue<I extends PublishItem> {
     for (const item of unanswered) this.#insertFailed(item);
     this.#notBeforeMs = 0;
     return [];
+  }
+
+  /** Takes out what waits to be written again. */
+  dropFailed(): I[] {
+    return this.#failed.splice(0);
   }
 
   /**

@@ -45,6 +45,10 @@ export interface PublishLink {
   serverNowUs(): number;
   /** The room's alias on this connection, or 0. */
   aliasOf(room: string): number;
+  /** Whether a joined room is durable; null for one that is not joined. */
+  modeOf(room: string): boolean | null;
+  /** Finds out whether a room is durable. */
+  askMode(room: string): Promise<boolean>;
   nextRequestId(): number;
   /** Writes the frame. False: larger than the gateway takes, and not written. */
   send(publish: Publish): boolean;
@@ -60,6 +64,8 @@ interface RoomLane {
   readonly room: string;
   readonly queue: PublishQueue<Item>;
   usedAtMs: number;
+  /** Nothing is written until the room's mode is known. */
+  isHeld: boolean;
 }
 
 export class Publisher {
@@ -123,6 +129,7 @@ export class Publisher {
   onWelcome(publishInFlightMax: number, publishBudgetMs: number): void {
     this.#window = Math.min(this.#limits.publishWindowMax, publishInFlightMax || Infinity);
     if (publishBudgetMs > 0) this.#budgetUs = publishBudgetMs * 1000;
+    for (const lane of this.#ready) this.#askMode(lane);
     this.#pump();
   }
 
@@ -165,12 +172,6 @@ export class Publisher {
     return true;
   }
 
-  /** The mode of a room became known by joining it. */
-  onMode(room: string, isDurable: boolean): void {
-    const lane = this.#lanes.get(room);
-    if (lane !== undefined) lane.queue.isDurable = isDurable;
-  }
-
   /** Ends everything: what was written is unknown, what was not fails with `error`. */
   close(error: TidegateError): void {
     this.#closedWith = error;
@@ -207,8 +208,9 @@ export class Publisher {
   /** Writes one publish of a lane, if one may be written. */
   #sendNext(lane: RoomLane): boolean {
     const { queue, room } = lane;
-    const item = queue.next(this.#link.clock.nowMs());
+    const item = lane.isHeld ? null : queue.next(this.#link.clock.nowMs());
     if (item === null) return false;
+    queue.isDurable ??= this.#link.modeOf(room);
     const nowUs = this.#link.serverNowUs();
     if (item.seq === 0) {
       this.#waitingCount -= 1;
@@ -238,6 +240,25 @@ export class Publisher {
     return true;
   }
 
+  /**
+   * Publishes to a room of unknown mode were unanswered when the connection broke: if it is durable
+   * they are repeated; if not, a second try could double them.
+   */
+  #askMode(lane: RoomLane): void {
+    const { queue, room } = lane;
+    if (lane.isHeld || queue.isDurable !== null || !queue.hasFailed) return;
+    lane.isHeld = true;
+    void this.#link.askMode(room).then((isDurable) => {
+      lane.isHeld = false;
+      queue.isDurable = isDurable;
+      if (!isDurable) {
+        for (const item of queue.dropFailed()) item.reject(unknownOutcome("the connection broke"));
+      }
+      this.#rest(lane);
+      this.#pump();
+    });
+  }
+
   #settle(requestId: number): RoomLane | undefined {
     const lane = this.#laneOfRequest.get(requestId);
     this.#laneOfRequest.delete(requestId);
@@ -254,7 +275,7 @@ export class Publisher {
     let lane = this.#lanes.get(room);
     if (lane === undefined) {
       if (this.#lanes.size >= IDLE_ROOM_COUNT_MAX) this.#forgetIdle();
-      lane = { room, queue: new PublishQueue(), usedAtMs: 0 };
+      lane = { room, queue: new PublishQueue(), usedAtMs: 0, isHeld: false };
       this.#lanes.set(room, lane);
     }
     return lane;

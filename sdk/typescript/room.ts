@@ -82,6 +82,7 @@ export interface RoomLink {
 export interface RoomEnd {
   readonly name: string;
   readonly state: MembershipState;
+  readonly policy: RoomPolicy;
   /** Whether the queue is at least half full. */
   readonly isBehind: boolean;
   join(): JoinRoom;

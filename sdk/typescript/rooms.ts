@@ -61,6 +61,12 @@ export class Rooms {
     return state?.is === "in" ? state.alias : 0;
   }
 
+  /** Whether a room that is in is durable; null for others. */
+  modeOf(name: string): boolean | null {
+    const room = this.#byName.get(name);
+    return room?.state.is === "in" ? room.policy.isDurable : null;
+  }
+
   add(room: RoomEnd): void {
     this.#byName.set(room.name, room);
     this.requestJoin(room);

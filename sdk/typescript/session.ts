@@ -83,6 +83,7 @@ export class Session {
   #requestId = 0;
   #failedCount = 0;
   #hasOpened = false;
+  #lastError: TidegateError | null = null;
   #cancelDial: CancelTimer = () => {};
   #cancelGiveUp: CancelTimer = () => {};
   #opened: { resolve(): void; reject(error: TidegateError): void } | null = null;
@@ -104,6 +105,12 @@ export class Session {
         random,
         serverNowUs: () => this.#serverClock.nowUs(clock.nowMs()),
         aliasOf: (room) => this.rooms.aliasOf(room),
+        modeOf: (room) => this.rooms.modeOf(room),
+        askMode: (room) =>
+          this.history.ask(room, { limit: 1 }).then(
+            () => true,
+            (error: TidegateError) => error.code !== "NOT_DURABLE",
+          ),
         nextRequestId,
         send: (value) => this.#send({ $case: "publish", value }),
         bufferedBytes: () => this.#connection?.bufferedBytes ?? 0,
@@ -143,8 +150,8 @@ export class Session {
     const { connectTimeoutMs } = this.#setup.limits;
     if (connectTimeoutMs !== Infinity) {
       this.#cancelGiveUp = this.#setup.runtime.clock.setTimer(connectTimeoutMs, () => {
-        const last = this.#status.state === "reconnecting" ? this.#status.error : undefined;
-        const why = last === undefined ? "" : `; last: ${last.message}`;
+        const last = this.#lastError;
+        const why = last === null ? "" : `; last: ${last.message}`;
         const text = `no Welcome from ${this.#setup.url} within ${connectTimeoutMs} ms${why}`;
         this.#end(new TidegateError("CONNECT_FAILED", text, { cause: last }));
       });
@@ -233,7 +240,6 @@ export class Session {
         this.publisher.onAck(frame.value);
         return;
       case "joined":
-        this.publisher.onMode(frame.value.room, frame.value.policy?.durable ?? false);
         this.rooms.onJoined(frame.value);
         return;
       case "left":
@@ -279,6 +285,7 @@ export class Session {
       this.#end(error);
       return;
     }
+    this.#lastError = error;
     if (!wasOpen) this.#failedCount += 1;
     const { clock, random } = this.#setup.runtime;
     const delayMs = backoffMs(this.#failedCount, error.retryAfterMs, random());
