@@ -100,6 +100,14 @@ export class RawClient {
     }
   }
 
+  /** Waits for `count` frames in all, `test` true of one of them, or for the end. */
+  async nextCount(count: number, test: (frame: ServerKind) => boolean): Promise<void> {
+    while (this.frames.length < count || !this.frames.some(test)) {
+      if (this.socket.readyState >= WebSocket.CLOSING) return;
+      await new Promise<void>((resolve) => this.#waiters.push(resolve));
+    }
+  }
+
   /** Joins one room and returns its Joined. */
   async join(room: string, more: Partial<JoinRoom> = {}): Promise<Joined> {
     const requestId = this.sendJoin([{ room, after: undefined, history: 0, ...more }]);

@@ -40,6 +40,19 @@ export interface TestGatewayOptions {
 
 /** Starts it; everything ends with the test. */
 export async function testGateway(given: TestGatewayOptions = {}): Promise<TestGateway> {
+  const gateway = await openTestGateway(given);
+  onTestFinished(() => gateway.close());
+  return gateway;
+}
+
+/** A gateway that several tests share; the one who opened it closes it. */
+export interface OpenTestGateway extends TestGateway {
+  /** Ends clients, gateway and bus, and removes the folder. */
+  close(): Promise<void>;
+}
+
+/** Starts it for several tests. */
+export async function openTestGateway(given: TestGatewayOptions = {}): Promise<OpenTestGateway> {
   const dataDir = mkdtempSync(path.join(tmpdir(), "tidegate-gateway-"));
   const bus = await openEmbeddedBus({ dataDir });
   const logged: string[] = [];
@@ -60,12 +73,6 @@ export async function testGateway(given: TestGatewayOptions = {}): Promise<TestG
     { port: 0, ...given.options },
   );
   const clients: RawClient[] = [];
-  onTestFinished(async () => {
-    for (const client of clients) client.socket.terminate();
-    await gateway.close();
-    await bus.close();
-    rmSync(dataDir, { recursive: true, force: true });
-  });
   const { port } = gateway;
   return {
     gateway,
@@ -90,6 +97,12 @@ export async function testGateway(given: TestGatewayOptions = {}): Promise<TestG
       const present = await bucket.get(key);
       if (present === null) await bucket.create(key, value);
       else await bucket.update(key, value, present.revision);
+    },
+    async close() {
+      for (const client of clients) client.socket.terminate();
+      await gateway.close();
+      await bus.close();
+      rmSync(dataDir, { recursive: true, force: true });
     },
   };
 }
