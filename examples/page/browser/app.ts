@@ -146,14 +146,15 @@ async function send(): Promise<void> {
   const text = ui.text.value.trim();
   if (text === "") return;
   ui.text.value = "";
-  const takeAway = list.addPending(text);
+  const line = session.makeLine(displayName(), text);
+  list.addPending(line);
   try {
-    await session.send(displayName(), text);
+    await session.send(line);
   } catch (error) {
     if (ui.text.value === "") ui.text.value = text;
     showProblem(error);
   }
-  takeAway();
+  list.removePending(line.n);
 }
 
 function cut(): void {

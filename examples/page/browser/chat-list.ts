@@ -5,7 +5,7 @@
  */
 
 import type { RoomMessage } from "../../../sdk/typescript/index.ts";
-import type { Payload } from "./payload.ts";
+import type { ChatPayload, Payload } from "./payload.ts";
 import { positionLabel } from "./session.ts";
 
 /** Rows kept; the oldest go first. */
@@ -21,6 +21,7 @@ export type Came = "history" | "live" | "recovered";
 export class ChatList {
   readonly #list: HTMLElement;
   readonly #own: string;
+  readonly #pending = new Map<number, HTMLElement>();
   #beats: { readonly from: string; readonly box: HTMLElement; count: number } | null = null;
 
   /** @param own the `from` of this page's own messages. */
@@ -41,16 +42,22 @@ export class ChatList {
     this.#append(row);
   }
 
-  /** Shows a line that is not acknowledged yet; returns how to take it away. */
-  addPending(text: string): () => void {
+  /** Shows an own line until it comes back as a message, or {@link removePending}. */
+  addPending({ n, text }: ChatPayload): void {
     const row = make("li", "line own pending");
     row.append(make("p", "text", text), make("span", "facts", "not acknowledged yet"));
     this.#append(row);
-    return () => row.remove();
+    this.#pending.set(n, row);
+  }
+
+  removePending(n: number): void {
+    this.#pending.get(n)?.remove();
+    this.#pending.delete(n);
   }
 
   clear(): void {
     this.#beats = null;
+    this.#pending.clear();
     this.#list.replaceChildren();
   }
 
@@ -58,6 +65,7 @@ export class ChatList {
     const { payload } = message;
     if (payload.kind === "beat") return;
     const isOwn = payload.kind === "chat" && payload.from === this.#own;
+    if (isOwn) this.removePending(payload.n);
     const row = make("li", `line ${came}${isOwn ? " own" : ""}`);
     const name = payload.kind === "chat" ? payload.name : message.user || "another client";
     const head = make("div", "head");

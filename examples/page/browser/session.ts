@@ -102,12 +102,16 @@ export class Session {
     void this.#loop(room);
   }
 
+  /** Makes a line to send, with the next number. */
+  makeLine(name: string, text: string): ChatPayload {
+    this.#n += 1;
+    return { kind: "chat", from: this.from, n: this.#n, name, text };
+  }
+
   /** Publishes a line; resolves when it is acknowledged. @throws {TidegateError} as Room.publish. */
-  async send(name: string, text: string): Promise<void> {
+  async send(line: ChatPayload): Promise<void> {
     const room = this.#room;
     if (room === null) throw new TidegateError("CLOSED", "join a room first");
-    this.#n += 1;
-    const line: ChatPayload = { kind: "chat", from: this.from, n: this.#n, name, text };
     const sentAtMs = Date.now();
     await room.publish(line);
     if (this.#room === room) this.#events.onSent(line, sentAtMs);
