@@ -9,7 +9,8 @@ import { JOIN_HISTORY_MAX, Membership } from "./membership.ts";
 import { type ConnectOptions, validateLimits, validateUrl } from "./options.ts";
 import { type Position, parsePosition } from "./position.ts";
 import type { PublishResult } from "./publisher.ts";
-import { JoinedRoom, type PublishOptions, type Room, type RoomLink } from "./room.ts";
+import { JoinedRoom, type PublishOptions, type Room } from "./room.ts";
+import type { RoomLink } from "./room-link.ts";
 import { type ClientStatus, type Runtime, SDK_VERSION, Session } from "./session.ts";
 
 /** How to join a room. */

@@ -47,6 +47,11 @@ export interface PublishLink {
   aliasOf(room: string): number;
   /** Whether a joined room is durable; null for one that is not joined. */
   modeOf(room: string): boolean | null;
+  /**
+   * Whether a room is about to be joined. Its publishes wait: some classes take them from members
+   * only, and a refusal would be final.
+   */
+  isJoining(room: string): boolean;
   /** Finds out whether a room is durable. */
   askMode(room: string): Promise<boolean>;
   nextRequestId(): number;
@@ -143,6 +148,11 @@ export class Publisher {
     }
   }
 
+  /** A room was joined. */
+  onJoined(): void {
+    this.#pump();
+  }
+
   onAck(ack: PublishAck): void {
     const lane = this.#settle(ack.requestId);
     if (lane === undefined) return;
@@ -208,7 +218,8 @@ export class Publisher {
   /** Writes one publish of a lane, if one may be written. */
   #sendNext(lane: RoomLane): boolean {
     const { queue, room } = lane;
-    const item = lane.isHeld ? null : queue.next(this.#link.clock.nowMs());
+    const isHeld = lane.isHeld || this.#link.isJoining(room);
+    const item = isHeld ? null : queue.next(this.#link.clock.nowMs());
     if (item === null) return false;
     queue.isDurable ??= this.#link.modeOf(room);
     const nowUs = this.#link.serverNowUs();

@@ -6,8 +6,6 @@
  * room outlives connections; only a gap event tells that something could not be recovered.
  */
 import { backoffMs } from "./backoff.ts";
-import type { Clock } from "./clock.ts";
-import type { Codec } from "./codec.ts";
 import { errorInfo, TidegateError } from "./error.ts";
 import {
   type GapReason,
@@ -27,6 +25,7 @@ import type { HistoryOptions, HistoryPage } from "./history.ts";
 import type { Membership, MembershipState } from "./membership.ts";
 import { formatPosition, type Position } from "./position.ts";
 import type { PublishResult } from "./publisher.ts";
+import type { RoomEnd, RoomLink, RoomSetup } from "./room-link.ts";
 
 /** Joins refused as retryable, in a row, before the room gives up: about two minutes. */
 const JOIN_TRIES_MAX = 10;
@@ -49,6 +48,8 @@ export interface Room<T> extends AsyncIterable<RoomEvent<T>> {
   readonly position: Position | null;
   /** Whether messages arrive now: not while reconnecting, nor while the loop is far behind. */
   readonly isLive: boolean;
+  /** Events that wait for the loop; bounded by `roomQueueCountMax`. */
+  readonly queuedCount: number;
   /**
    * Publishes into this room. Publishes of one client to one room are stored in the order of calls.
    *
@@ -62,51 +63,7 @@ export interface Room<T> extends AsyncIterable<RoomEvent<T>> {
   leave(): Promise<void>;
 }
 
-/** What a room needs of its client. */
-export interface RoomLink {
-  readonly clock: Clock;
-  /** This client's producer hash, to know own messages by. */
-  ownProducer(): Uint8Array;
-  random(): number;
-  /** The room is out and wants in: collect it into the next Join. */
-  requestJoin(room: RoomEnd): void;
-  sendLeave(room: RoomEnd, alias: number): void;
-  /** The queue has crossed a mark: maybe read slower, or on. */
-  onFill(): void;
-  onEnded(room: RoomEnd): void;
-  publish<T>(room: string, value: T, codec: Codec<T>, ack: boolean): Promise<PublishResult>;
-  history<T>(room: string, codec: Codec<T>, options: HistoryOptions): Promise<HistoryPage<T>>;
-}
-
-/** The client's end of a room: what frames do to it. */
-export interface RoomEnd {
-  readonly name: string;
-  readonly state: MembershipState;
-  readonly policy: RoomPolicy;
-  /** Whether the queue is at least half full. */
-  readonly isBehind: boolean;
-  join(): JoinRoom;
-  onJoined(joined: Joined): void;
-  onJoinError(error: TidegateError): void;
-  onMessage(message: Message, bytes: number): void;
-  onGap(gap: Gap): void;
-  onPolicy(change: RoomPolicyChanged): void;
-  onLeft(code: string): void;
-  onBreak(): void;
-  end(error: TidegateError | null): void;
-}
-
-/** How to join; checked by the client. */
-export interface RoomSetup<T> {
-  readonly name: string;
-  readonly codec: Codec<T>;
-  readonly membership: Membership;
-  readonly queueCountMax: number;
-  readonly queueBytesMax: number;
-  /** The first Joined came, or the room will never be joined. */
-  onOpen(error: TidegateError | null): void;
-}
-
+/** The room behind both: {@link Room} for users, {@link RoomEnd} for frames. */
 export class JoinedRoom<T> implements Room<T>, RoomEnd {
   readonly #link: RoomLink;
   readonly #setup: RoomSetup<T>;
@@ -144,6 +101,10 @@ export class JoinedRoom<T> implements Room<T>, RoomEnd {
 
   get isLive(): boolean {
     return this.#membership.state.is === "in";
+  }
+
+  get queuedCount(): number {
+    return this.#queue.count;
   }
 
   get state(): MembershipState {

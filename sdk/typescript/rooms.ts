@@ -9,7 +9,7 @@ import { TidegateError } from "./error.ts";
 import { type ClientFrameKind, frameError } from "./frame.ts";
 import type { ErrorFrame } from "./gen/tidegate/client/v1/error.ts";
 import type { Joined } from "./gen/tidegate/client/v1/room.ts";
-import type { RoomEnd } from "./room.ts";
+import type { RoomEnd } from "./room-link.ts";
 
 /** Rooms of one Join frame, as the protocol bounds it. */
 const JOIN_COUNT_MAX = 256;
@@ -59,6 +59,12 @@ export class Rooms {
   aliasOf(name: string): number {
     const state = this.#byName.get(name)?.state;
     return state?.is === "in" ? state.alias : 0;
+  }
+
+  /** Whether a room is to be in, and is not yet. */
+  isJoining(name: string): boolean {
+    const is = this.#byName.get(name)?.state.is;
+    return is === "out" || is === "joining";
   }
 
   /** Whether a room that is in is durable; null for others. */

@@ -105,6 +105,7 @@ export class Session {
         random,
         serverNowUs: () => this.#serverClock.nowUs(clock.nowMs()),
         aliasOf: (room) => this.rooms.aliasOf(room),
+        isJoining: (room) => this.rooms.isJoining(room),
         modeOf: (room) => this.rooms.modeOf(room),
         askMode: (room) =>
           this.history.ask(room, { limit: 1 }).then(
@@ -241,6 +242,7 @@ export class Session {
         return;
       case "joined":
         this.rooms.onJoined(frame.value);
+        this.publisher.onJoined();
         return;
       case "left":
         this.rooms.onLeft(frame.value.roomAlias, frame.value.code);

@@ -1,7 +1,7 @@
 /** R1 to R4 at the client: names, budgets, order and retries, by a scripted gateway. */
 import { describe, expect, test } from "vitest";
 import { FakeClock } from "./fake-clock.ts";
-import { ackOf, POLICY, SERVER_TIME_US } from "./fake-gateway.ts";
+import { ackOf, joined, POLICY, SERVER_TIME_US } from "./fake-gateway.ts";
 import { joinRoom, makeClient, openScene, startGateway } from "./scene.ts";
 
 /** Settled promises as short words: a seq, or an error's code. */
@@ -77,6 +77,24 @@ describe("publish", () => {
       next.send(ackOf(publish.requestId, seq));
     }
     expect(await outcomes(publishes)).toEqual(["1.1.1000", "1.2.2000", "1.3.3000", "1.4.4000"]);
+  });
+
+  test("after a break publishes wait until their room is joined again: it may want members", async () => {
+    const scene = await openScene();
+    const room = await joinRoom(scene, "chat:a", 1);
+    const published = room.publish("x");
+    await scene.connection.take("publish");
+    scene.connection.cut();
+    const next = await scene.gateway.accept();
+    await next.welcome();
+    const { requestId } = await next.take("join");
+    const pinged = scene.client.ping();
+    const { id } = await next.take("ping"); // no publish came before it
+    next.send({ $case: "pong", value: { id, serverTimeUs: SERVER_TIME_US } });
+    await pinged;
+    next.send(joined(requestId, "chat:a", 5, { recovered: true }));
+    expect((await next.ack(3)).target).toEqual({ $case: "roomAlias", value: 5 });
+    expect((await published).position).toBe("1.3.3000");
   });
 
   test("a final error rejects that publish with its code; the others go on", async () => {
