@@ -1,8 +1,8 @@
 /**
- * `durable`: acknowledged publishes a second with 1 000 in flight, each acknowledged after its fsync.
+ * `durable`: acknowledged publishes a second with 1 000 in flight, every ack after its fsync.
  *
- * Through the gateway by one and by ten connections, and straight to the embedded bus in a process of
- * its own, so that the difference is the gateway's cost. A raw fsync figure of the disk goes with it.
+ * Through the gateway by one and by ten connections, and straight to the embedded bus in a process
+ * of its own, so that the difference is the gateway's cost. A raw fsync figure goes with it.
  */
 import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -171,7 +171,7 @@ async function takeMark(load: Load, storePid: number) {
   return { atMs, tally, cpuUs: userUs + systemUs };
 }
 
-/** What the disk itself takes, for judging the figures above: 4 kB appended and synced, in a row. */
+/** What the disk itself takes, to judge the figures by: 4 kB appended and synced, in a row. */
 function syncTimesUs(): readonly number[] {
   const dir = mkdtempSync(path.join(tmpdir(), "tidegate-bench-sync-"));
   const file = openSync(path.join(dir, "probe"), "w");

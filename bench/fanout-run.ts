@@ -6,7 +6,10 @@ import {
   expectedHash,
   type FanoutShape,
   type FanoutTiming,
+  fullCount,
   messageCount,
+  warmCount,
+  warmRate,
 } from "./fanout-shapes.ts";
 import { Histogram } from "./load/histogram.ts";
 import { LoadProcess } from "./load/load-process.ts";
@@ -25,7 +28,7 @@ import { ServerProcess } from "./servers/server-process.ts";
 /** The server's core; everything that makes load is on the other. */
 export const SERVER_CORE = 0;
 export const LOAD_CORE = 1;
-/** Every fourth connection records latency: 250 of 1000 show the same curve at a quarter the cost. */
+/** Every fourth connection records latency: 250 of 1000 show the same curve for less. */
 const SAMPLE_EVERY = 4;
 /** Rooms that take the durable publishes, each by a connection of its own. */
 const DURABLE_CONNECTIONS = 10;
@@ -69,19 +72,20 @@ export async function runFanout(
   timing: FanoutTiming,
   nodeFlags: readonly string[],
 ): Promise<FanoutFigures> {
-  const server = await ServerProcess.start({
-    system,
-    core: SERVER_CORE,
-    nodeFlags,
-    tidegateFlags: [],
-  });
   const receivers: Load = new LoadProcess("generator.ts", LOAD_CORE);
   const publishers: Load = new LoadProcess("generator.ts", LOAD_CORE);
   const hasDurable = system === "tidegate" && shape.durablePerS > 0;
   const durable: DurableLoad | null = hasDurable
     ? new LoadProcess("durable-generator.ts", LOAD_CORE)
     : null;
+  const starting = ServerProcess.start({
+    system,
+    core: SERVER_CORE,
+    nodeFlags,
+    tidegateFlags: [],
+  });
   try {
+    const server = await starting;
     const base = residentBytes(server.pid);
     await openMembers(server, receivers, publishers, system, shape);
     const connections = shape.roomCount * shape.membersPerRoom;
@@ -93,7 +97,7 @@ export async function runFanout(
     };
   } finally {
     await Promise.all([receivers.stop(), publishers.stop(), durable?.stop()]);
-    await server.stop();
+    await starting.then((server) => server.stop());
   }
 }
 
@@ -174,11 +178,14 @@ async function measure(
   timing: FanoutTiming,
 ): Promise<Measured> {
   const count = messageCount(shape, timing);
+  const warm = { count: warmCount(shape, timing), ratePerS: warmRate(shape) };
+  await work.publishers.ask({ kind: "publish", ...warm }, "published");
+  await settle(work, shape, warm.count);
   const durable = await startDurable(work, shape, timing);
-  const publish = { kind: "publish", count, ratePerS: shape.ratePerS } as const;
-  const published = work.publishers.ask(publish, "published");
+  const full = { count: fullCount(shape.ratePerS, timing), ratePerS: shape.ratePerS };
+  const published = work.publishers.ask({ kind: "publish", ...full }, "published");
   published.catch(() => undefined); // awaited below; a failure of the marks comes first
-  await sleep(timing.warmMs);
+  await sleep(timing.leadMs);
   const begin = await takeMark(work);
   await sleep(timing.windowMs);
   const end = await takeMark(work);
@@ -202,8 +209,8 @@ async function startDurable(
     inFlightMax: DURABLE_CONNECTIONS * 1000,
   };
   await work.durable.ask({ kind: "open", plan }, "opened");
-  const count = messageCount({ ...shape, ratePerS: shape.durablePerS }, timing);
-  const publish = { kind: "publish", count, ratePerS: shape.durablePerS } as const;
+  const ratePerS = shape.durablePerS;
+  const publish = { kind: "publish", count: fullCount(ratePerS, timing), ratePerS } as const;
   const done = work.durable.ask(publish, "published");
   done.catch(() => undefined); // awaited by the caller at the end
   return { done };

@@ -14,10 +14,16 @@ export interface FanoutShape {
   readonly durablePerS: number;
 }
 
-/** When is measured, after publishing began. */
+/** How long the parts of a run take. */
 export interface FanoutTiming {
-  /** Left out: code is compiled, buffers grow. */
+  /**
+   * First at a third of the rate, and all delivered before the rest: code is compiled, buffers
+   * grow. At the full rate of a busy server, what queues up meanwhile would never drain.
+   */
   readonly warmMs: number;
+  /** Then at the full rate, left out. */
+  readonly leadMs: number;
+  /** Then measured. */
   readonly windowMs: number;
 }
 
@@ -27,6 +33,7 @@ export const SHAPES: readonly FanoutShape[] = [
   shape("1x1000@1000", 1, 1000, 1000, 0),
   shape("500x10@5000", 500, 10, 5000, 0),
   shape("1x1000@1000+durable", 1, 1000, 1000, 5000),
+  shape("500x10@5000+durable", 500, 10, 5000, 5000),
 ];
 
 /** The same in small, for `--tiny`: counts are exact, times mean nothing. */
@@ -39,10 +46,25 @@ export const TINY_SHAPES: readonly FanoutShape[] = [
 /** Publishing goes on for so long after the window, so that its end sees the same load. */
 const AFTER_MS = 300;
 
+/** Messages at the full rate. */
+export function fullCount(ratePerS: number, timing: FanoutTiming): number {
+  return Math.ceil((ratePerS * (timing.leadMs + timing.windowMs + AFTER_MS)) / 1000);
+}
+
+/** Messages of the warm-up: whole turns of the rooms, so that the rest begins with room 0 again. */
+export function warmCount(shape: FanoutShape, timing: FanoutTiming): number {
+  const count = (warmRate(shape) * timing.warmMs) / 1000;
+  return Math.max(1, Math.ceil(count / shape.roomCount)) * shape.roomCount;
+}
+
+/** Messages per second of the warm-up. */
+export function warmRate(shape: FanoutShape): number {
+  return shape.ratePerS / 3;
+}
+
 /** Messages published in one run. */
 export function messageCount(shape: FanoutShape, timing: FanoutTiming): number {
-  const ms = timing.warmMs + timing.windowMs + AFTER_MS;
-  return Math.ceil((shape.ratePerS * ms) / 1000);
+  return warmCount(shape, timing) + fullCount(shape.ratePerS, timing);
 }
 
 /**

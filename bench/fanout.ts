@@ -8,17 +8,17 @@ import { type FanoutFigures, runFanout } from "./fanout-run.ts";
 import { type FanoutShape, type FanoutTiming, SHAPES, TINY_SHAPES } from "./fanout-shapes.ts";
 import { SYSTEMS, type System } from "./load/protocol.ts";
 import type { BenchOptions } from "./options.ts";
+import { awaitQuiet, FOREIGN_MAX } from "./quiet.ts";
 import { type BenchReport, type Row, type Spread, spreadOf } from "./report.ts";
 
 /** Rounds unless --runs says otherwise. */
 const RUNS_DEFAULT = 3;
-/** Time to compile the hot paths and settle, before the window. */
+/** Before the window: time to compile the hot paths, then to become steady at the full rate. */
 const WARM_MS = 1500;
-/** Share of one core that other processes may take; a run with more is repeated. */
-const FOREIGN_MAX = 0.08;
+const LEAD_MS = 700;
 /** Tries of a run; the last one counts, whatever went on beside it (a note says so). */
-const ATTEMPTS_MAX = 6;
-const TINY_TIMING: FanoutTiming = { warmMs: 50, windowMs: 150 };
+const ATTEMPTS_MAX = 4;
+const TINY_TIMING: FanoutTiming = { warmMs: 50, leadMs: 20, windowMs: 100 };
 
 /** Runs the bench. Budgets: design.md §8; targets: bench/targets.json. */
 export async function benchFanout(
@@ -29,7 +29,7 @@ export async function benchFanout(
   const shapes = all.filter((shape) => shape.name.includes(options.only));
   const timing = options.isTiny
     ? TINY_TIMING
-    : { warmMs: WARM_MS, windowMs: options.seconds * 1000 };
+    : { warmMs: WARM_MS, leadMs: LEAD_MS, windowMs: options.seconds * 1000 };
   const rounds = options.runs || (options.isTiny ? 1 : RUNS_DEFAULT);
   const runs: FanoutFigures[][] = [];
   for (let round = 0; round < rounds; round += 1) {
@@ -56,6 +56,7 @@ async function runUndisturbed(
 ): Promise<FanoutFigures> {
   for (let attempt = 1; ; attempt += 1) {
     const flags = profileFlags(options.profileDir, system);
+    if (!options.isTiny) await awaitQuiet(say);
     const run = await runFanout(system, shape, timing, flags);
     say(progressOf(run));
     if (options.isTiny || run.foreignShare <= FOREIGN_MAX || attempt === ATTEMPTS_MAX) return run;

@@ -1,8 +1,8 @@
 /**
  * `micro`: the hot functions of the gateway alone, in this process: time and heap bytes a call.
  *
- * Their budgets stand in their docstrings. Times here say what a change to one function did; what it
- * means for a server, `fanout` and `durable` say.
+ * Their budgets stand in their docstrings. Times here say what a change to one function did; what
+ * it means for a server, `fanout` and `durable` say.
  */
 import { encodeEnvelope } from "../bus/envelope.ts";
 import { PublishScan } from "../gateway/publish-scan.ts";

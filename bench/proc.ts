@@ -28,7 +28,7 @@ export function threadCpuTimes(pid: number): Map<number, CpuTime & { readonly na
   return times;
 }
 
-/** CPU time that all processes of the machine have used, and what a hypervisor took, microseconds. */
+/** CPU time of all processes of the machine, and what a hypervisor took, microseconds. */
 export function machineCpuUs(): number {
   const line = readFileSync("/proc/stat", "utf8").split("\n", 1)[0] ?? "";
   const [user, nice, system, , , irq, softirq, steal] = line

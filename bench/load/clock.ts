@@ -1,11 +1,11 @@
 /**
  * One clock for all processes of a bench: microseconds of CLOCK_MONOTONIC.
  *
- * process.hrtime() reads that clock, but costs an array or a BigInt a call; performance.now() is the
- * same clock counted from the start of the process, so one offset joins the two.
+ * process.hrtime() reads that clock, but costs an array or a BigInt a call; performance.now() is
+ * the same clock counted from the start of the process, so one offset joins the two.
  */
 
-/** Tries to read both at one instant; the closest counts, since a switch between would be ms off. */
+/** Tries to read both at one instant; the closest counts: a switch between would be ms off. */
 const OFFSET_TRIES = 50;
 
 const offsetUs = readOffset();

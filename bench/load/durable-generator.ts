@@ -118,3 +118,4 @@ class DurableGenerator {
 
 const generator = new DurableGenerator((message) => process.send?.(message));
 process.on("message", (command: DurableCommand) => generator.handle(command));
+process.once("disconnect", () => process.exit()); // connections end with the process

@@ -79,7 +79,7 @@ class Generator {
     for (let i = 0; i < Math.min(OPENING_MAX, count); i += 1) startNext();
   }
 
-  /** Each tick: what is due by then, spread over the publishers in turn, one write per publisher. */
+  /** Each tick: what is due by then, over the publishers in turn, one write per publisher. */
   #publish(count: number, ratePerS: number): void {
     const startUs = monotonicUs();
     const publisherCount = this.#publishers.length;
@@ -118,3 +118,4 @@ class Generator {
 
 const generator = new Generator((message) => process.send?.(message));
 process.on("message", (command: LoadCommand) => generator.handle(command));
+process.once("disconnect", () => process.exit()); // connections end with the process

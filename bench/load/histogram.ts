@@ -1,13 +1,13 @@
 /**
  * Latency histogram with fixed buckets: recording is one array write, merging is addition.
  *
- * Buckets are log-linear: 32 of equal width per power of two, so a figure read back is at most 3.2 %
- * above the true one, whatever its size. No samples are kept: a run has tens of millions of them.
+ * Buckets are log-linear: 32 of equal width per power of two, so a figure read back is at most
+ * 3.2 % above the true one, whatever its size. No samples are kept: a run has tens of millions.
  */
 
 /** Buckets per power of two. 32 keeps the error below the noise of any machine. */
 const SUB_BUCKETS = 32;
-/** Powers of two covered: 1 us to 2^31 us (35 minutes). Above it, values count in the last bucket. */
+/** Powers of two covered: to 2^31 us (35 minutes). Larger values count in the last bucket. */
 const POWERS = 27;
 
 export class Histogram {

@@ -14,6 +14,9 @@ interface Kinded {
 /** Which generator: its file in this folder. */
 export type GeneratorFile = "generator.ts" | "durable-generator.ts" | "bus-generator.ts";
 
+/** Time for a generator to end after its channel closed, before it is killed. */
+const STOP_MS = 5000;
+
 export class LoadProcess<Command extends Kinded, Reply extends Kinded> {
   readonly #child: ChildProcess;
 
@@ -63,7 +66,9 @@ export class LoadProcess<Command extends Kinded, Reply extends Kinded> {
   async stop(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const exited = once(this.#child, "exit");
-    this.#child.kill("SIGKILL");
+    if (this.#child.connected) this.#child.disconnect();
+    const timer = setTimeout(() => this.#child.kill("SIGKILL"), STOP_MS);
     await exited;
+    clearTimeout(timer);
   }
 }

@@ -1,7 +1,7 @@
 /**
  * The yardstick: bare uWebSockets.js, joining and publishing and nothing else.
  *
- * A client's frame is a byte (0 greet, 1 join, 2 publish), a room number, and the payload to publish.
+ * A client's frame is a byte (0 greet, 1 join, 2 publish), a room number, and a payload.
  * Greeting and join are answered, so that connecting takes the round trips it takes on Tidegate.
  */
 import { App, us_socket_local_port } from "uWebSockets.js";

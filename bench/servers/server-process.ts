@@ -32,6 +32,8 @@ export interface ServerOptions {
   readonly tidegateFlags: readonly string[];
 }
 
+/** Time for a server to be ready; the slowest machine needs a few seconds. */
+const START_MS = 30_000;
 /** Time for a server to end after SIGTERM before it is killed. */
 const STOP_MS = 10_000;
 
@@ -71,10 +73,12 @@ export class ServerProcess {
     ]);
     const child = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"] });
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    const timer = setTimeout(() => child.kill("SIGKILL"), START_MS);
     const first = await lines.next();
+    clearTimeout(timer);
     if (first.done === true) {
       await rm(dataDir, { recursive: true, force: true });
-      throw new Error(`${options.system}: the server ended before it was ready`);
+      throw new Error(`${options.system}: the server ended, or took 30 s, before it was ready`);
     }
     return new ServerProcess(child, lines, JSON.parse(first.value) as ReadyLine, dataDir);
   }

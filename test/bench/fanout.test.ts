@@ -1,17 +1,20 @@
-/** bench fanout: the whole path in small, every delivery counted. */
-import { describe, expect, test } from "vitest";
+/** bench fanout: the whole path in small on both systems, every delivery counted. */
+import { expect, test } from "vitest";
 import { runFanout } from "../../bench/fanout-run.ts";
 import { expectedHash, messageCount, TINY_SHAPES } from "../../bench/fanout-shapes.ts";
+import { SYSTEMS } from "../../bench/load/protocol.ts";
 
-const timing = { warmMs: 20, windowMs: 80 };
+const timing = { warmMs: 20, leadMs: 10, windowMs: 50 };
+const cases = TINY_SHAPES.flatMap((shape) => SYSTEMS.map((system) => ({ shape, system })));
 
-describe.each(TINY_SHAPES)("fanout $name", (shape) => {
-  test(`runFanout: bare server, ${shape.name}: every delivery once, the hash of the work`, async () => {
+test.each(cases)(
+  "runFanout: every delivery once and the hash of the work, $system $shape.name",
+  async ({ shape, system }) => {
     const count = messageCount(shape, timing);
-    const figures = await runFanout("bare", shape, timing, []);
+    const figures = await runFanout(system, shape, timing, []);
     expect(figures.problems).toEqual([]);
     expect(figures.deliveredCount).toBe(count * shape.membersPerRoom);
     expect(figures.hash).toBe(expectedHash(shape, count));
     expect(figures.repeatedCount).toBe(0);
-  });
-});
+  },
+);

@@ -1,0 +1,46 @@
+/** The other benches in small: they run, count exactly, and their targets name measures. */
+import { expect, test } from "vitest";
+import { benchDurable } from "../../bench/durable.ts";
+import { benchMemory } from "../../bench/memory.ts";
+import { benchMicro } from "../../bench/micro.ts";
+import { DEFAULTS } from "../../bench/options.ts";
+import { benchStart } from "../../bench/start.ts";
+import { readTargets } from "../../bench/targets.ts";
+
+const tiny = { ...DEFAULTS, isTiny: true };
+const silent = (): void => {};
+
+/** Names in bench/targets.json of one bench. */
+function targetNames(bench: string): string[] {
+  return readTargets().flatMap(({ name }) => (name.startsWith(`${bench}/`) ? [name] : []));
+}
+
+test("benchDurable: every publish is acknowledged, by gateway and bus", async () => {
+  const report = await benchDurable(tiny, silent);
+  expect(report.problems).toEqual([]);
+  expect(report.runs).toMatchObject([
+    { shape: "gateway-1", ackedCount: 300 },
+    { shape: "gateway-10", ackedCount: 300 },
+    { shape: "bus-10", ackedCount: 300 },
+  ]);
+  expect(report.hash).toBe((900).toString(16));
+  expect(Object.keys(report.measures)).toEqual(expect.arrayContaining(targetNames("durable")));
+});
+
+test("benchMemory: joins every connection on both systems", async () => {
+  const report = await benchMemory(tiny, silent);
+  expect(report.hash).toBe((60).toString(16));
+  expect(Object.keys(report.measures)).toEqual(targetNames("memory"));
+});
+
+test("benchStart: the all-in-one prints its ready figure", async () => {
+  const report = await benchStart(tiny, silent);
+  expect(report.problems).toEqual([]);
+  expect(Object.keys(report.measures)).toEqual(targetNames("start"));
+});
+
+test("benchMicro: the same work gives the same hash", async () => {
+  const [one, two] = [await benchMicro(tiny, silent), await benchMicro(tiny, silent)];
+  expect(one.runs.length).toBeGreaterThanOrEqual(6);
+  expect(two.hash).toBe(one.hash);
+});
