@@ -101,6 +101,8 @@ export async function startGateway(
     bus: bus.status(),
     connectionCount: connections.count,
     roomCount: rooms.count,
+    memberCount: rooms.memberCount,
+    laneCount: context.publisher.laneCount,
     fannedOutCount: fanout.messageCount,
     laggedCount: lagging.count,
     version: parts.version,

@@ -13,6 +13,10 @@ export interface HealthFacts {
   readonly connectionCount: number;
   /** Rooms with an interest on the bus. */
   readonly roomCount: number;
+  /** Members of these rooms, and those that are joining. */
+  readonly memberCount: number;
+  /** Producers with publishes under way to durable rooms. */
+  readonly laneCount: number;
   /** Messages handed to local members since the start. */
   readonly fannedOutCount: number;
   /** Times a slow socket left the fast lane. */
@@ -39,6 +43,8 @@ export function decideHealth(
     uptime_s: Math.round(uptimeS * 10) / 10,
     connections: facts.connectionCount,
     rooms: facts.roomCount,
+    members: facts.memberCount,
+    publish_lanes: facts.laneCount,
     messages_fanned_out: facts.fannedOutCount,
     slow_member_events: facts.laggedCount,
     memory: {

@@ -44,6 +44,11 @@ export class Publisher {
     this.#sweep = setInterval(() => this.#dropIdle(), SWEEP_MS).unref();
   }
 
+  /** Lanes with something under way or to remember. */
+  get laneCount(): number {
+    return this.#lanes.size;
+  }
+
   /** Takes a checked publish; `connection.inFlightCount` already counts it. */
   submit(
     connection: Connection,

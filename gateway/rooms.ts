@@ -38,6 +38,13 @@ export class Rooms {
     return this.#rooms.size;
   }
 
+  /** Members and joiners of all rooms. */
+  get memberCount(): number {
+    let count = 0;
+    for (const room of this.#rooms.values()) count += room.memberCount;
+    return count;
+  }
+
   all(): IterableIterator<LocalRoom> {
     return this.#rooms.values();
   }
