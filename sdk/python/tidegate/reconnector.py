@@ -20,8 +20,8 @@ Status = Literal["connecting", "connected", "reconnecting", "closed"]
 """``connecting``: the first time. ``reconnecting``: after a break. ``closed``: for good."""
 
 STABLE_S = 1.0
-"""A connection that ends sooner after its Welcome counts as a failed try, so that a gateway that
-always closes at once is not asked four times a second."""
+"""A connection that a gateway closes sooner after its Welcome counts as a failed try, so that one
+that always closes at once is not asked four times a second."""
 
 _CLOSE_WAIT_S = 2.0
 
@@ -87,7 +87,7 @@ class Reconnector:
                 connection.abort()
         if self._runner is not None:
             self._runner.cancel()
-            await asyncio.wait([self._runner])
+            await asyncio.wait([self._runner], timeout=_CLOSE_WAIT_S)
 
     def check_open(self) -> None:
         """Raise why the client has ended, if it has."""
@@ -134,7 +134,7 @@ class Reconnector:
         failed_tries = 0
         while True:
             facts, was_stable = await self._run_connection()
-            if self.status == "closed":
+            if self._is_ended():
                 return
             self.error = facts.error
             if _is_final(facts):
@@ -160,14 +160,16 @@ class Reconnector:
         except TidegateError as error:
             return CloseFacts(None, error), False
         started_s = self._loop.time()
-        if connection.is_open:  # else it ended between its Welcome and here
+        if self._is_ended():  # closed while opening; before Python 3.12 wait_for loses the cancel
+            connection.close(1000)
+        elif connection.is_open:  # else it ended between its Welcome and here
             self.connection = connection
             self._user.on_connected(connection)
             if not self._connected.done():
                 self._connected.set_result(None)
             self._set_status("connected")
         facts = await self._closed
-        return facts, self._loop.time() - started_s >= STABLE_S
+        return facts, facts.code is None or self._loop.time() - started_s >= STABLE_S
 
     async def _fresh_token(self) -> str:
         token = self._options.token
@@ -189,6 +191,9 @@ class Reconnector:
         if not self._connected.done():
             self._connected.set_exception(error)
             self._connected.exception()  # nobody may be waiting
+
+    def _is_ended(self) -> bool:
+        return self.status == "closed"
 
     def _set_status(self, status: Status) -> None:
         if status == self.status:
