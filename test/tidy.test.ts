@@ -19,8 +19,8 @@ const binary = /\.(png|jpg|ico|gz|node|woff2|binpb|bin)$/;
 const sources = new Map<string, Source>();
 for (const file of listPaths()) if (!binary.test(file)) sources.set(file, readSource(file));
 
-/** Rules that older files still break: their findings are printed. To be emptied, never added to. */
-const owed = /^(a line of code has|every export has a docstring|a catch handles)/;
+/** Rules that older files still break: their findings are printed. To be emptied, not extended. */
+const owed = /^(a line has|every export has a docstring|a catch handles)/;
 
 function listFindings(rule: Rule, source: Source): string[] {
   if (!rule.appliesTo(source.path)) return [];

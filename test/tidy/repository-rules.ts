@@ -98,7 +98,7 @@ export function compareNatives(
   });
 }
 
-/** 4000 to 4999 are for applications; 1008, 1009 and 1013 are used as RFC 6455 and IANA mean them. */
+/** 4000 to 4999 are ours; 1008, 1009 and 1013 are used as RFC 6455 and IANA mean them. */
 function isCloseCode(code: number): boolean {
   return (code >= 4000 && code <= 4999) || [1008, 1009, 1013].includes(code);
 }
