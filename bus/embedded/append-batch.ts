@@ -33,6 +33,8 @@ export const Refusal = {
   OVERLOADED: 6,
   /** The envelope is larger than ENVELOPE_BYTES_MAX. */
   TOO_LARGE: 7,
+  /** The name or the time of the first try is not what Bus.append takes. */
+  INVALID: 8,
 } as const;
 export type Refusal = (typeof Refusal)[keyof typeof Refusal];
 

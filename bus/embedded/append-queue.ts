@@ -76,7 +76,7 @@ export class AppendQueue {
       setImmediate(done, this.#end, null);
       return;
     }
-    const refusal = this.#judge(envelope.length);
+    const refusal = this.#judge(id, firstSentUs, envelope.length);
     const bytes = recordBytes(room.token.length, refusal === null ? envelope.length : 0);
     if (!this.#gathering.hasSpace(bytes)) this.#startBatch(bytes);
     if (refusal === null) this.#gathering.add(room, id, firstSentUs, envelope, done);
@@ -135,7 +135,10 @@ export class AppendQueue {
     });
   }
 
-  #judge(envelopeLength: number): Refusal | null {
+  /** Refuses what would make the whole commit fail, and what is too much. */
+  #judge(id: MessageId, firstSentUs: number, envelopeLength: number): Refusal | null {
+    const isNamed = id.producer.length === 16 && Number.isSafeInteger(id.seq) && id.seq > 0;
+    if (!isNamed || !Number.isFinite(firstSentUs)) return Refusal.INVALID;
     if (envelopeLength > ENVELOPE_BYTES_MAX) return Refusal.TOO_LARGE;
     const isOver =
       this.#overloadedCount > 0 ||
@@ -214,6 +217,11 @@ function refusalError(refusal: Refusal, detail: string): CodedError {
       return new CodedError("STORE_CORRUPT", detail);
     case Refusal.OVERLOADED:
       return new CodedError("UNAVAILABLE", `${PENDING_COUNT_MAX} appends wait for the store`);
+    case Refusal.INVALID:
+      return new CodedError(
+        "REQUEST_INVALID",
+        "a name is a producer of 16 characters and a count from 1 to 2^53 - 1",
+      );
     case Refusal.TOO_LARGE:
       return new CodedError(
         "PAYLOAD_TOO_LARGE",

@@ -29,6 +29,8 @@ export interface RoomState {
   lastSeq: number;
   /** Appends since retention.ts last looked at the room. */
   appendedCount: number;
+  /** Number of the transaction that last appended to the room. */
+  touchedBy: number;
 }
 
 /** Sums of one {@link MessageLog.append}. */
@@ -53,6 +55,10 @@ export class MessageLog {
   #trimmedSeq: number;
   /** What is left to be remembered of the rows stored before the start; null when done. */
   #recall: { nextSeq: number; nowUs: number; uptimeUs: number } | null;
+  /** Counts transactions; what the present one has touched. */
+  #transaction = 0;
+  #touchedRoomCount = 0;
+  #touchedBytes = 0;
   #markSeq = 0;
   #markNames = 0;
 
@@ -111,6 +117,11 @@ export class MessageLog {
     return this.#lastSeq;
   }
 
+  /** About how many pages the present transaction changes: rows at the end, an index leaf a room. */
+  get touchedPages(): number {
+    return this.#touchedRoomCount + Math.ceil(this.#touchedBytes / 4096);
+  }
+
   /** Rooms that came due since the last call: they had `dueCount` appends or were just loaded. */
   takeDueRooms(): RoomState[] {
     return this.#dueRooms.splice(0);
@@ -128,6 +139,9 @@ export class MessageLog {
   /** Starts a transaction's worth of appends; {@link rollBack} returns to here. */
   begin(uptimeUs: number): void {
     this.#dedupe.expire(uptimeUs);
+    this.#transaction += 1;
+    this.#touchedRoomCount = 0;
+    this.#touchedBytes = 0;
     this.#markSeq = this.#lastSeq;
     this.#markNames = this.#dedupe.mark;
   }
@@ -206,6 +220,11 @@ export class MessageLog {
     this.#lastSeq = seq;
     room.lastSeq = seq;
     room.appendedCount += 1;
+    this.#touchedBytes += envelope.length + 48;
+    if (room.touchedBy !== this.#transaction) {
+      room.touchedBy = this.#transaction;
+      this.#touchedRoomCount += 1;
+    }
     if (room.appendedCount === this.#dueCount) this.#dueRooms.push(room);
     view.settle(at, seq, timeUs, prevSeq);
   }
@@ -218,6 +237,13 @@ export class MessageLog {
   /** Notes the same, once that transaction is committed. */
   noteTrimmed(seq: number): void {
     this.#trimmedSeq = seq;
+  }
+
+  /** Deletes a room that has no messages, inside a transaction: rooms must not add up for ever. */
+  forgetEmptyRoom(id: number): void {
+    if (this.#statements.roomNewest.get(id) !== undefined) return;
+    const row = this.#statements.deleteRoom.get(id) as unknown as [string] | undefined;
+    if (row !== undefined) this.#rooms.delete(row[0]);
   }
 
   /** Reads rows of a room from `fromSeq` on, oldest first. */
@@ -257,7 +283,8 @@ export class MessageLog {
     const newest = this.#statements.roomNewest.get(id) as unknown as [number, number] | undefined;
     // Due at once: nobody knows how many were appended before the room was loaded.
     const appendedCount = this.#dueCount - 1;
-    const room: RoomState = { id, lastSeq: newest?.[0] ?? 0, appendedCount };
+    const lastSeq = newest?.[0] ?? 0;
+    const room: RoomState = { id, lastSeq, appendedCount, touchedBy: 0 };
     if (this.#rooms.size >= ROOM_CACHE_COUNT_MAX) {
       for (const oldest of this.#rooms.keys()) {
         this.#rooms.delete(oldest);
@@ -311,6 +338,7 @@ function prepare(database: DatabaseSync) {
     trimmed: statement("SELECT seq FROM trimmed"),
     setTrimmed: statement("UPDATE trimmed SET seq = ?"),
     addRoom: statement("INSERT INTO room (token) VALUES (?)"),
+    deleteRoom: statement("DELETE FROM room WHERE id = ? RETURNING token"),
     roomId: statement("SELECT id FROM room WHERE token = ?"),
     roomNewest: statement(
       "SELECT seq, time_us FROM message WHERE room_id = ? ORDER BY seq DESC LIMIT 1",

@@ -78,17 +78,20 @@ export class Retention {
     const sinceUs = nowUs - this.#retentionUs;
     let lastSeq = 0;
     let count = 0;
+    const roomIds = new Set<number>();
     const rows = this.#statements.oldest.iterate(rowCountMax) as Iterable<unknown>;
-    for (const [seq, timeUs] of rows as Iterable<[number, number]>) {
+    for (const [seq, timeUs, roomId] of rows as Iterable<[number, number, number]>) {
       if (timeUs >= sinceUs) break;
       lastSeq = seq;
       count += 1;
+      roomIds.add(roomId);
     }
     this.#nextAgeLookUs = count === rowCountMax ? 0 : nowUs + ageLookUs;
     if (count === 0) return 0;
     this.#statements.deleteThrough.run(lastSeq);
     this.#log.storeTrimmed(lastSeq);
     this.#trimmingSeq = lastSeq;
+    for (const roomId of roomIds) this.#log.forgetEmptyRoom(roomId);
     return count;
   }
 
@@ -129,7 +132,7 @@ function prepare(database: DatabaseSync) {
     return statement;
   };
   return {
-    oldest: arrays("SELECT seq, time_us FROM message ORDER BY seq LIMIT ?"),
+    oldest: arrays("SELECT seq, time_us, room_id FROM message ORDER BY seq LIMIT ?"),
     deleteThrough: arrays("DELETE FROM message WHERE seq <= ?"),
     newestTooMany: arrays(
       "SELECT seq FROM message WHERE room_id = ? ORDER BY seq DESC LIMIT 1 OFFSET ?",

@@ -19,6 +19,12 @@ import type {
 /** Requests that wait for an answer at most; more fail with `UNAVAILABLE` at once. */
 export const REQUEST_COUNT_MAX = 65_536;
 
+/**
+ * Reads that the worker has at a time; the rest waits here. An answer holds up to PAGE_BYTES_MAX, so
+ * this bounds what piles up in the port when the loop is busy.
+ */
+const readsSentMax = 64;
+
 /** What the link reports, in the order of the worker's messages. */
 export interface WorkerEvents {
   onAppended(buffers: readonly ArrayBuffer[], fence: number, detail: string): void;
@@ -29,6 +35,7 @@ export interface WorkerEvents {
 
 interface PendingRequest {
   readonly isWrite: boolean;
+  readonly message: ToWorker;
   resolve(value: AnswerValue): void;
   reject(error: CodedError): void;
   /** Called in place of resolve, before the next message is handled. */
@@ -39,6 +46,9 @@ export class WorkerLink {
   readonly #worker: Worker;
   readonly #requests = new Map<number, PendingRequest>();
   #lastId = 0;
+  /** Reads the worker has, and ids of those that wait, oldest first. */
+  #readsSent = 0;
+  readonly #readsHeld: number[] = [];
   #events: WorkerEvents | null = null;
   /** Why requests are refused, once they are. */
   #end: CodedError | null = null;
@@ -65,12 +75,16 @@ export class WorkerLink {
       worker.once("error", (reason) => {
         reject(new CodedError("UNAVAILABLE", `the store's thread failed: ${reason}`, reason));
       });
+      worker.once("exit", (code) => {
+        reject(new CodedError("UNAVAILABLE", `the store's thread ended with code ${code}`));
+      });
       worker.once("message", (message: FromWorker) => {
         if (message.kind === "refused") reject(new CodedError(message.code, message.detail));
         else resolve();
       });
     });
     worker.removeAllListeners("error");
+    worker.removeAllListeners("exit");
     return new WorkerLink(worker);
   }
 
@@ -105,14 +119,19 @@ export class WorkerLink {
   ): Promise<AnswerValue> {
     return new Promise((resolve, reject) => {
       if (this.#end !== null) return reject(this.#end);
+      if (this.#isClosing) return reject(new CodedError("UNAVAILABLE", "the bus is closed"));
       if (this.#requests.size >= REQUEST_COUNT_MAX) {
         const detail = `${REQUEST_COUNT_MAX} requests wait for the store`;
         return reject(new CodedError("UNAVAILABLE", detail));
       }
       this.#lastId += 1;
       const id = this.#lastId;
-      this.#requests.set(id, { isWrite: kind === "write", resolve, reject, onAnswer });
-      this.#send({ kind, id, request } as ToWorker, []);
+      const message = { kind, id, request } as ToWorker;
+      const isWrite = kind === "write";
+      this.#requests.set(id, { isWrite, message, resolve, reject, onAnswer });
+      if (isWrite) this.#send(message, []);
+      else if (this.#readsSent < readsSentMax) this.#sendRead(message);
+      else this.#readsHeld.push(id);
     });
   }
 
@@ -160,16 +179,29 @@ export class WorkerLink {
     }
   }
 
-  #answer(id: number, value: AnswerValue): void {
+  #sendRead(message: ToWorker): void {
+    this.#readsSent += 1;
+    this.#send(message, []);
+  }
+
+  #takeRequest(id: number): PendingRequest | undefined {
     const pending = this.#requests.get(id);
     this.#requests.delete(id);
+    if (pending === undefined || pending.isWrite) return pending;
+    this.#readsSent -= 1;
+    const next = this.#requests.get(this.#readsHeld.shift() ?? 0);
+    if (next !== undefined) this.#sendRead(next.message);
+    return pending;
+  }
+
+  #answer(id: number, value: AnswerValue): void {
+    const pending = this.#takeRequest(id);
     pending?.onAnswer?.(value);
     pending?.resolve(value);
   }
 
   #refuse(id: number, code: ErrorCode, detail: string): void {
-    const pending = this.#requests.get(id);
-    this.#requests.delete(id);
+    const pending = this.#takeRequest(id);
     pending?.reject(new CodedError(code, detail));
   }
 

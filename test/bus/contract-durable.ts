@@ -1,5 +1,6 @@
 /**
- * Contract of the bus, durable rooms: order, acks, names (R1), the void rule (R2) and the chain (R5).
+ * Contract of the bus, durable rooms: order, acks, names (R1), the void rule (R2) and the chain
+ * (R5).
  */
 import { expect } from "vitest";
 import type { Bus, DurableMessage, MessageId } from "../../bus/bus.ts";

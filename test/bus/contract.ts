@@ -1,9 +1,9 @@
 /**
  * The contract of the bus: what both implementations promise, called once by each.
  *
- * Rules assume nothing of one implementation: delivery may be asynchronous, epochs may start anywhere,
- * sequences may have holes, and other rules may use the same store (every rule makes its own rooms,
- * producers and key prefixes).
+ * Rules assume nothing of one implementation: delivery may be asynchronous, epochs may start
+ * anywhere, sequences may have holes, and other rules may use the same store (every rule makes its
+ * own rooms, producers and key prefixes).
  */
 import { onTestFinished, test } from "vitest";
 import type { Bus } from "../../bus/bus.ts";

@@ -1,0 +1,51 @@
+/**
+ * A process that opens the embedded bus, appends without end and reports acks, to be killed.
+ *
+ * Arguments: data folder, producer (16 characters), rooms, appends in flight, appends in all (0: until
+ * killed), report descriptor, isSynchronous (0 or 1). A report is one line, written with one system
+ * call before anything else happens: "opened", "ack <room> <seq> <position>", "error <seq> <code>",
+ * "end".
+ */
+import { writeSync } from "node:fs";
+import { openEmbeddedBus } from "../../bus/embedded/embedded-bus.ts";
+import { formatPosition } from "../../bus/position.ts";
+import { roomAddress } from "../../bus/subjects.ts";
+
+/** What an envelope holds: found again in the store, and in a trace of system calls. */
+function markOf(producer: string, seq: number): string {
+  return `<${producer}:${seq}>`;
+}
+
+async function main(args: readonly string[]): Promise<void> {
+  const [dataDir, producer = "", ...numbers] = args;
+  const [roomCount = 1, inFlight = 1, total = 0, descriptor = 1, isSynchronous = 1] =
+    numbers.map(Number);
+  const report = (line: string) => writeSync(descriptor, `${line}\n`);
+  const bus = await openEmbeddedBus({ dataDir, isSynchronous: isSynchronous === 1 });
+  const rooms = Array.from({ length: roomCount }, (_, i) => roomAddress("acme", `chat:kill-${i}`));
+  report("opened");
+  let sent = 0;
+  let settled = 0;
+  await new Promise<void>((resolve) => {
+    const next = (): void => {
+      sent += 1;
+      const seq = sent;
+      const roomIndex = seq % roomCount;
+      const room = rooms[roomIndex];
+      if (room === undefined) return;
+      const envelope = Buffer.from(markOf(producer, seq));
+      bus.append(room, { producer, seq }, Date.now() * 1000, envelope, (error, ack) => {
+        settled += 1;
+        if (ack === null) report(`error ${seq} ${error?.code}`);
+        else report(`ack ${roomIndex} ${seq} ${formatPosition(ack)}`);
+        if (settled === total) resolve();
+        else if (sent < total || total === 0) next();
+      });
+    };
+    for (let i = 0; i < inFlight; i += 1) next();
+  });
+  await bus.close();
+  report("end");
+}
+
+await main(process.argv.slice(2));

@@ -1,0 +1,193 @@
+/**
+ * A StoreWorker in the test's own thread on a real SQLite file, with a clock that the test turns.
+ *
+ * What takes hours or a frozen process in life takes a number here.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { onTestFinished } from "vitest";
+import { AppendBatch, RecordView, recordBytes } from "../../../bus/embedded/append-batch.ts";
+import { openDatabase } from "../../../bus/embedded/database.ts";
+import { decodeAfter, type EncodedPage } from "../../../bus/embedded/message-page.ts";
+import { EMBEDDED_BUS_DEFAULTS, type EmbeddedBusOptions } from "../../../bus/embedded/options.ts";
+import { StoreWorker } from "../../../bus/embedded/store-worker.ts";
+import type {
+  AnswerValue,
+  FromWorker,
+  ReadRequest,
+  WriteRequest,
+} from "../../../bus/embedded/worker-protocol.ts";
+import type { RoomAddress } from "../../../bus/subjects.ts";
+
+/** A record's result: seq above 0 stored, below 0 a duplicate, 0 refused for reason `timeUs`. */
+export interface Result {
+  readonly seq: number;
+  readonly timeUs: number;
+  readonly prevSeq: number;
+}
+
+/** What to append: a message of `room`, named by (producer, seq). */
+export interface Append {
+  readonly room: RoomAddress;
+  readonly producer: string;
+  readonly seq: number;
+  readonly bytes?: number;
+  /** Age of the first try at the time of storing, microseconds. */
+  readonly ageUs?: number;
+}
+
+/** A folder that is removed when the test ends. */
+export function newFolder(): string {
+  const folder = mkdtempSync(path.join(tmpdir(), "tidegate-store-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+export class StoreHarness {
+  readonly #options: EmbeddedBusOptions;
+  #worker: StoreWorker;
+  readonly #posted: FromWorker[] = [];
+  #lastId = 0;
+  #isOpen = true;
+  fence = 0;
+  /** The wall clock and the clock that never steps, microseconds. */
+  wallUs = 1_800_000_000_000_000;
+  uptimeUs = 5_000_000;
+
+  constructor(options: Partial<EmbeddedBusOptions> = {}) {
+    this.#options = { ...EMBEDDED_BUS_DEFAULTS, dataDir: newFolder(), ...options };
+    this.#worker = this.#open();
+    onTestFinished(() => this.close());
+  }
+
+  get dataDir(): string {
+    return this.#options.dataDir;
+  }
+
+  /** Both clocks go on. */
+  pass(seconds: number): void {
+    this.wallUs += seconds * 1e6;
+    this.uptimeUs += seconds * 1e6;
+  }
+
+  close(): void {
+    if (this.#isOpen) this.#worker.close();
+    this.#isOpen = false;
+  }
+
+  /** Ends and opens again; the clock that never steps begins anew, as in a new process. */
+  restart(): void {
+    this.close();
+    this.uptimeUs = 1_000_000;
+    this.fence = 0;
+    this.#posted.length = 0;
+    this.#worker = this.#open();
+    this.#isOpen = true;
+  }
+
+  /** Turns until the worker has nothing to do at once; the number of turns. */
+  turn(): number {
+    let count = 0;
+    do {
+      this.#worker.turn();
+      count += 1;
+    } while (this.#worker.hasWork);
+    return count;
+  }
+
+  /** Appends in one batch and turns. */
+  append(...appends: readonly Append[]): Result[] {
+    this.take(...appends);
+    this.turn();
+    return this.results();
+  }
+
+  /** Hands a batch over without turning. */
+  take(...appends: readonly Append[]): void {
+    let total = 0;
+    for (const { room, bytes = 20 } of appends) total += recordBytes(room.token.length, bytes);
+    const batch = new AppendBatch(new ArrayBuffer(total));
+    for (const { room, producer, seq, bytes = 20, ageUs = 0 } of appends) {
+      const id = { producer: producer.padEnd(16, "."), seq };
+      batch.add(room, id, this.wallUs - ageUs, new Uint8Array(bytes).fill(seq), () => {});
+    }
+    const batches = [{ buffer: batch.buffer, count: batch.count }];
+    this.#worker.take({ kind: "append", batches, fence: this.fence });
+    this.#counts.push(batch.count);
+  }
+  readonly #counts: number[] = [];
+
+  /** Results of the batches answered since the last call. */
+  results(): Result[] {
+    const results: Result[] = [];
+    for (const message of this.#take("appended")) {
+      this.fence = message.fence;
+      this.detail = message.detail;
+      for (const buffer of message.buffers) {
+        const view = new RecordView(buffer);
+        let at = 0;
+        for (let i = this.#counts.shift() ?? 0; i > 0; i -= 1) {
+          const [seq, timeUs, prevSeq] = [
+            view.number(at, 0),
+            view.number(at, 1),
+            view.number(at, 2),
+          ];
+          results.push({ seq, timeUs, prevSeq });
+          at = view.next(at);
+        }
+      }
+    }
+    return results;
+  }
+  detail = "";
+
+  read(request: ReadRequest): AnswerValue {
+    return this.#ask({ kind: "read", id: 0, request });
+  }
+
+  write(request: WriteRequest): AnswerValue {
+    return this.#ask({ kind: "write", id: 0, request });
+  }
+
+  /** Every seq stored of a room, oldest first. */
+  seqsOf(room: RoomAddress): number[] {
+    const seqs: number[] = [];
+    for (let from: { epoch: number; seq: number; timeUs: number } | null = null; ; ) {
+      const request = { op: "readAfter", token: room.token, position: from, limit: 500 } as const;
+      const page = decodeAfter(this.read(request) as EncodedPage);
+      seqs.push(...page.messages.map(({ seq }) => seq));
+      from = page.messages.at(-1) ?? from;
+      if (page.isEnd) return seqs;
+    }
+  }
+
+  #ask(message: Extract<Parameters<StoreWorker["take"]>[0], { id: number }>): AnswerValue {
+    this.#lastId += 1;
+    this.#worker.take({ ...message, id: this.#lastId } as typeof message);
+    this.turn();
+    const answer = this.#take("answer").find(({ id }) => id === this.#lastId);
+    const failure = this.#take("failure").find(({ id }) => id === this.#lastId);
+    if (answer === undefined) throw new Error(failure?.code ?? "no answer");
+    return answer.value;
+  }
+
+  #take<K extends FromWorker["kind"]>(kind: K): Extract<FromWorker, { kind: K }>[] {
+    const found: Extract<FromWorker, { kind: K }>[] = [];
+    for (let i = 0; i < this.#posted.length; ) {
+      const message = this.#posted[i] as FromWorker;
+      if (message.kind === kind) {
+        found.push(message as Extract<FromWorker, { kind: K }>);
+        this.#posted.splice(i, 1);
+      } else i += 1;
+    }
+    return found;
+  }
+
+  #open(): StoreWorker {
+    const { dataDir, isSynchronous } = this.#options;
+    const database = openDatabase(dataDir, isSynchronous);
+    const clock = { wallUs: () => this.wallUs, uptimeUs: () => this.uptimeUs };
+    return new StoreWorker(database, this.#options, (message) => this.#posted.push(message), clock);
+  }
+}
