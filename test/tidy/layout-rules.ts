@@ -241,12 +241,9 @@ function partOf(file: string): string {
 
 /** A line that the formatter cannot break: one word, or one literal, fills most of it. */
 function isUnbreakable(line: string): boolean {
-  const longest = Math.max(
-    ...line
-      .trim()
-      .split(/\s+/)
-      .map((word) => word.length),
-  );
+  const literals = line.match(/"[^"]*"|'[^']*'|`[^`]*`/g) ?? [];
+  const words = line.trim().split(/\s+/);
+  const longest = Math.max(...[...words, ...literals].map((part) => part.length));
   return longest > LINE_CHARS_MAX / 2;
 }
 
