@@ -4,7 +4,7 @@
  * RoomClassService and MessagingService, health and reflection. It holds no state of its own: any
  * number of them may serve one bus.
  */
-import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { Server, ServerCredentials, setLogger } from "@grpc/grpc-js";
 import type { Bus } from "../bus/bus.ts";
 import { CodedError } from "../proto/coded-error.ts";
 import { HealthService } from "../proto/gen/grpc/health/v1/health.ts";
@@ -54,6 +54,7 @@ export async function startControlPlane(
   partial: Partial<ControlPlaneOptions> = {},
 ): Promise<ControlPlane> {
   const options = validateControlPlaneOptions(partial);
+  routeLibraryLog(log);
   const classes = await RoomClassStore.open(bus);
   const server = new Server({
     "grpc.max_receive_message_length": options.messageBytesMax,
@@ -132,4 +133,10 @@ function drain(server: Server, timeoutMs: number): Promise<void> {
       resolve();
     });
   });
+}
+
+/** What grpc-js has to say goes where everything goes, not to the console. */
+function routeLibraryLog(log: Log): void {
+  const pass = (...words: unknown[]) => log.warn({ source: "grpc-js" }, words.join(" "));
+  setLogger({ error: pass, info: pass, debug: pass });
 }

@@ -9,8 +9,11 @@ import { BUILT_IN_CLASSES, ROOM_CLASS_BUCKET, roomClassKey } from "../proto/room
 import { type ClassChange, presentClass, type StoredClass } from "./decide-room-class.ts";
 import type { RoomClassId } from "./resource-name.ts";
 
-/** A caller who gave no etag wants the last word: its change is decided anew this often. */
-const raceCountMax = 5;
+/**
+ * A caller who gave no etag wants the last word: its change is decided anew this often. Each lost
+ * race is another's success, so only that many writers at once on one class get ETAG_MISMATCH.
+ */
+const raceCountMax = 16;
 
 export class RoomClassStore {
   readonly #entries: KeyValue;
@@ -56,7 +59,7 @@ export class RoomClassStore {
    * @param decide throws to refuse.
    * @param validateOnly decides, writes nothing.
    * @returns the class after the change, null when it is gone.
-   * @throws {CodedError} what `decide` throws, `ETAG_MISMATCH` after 5 lost races, `UNAVAILABLE`.
+   * @throws {CodedError} what `decide` throws, `ETAG_MISMATCH` after 16 lost races, `UNAVAILABLE`.
    */
   async change(
     id: RoomClassId,
@@ -69,7 +72,10 @@ export class RoomClassStore {
       try {
         return await this.#apply(stored, change, validateOnly);
       } catch (reason) {
-        if (!isLostRace(reason) || round === raceCountMax) throw reason;
+        if (!isLostRace(reason)) throw reason;
+        if (round < raceCountMax) continue;
+        const text = `class "${id.class}" was changed ${round} times by others meanwhile`;
+        throw new CodedError("ETAG_MISMATCH", text, reason);
       }
     }
   }
