@@ -4,9 +4,9 @@
  * Arguments: data folder, producer (16 characters), rooms, appends in flight, appends in all (0: until
  * killed), report descriptor, isSynchronous (0 or 1). A report is one line, written with one system
  * call before anything else happens: "opened", "ack <room> <seq> <position>", "error <seq> <code>",
- * "end".
+ * "end". It opens the bus when a byte comes on standard input, so that it can be started ahead.
  */
-import { writeSync } from "node:fs";
+import { readSync, writeSync } from "node:fs";
 import { openEmbeddedBus } from "../../bus/embedded/embedded-bus.ts";
 import { formatPosition } from "../../bus/position.ts";
 import { roomAddress } from "../../bus/subjects.ts";
@@ -21,6 +21,7 @@ async function main(args: readonly string[]): Promise<void> {
   const [roomCount = 1, inFlight = 1, total = 0, descriptor = 1, isSynchronous = 1] =
     numbers.map(Number);
   const report = (line: string) => writeSync(descriptor, `${line}\n`);
+  readSync(0, Buffer.alloc(1));
   const bus = await openEmbeddedBus({ dataDir, isSynchronous: isSynchronous === 1 });
   const rooms = Array.from({ length: roomCount }, (_, i) => roomAddress("acme", `chat:kill-${i}`));
   report("opened");

@@ -52,7 +52,7 @@ export class AppendProcess {
   /** @param command from {@link commandOf}, perhaps with another program before it. */
   constructor(command: readonly string[]) {
     const [program = "", ...args] = command;
-    this.#child = spawn(program, args, { stdio: ["ignore", "ignore", "inherit", "pipe"] });
+    this.#child = spawn(program, args, { stdio: ["pipe", "ignore", "inherit", "pipe"] });
     this.#ended = new Promise((resolve) => this.#child.once("close", () => resolve()));
     onTestFinished(() => this.kill());
     let rest = "";
@@ -63,6 +63,11 @@ export class AppendProcess {
       this.lines.push(...lines);
       this.#watch?.();
     });
+  }
+
+  /** Lets it open the bus and append. */
+  go(): void {
+    this.#child.stdin?.end("\n");
   }
 
   /** Waits until that many lines were reported, or the process ended. */

@@ -27,6 +27,7 @@ async function trace(isSynchronous: boolean): Promise<string> {
   const dataDir = path.join(folder, "data");
   const task = { dataDir, producer, roomCount: 3, inFlight: 8, total: appendCount, isSynchronous };
   const writer = new AppendProcess([...strace, ...commandOf(task)]);
+  writer.go();
   await writer.ended();
   expect(writer.lines.at(-1)).toBe("end");
   expect(writer.acks).toHaveLength(appendCount);

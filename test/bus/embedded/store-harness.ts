@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { onTestFinished } from "vitest";
+import type { DurableMessage } from "../../../bus/bus.ts";
 import { AppendBatch, RecordView, recordBytes } from "../../../bus/embedded/append-batch.ts";
 import { openDatabase } from "../../../bus/embedded/database.ts";
 import { decodeAfter, type EncodedPage } from "../../../bus/embedded/message-page.ts";
@@ -18,6 +19,7 @@ import type {
   ReadRequest,
   WriteRequest,
 } from "../../../bus/embedded/worker-protocol.ts";
+import type { Position } from "../../../bus/position.ts";
 import type { RoomAddress } from "../../../bus/subjects.ts";
 
 /** A record's result: seq above 0 stored, below 0 a duplicate, 0 refused for reason `timeUs`. */
@@ -52,11 +54,13 @@ export class StoreHarness {
   #isOpen = true;
   fence = 0;
   /** The wall clock and the clock that never steps, microseconds. */
-  wallUs = 1_800_000_000_000_000;
+  wallUs: number;
   uptimeUs = 5_000_000;
 
-  constructor(options: Partial<EmbeddedBusOptions> = {}) {
-    this.#options = { ...EMBEDDED_BUS_DEFAULTS, dataDir: newFolder(), ...options };
+  constructor(options: Partial<EmbeddedBusOptions> = {}, wallUs = 1_800_000_000_000_000) {
+    this.wallUs = wallUs;
+    const quick = { ...EMBEDDED_BUS_DEFAULTS, isSynchronous: false };
+    this.#options = { ...quick, dataDir: newFolder(), ...options };
     this.#worker = this.#open();
     onTestFinished(() => this.close());
   }
@@ -152,13 +156,18 @@ export class StoreHarness {
 
   /** Every seq stored of a room, oldest first. */
   seqsOf(room: RoomAddress): number[] {
-    const seqs: number[] = [];
-    for (let from: { epoch: number; seq: number; timeUs: number } | null = null; ; ) {
+    return this.messagesOf(room).map(({ seq }) => seq);
+  }
+
+  /** Every message stored of a room, oldest first. */
+  messagesOf(room: RoomAddress): DurableMessage[] {
+    const messages: DurableMessage[] = [];
+    for (let from: Position | null = null; ; ) {
       const request = { op: "readAfter", token: room.token, position: from, limit: 500 } as const;
       const page = decodeAfter(this.read(request) as EncodedPage);
-      seqs.push(...page.messages.map(({ seq }) => seq));
+      messages.push(...page.messages);
       from = page.messages.at(-1) ?? from;
-      if (page.isEnd) return seqs;
+      if (page.isEnd) return messages;
     }
   }
 
