@@ -90,7 +90,8 @@ export class CatchUp {
       const recent = sent === null ? null : room.recent?.after(sent.epoch, sent.seq);
       if (!recent || !this.#send(membership, recent)) return false;
     }
-    if (connection.isLagging || connection.socket === null) {
+    const isHeldUp = connection.isLagging || this.#sender.isHolding(connection);
+    if (isHeldUp || connection.socket === null) {
       membership.state = MemberState.WAITING;
       return false;
     }

@@ -89,8 +89,9 @@ export class Connections {
     const { sender, options } = this.#context;
     const buffered = connection.socket?.getBufferedAmount() ?? 0;
     if (buffered > options.backpressureBytesMax / 2) return;
-    connection.isLagging = false;
     sender.flush(connection);
+    if (sender.isHolding(connection)) return; // the next drain goes on; nothing may overtake
+    connection.isLagging = false;
     for (const membership of connection.memberships) {
       if (membership.state === MemberState.WAITING) this.#context.catchUp.start(membership);
       else if (membership.state === MemberState.LAGGING) this.#resume(membership);
@@ -115,7 +116,7 @@ export class Connections {
 
   /** Back to the live messages, as the class says. */
   #resume(membership: Membership): void {
-    const { catchUp } = this.#context;
+    const { catchUp, sender } = this.#context;
     const { room, connection } = membership;
     const { policy } = room;
     if (policy.isDurable && policy.slowMemberPolicy !== SlowMemberPolicy.GAP) {
@@ -126,6 +127,8 @@ export class Connections {
     const isMissing = policy.isDurable ? membership.sent !== room.place : missedCount > 0;
     if (isMissing) catchUp.sendGap(membership, GapReason.SLOW_MEMBER, missedCount);
     membership.sent = room.place;
+    membership.countAtLag = room.ephemeralCount;
+    if (sender.isHolding(connection)) return; // the Gap comes first
     membership.state = MemberState.LIVE;
     connection.socket?.subscribe(room.topic);
   }

@@ -33,9 +33,12 @@ export class Sender {
   /** Sends one frame, now or when the socket has drained. */
   send(connection: Connection, frame: Uint8Array): void {
     if (connection.socket === null || connection.phase === Phase.CLOSED) return;
-    if (this.#held.has(connection) || !this.trySend(connection, frame)) {
-      this.#hold(connection, frame);
-    }
+    if (!this.trySend(connection, frame)) this.#hold(connection, frame);
+  }
+
+  /** Whether answers wait for the socket to drain; nothing must overtake them. */
+  isHolding(connection: Connection): boolean {
+    return this.#held.has(connection);
   }
 
   /**
@@ -46,7 +49,7 @@ export class Sender {
    */
   trySend(connection: Connection, frame: Uint8Array): boolean {
     const { socket } = connection;
-    if (socket === null) return false;
+    if (socket === null || this.#held.has(connection)) return false;
     this.#lagging.detach(connection);
     return !this.isFull(connection) && socket.send(frame, true) !== dropped;
   }

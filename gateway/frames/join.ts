@@ -53,17 +53,32 @@ async function joinRoom(
 ): Promise<void> {
   const membership = admit(context, connection, identity, wanted);
   const { room } = membership;
+  let isBroken = true;
   try {
     await room.ready;
-    if (membership.state !== MemberState.JOINING) return;
+    isBroken = false;
+    if (!isStillJoining(membership)) return;
     if (!room.policy.isDurable) joinEphemeral(context, membership, requestId, wanted);
     else await joinDurable(context, membership, requestId, wanted);
   } catch (error) {
-    if (membership.state === MemberState.LEFT) return;
-    removeMembership(membership);
-    context.rooms.release(room, true);
+    if (membership.state !== MemberState.LEFT) {
+      removeMembership(membership);
+      context.rooms.release(room, isBroken);
+    }
     throw error;
   }
+}
+
+/**
+ * Whether to go on after an await; not when the client is gone.
+ *
+ * @throws {CodedError} `ROOM_CLASS_UNKNOWN` when the class was deleted meanwhile.
+ */
+function isStillJoining({ state, connection, room }: Membership): boolean {
+  if (state === MemberState.JOINING) return true;
+  if (connection.socket === null) return false;
+  const detail = `the room class "${room.address.class}" was deleted during the join`;
+  throw new CodedError("ROOM_CLASS_UNKNOWN", detail);
 }
 
 /** @throws {CodedError} when name, class, capability or limit forbid it. */
@@ -77,6 +92,12 @@ function admit(
   if (!isGranted(identity, Action.JOIN, wanted.room)) {
     const detail = `joining ${JSON.stringify(wanted.room)} is not allowed by the token`;
     throw new CodedError("PERMISSION_DENIED", detail);
+  }
+  if (wanted.history > 0 && target.policy.isDurable) {
+    if (!isGranted(identity, Action.HISTORY, wanted.room)) {
+      const detail = `reading the history of ${JSON.stringify(wanted.room)} is not allowed by the token`;
+      throw new CodedError("PERMISSION_DENIED", `${detail}; join with history 0`);
+    }
   }
   const { memberships } = connection;
   if (memberships.some((each) => each.room.address.token === target.address.token)) {
@@ -107,7 +128,7 @@ function joinEphemeral(
   const loss = wanted.after === undefined ? null : GapReason.EPHEMERAL;
   sendJoined(context, membership, requestId, null, loss);
   const { connection, room } = membership;
-  if (connection.isLagging) {
+  if (connection.isLagging || context.sender.isHolding(connection)) {
     membership.state = MemberState.LAGGING;
     membership.countAtLag = room.ephemeralCount;
     return;
@@ -138,7 +159,7 @@ async function joinDurable(
   }
   const isFresh = after === null || loss !== null;
   if (isFresh && wanted.history > 0) first = await readNewest(context, membership, wanted.history);
-  if (membership.state !== MemberState.JOINING) return;
+  if (!isStillJoining(membership)) return;
   // Without history to show, a fresh member starts at the room's place, in this very turn.
   if (isFresh && first.length === 0) membership.sent = room.place;
   sendJoined(context, membership, requestId, after, loss);
