@@ -14,7 +14,8 @@ import tidegate
 from tests.fake_gateway import Peer, gateway, place
 from tests.helpers import ROOM, run, take
 from tidegate import TidegateError
-from tidegate._gen.tidegate.client.v1 import frame_pb2, message_pb2
+from tidegate._gen.tidegate.client.v1 import frame_pb2, message_pb2, session_pb2
+from tidegate.connection import Connection
 from tidegate.options import SocketKind
 
 
@@ -243,23 +244,45 @@ def test_status_callback_that_throws_disturbs_nothing(socket: SocketKind) -> Non
     run(main())
 
 
-def test_close_in_the_moment_of_the_welcome_ends(socket: SocketKind) -> None:
-    # Before Python 3.12 asyncio.wait_for can lose a cancellation there, and close() hung.
+def test_close_in_the_moment_of_the_welcome_ends(
+    socket: SocketKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Before Python 3.12 asyncio.wait_for loses a cancellation that comes with the result: the
+    # session's task lived on with its new connection, and close() hung. Here it always loses it.
+    original = Connection.open
+
+    async def deaf_open(self: Connection, *arguments: Any) -> None:
+        opening = asyncio.ensure_future(original(self, *arguments))
+        while not opening.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.shield(opening)
+        await opening
+
     async def main() -> None:
-        for _ in range(10):
-            welcomed = 0
+        has_hello, may_welcome = asyncio.Event(), asyncio.Event()
 
-            async def script(peer: Peer) -> None:
-                nonlocal welcomed
-                await peer.welcome()
-                welcomed += 1
+        async def first(peer: Peer) -> None:
+            await peer.welcome()
 
-            async with gateway(script, script) as url:
-                client = await tidegate.connect(url, socket=socket)
-                client.drop_connection()
-                while welcomed < 2:
-                    await asyncio.sleep(0)
-                await client.close()
-                assert client.status == "closed"
+        async def second(peer: Peer) -> None:
+            hello = await peer.connection.recv(decode=False)
+            assert hello
+            has_hello.set()
+            await may_welcome.wait()
+            welcome = session_pb2.Welcome(protocol=1, idle_timeout_ms=30_000)
+            await peer.send(welcome=welcome)
+
+        async with gateway(first, second) as url:
+            client = await tidegate.connect(url, socket=socket)
+            monkeypatch.setattr(Connection, "open", deaf_open)
+            client.drop_connection()
+            await has_hello.wait()
+            closing = asyncio.create_task(client.close())
+            await asyncio.sleep(0)
+            may_welcome.set()
+            await closing
+            assert client.status == "closed"
+            tasks = [task.get_name() for task in asyncio.all_tasks()]
+            assert "tidegate-session" not in tasks
 
     run(main())

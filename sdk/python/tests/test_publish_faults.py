@@ -200,3 +200,29 @@ def test_publish_limits_of_the_client_are_refused_at_once(socket: SocketKind) ->
             assert codes == ["OUTCOME_UNKNOWN", "CLOSED"]
 
     run(main())
+
+
+def test_publish_never_gives_a_number_twice_when_idle_rooms_are_forgotten(
+    socket: SocketKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tidegate.publisher.IDLE_QUEUE_COUNT_MAX", 2)
+    given: dict[str, list[int]] = {}
+    total = 12
+
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        for seq in range(1, total + 1):
+            publish = await peer.receive("publish")
+            given.setdefault(publish.room, []).append(publish.producer_seq)
+            await peer.ack(publish, seq)
+
+    async def main() -> None:
+        async with gateway(script) as url, await tidegate.connect(url, socket=socket) as client:
+            for number in range(total):
+                await client.publish(f"chat:{number % 4}", b"x")
+        assert len(given) == 4
+        for seqs in given.values():
+            assert seqs == sorted(set(seqs))
+            assert len(seqs) == 3
+
+    run(main())
