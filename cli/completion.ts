@@ -46,7 +46,7 @@ function bashScript(commands: readonly CommandWords[]): string {
     const flags = options.map(({ long }) => long).join(" ");
     return `    "${path.join(" ")}") words="${subcommands.join(" ")}" flags="${flags}" ;;`;
   });
-  const names = new Set(commands.flatMap(({ path }) => path));
+  const paths = knownPaths(commands);
   const valued = optionsOf(commands, (option) => option.hasValue);
   const files = optionsOf(commands, (option) => option.isFile);
   return `# Completion of tidegatectl for bash.
@@ -64,7 +64,11 @@ _tidegatectl() {
   for ((i = 1; i < COMP_CWORD; i++)); do
     word="\${COMP_WORDS[i]}"
     case "$word" in
-      ${[...names].join("|")}) path="\${path:+$path }$word" ;;
+      ${valued.join("|")}|-o|-f) ((i++)); continue ;;
+    esac
+    word="\${path:+$path }$word"
+    case "$word" in
+      ${paths.join("|")}) path="$word" ;;
     esac
   done
   case "$path" in
@@ -90,7 +94,7 @@ function zshScript(commands: readonly CommandWords[]): string {
     const pattern = zshQuote(path.join(" "));
     return `    (${pattern}) commands=(${words.join(" ")}) flags=(${flags.join(" ")}) ;;`;
   });
-  const names = new Set(commands.flatMap(({ path }) => path));
+  const paths = knownPaths(commands);
   const valued = optionsOf(commands, (option) => option.hasValue);
   const files = optionsOf(commands, (option) => option.isFile);
   return `#compdef tidegatectl
@@ -109,7 +113,11 @@ _tidegatectl() {
   for ((i = 2; i < CURRENT; i++)); do
     word="$words[i]"
     case "$word" in
-      (${[...names].join("|")}) command_path="\${command_path:+$command_path }$word" ;;
+      (${valued.join("|")}|-o|-f) ((i++)); continue ;;
+    esac
+    word="\${command_path:+$command_path }$word"
+    case "$word" in
+      (${paths.join("|")}) command_path="$word" ;;
     esac
   done
   case "$command_path" in
@@ -158,12 +166,17 @@ function fishCondition(path: readonly string[], subcommands: readonly string[]):
   return quote(`${seen}; and not __fish_seen_subcommand_from ${subcommands.join(" ")}`);
 }
 
+/** Every command as a shell pattern: "class list". */
+function knownPaths(commands: readonly CommandWords[]): string[] {
+  return commands.filter(({ path }) => path.length > 0).map(({ path }) => `"${path.join(" ")}"`);
+}
+
 function optionsOf(
   commands: readonly CommandWords[],
   isWanted: (option: OptionWords) => boolean,
 ): string[] {
   const found = commands.flatMap(({ options }) => options.filter(isWanted));
-  return [...new Set(found.map(({ long }) => long))].filter((long) => long !== "--output");
+  return [...new Set(found.map(({ long }) => long))];
 }
 
 /** In zsh nothing is special between single quotes, so a quote ends, escapes and begins again. */

@@ -2,7 +2,7 @@
  * Failures, and how they are told: what and why on the first line, how to mend it on the second.
  */
 import { ERRORS, type ErrorCode } from "../proto/gen/errors.ts";
-import { TidegateError } from "../sdk/typescript/index.ts";
+import type { TidegateError } from "../sdk/typescript/index.ts";
 import { type ExitCode, exitCodeOf } from "./exit-code.ts";
 
 /** An expected failure of a command. */
@@ -28,13 +28,18 @@ export function usageError(detail: string, fix = "See --help.", cause?: unknown)
 
 /** Anything thrown, told in one or two lines without a stack, and its exit code. */
 export function describeFailure(reason: unknown): { text: string; exitCode: ExitCode } {
-  if (reason instanceof TidegateError) {
+  if (isSdkError(reason)) {
     const detail = reason.message.replace(`[${reason.code}] `, "");
     return told(reason.code, detail, reason.fix);
   }
   if (reason instanceof Failure) return told(reason.code, reason.message, reason.fix);
   const detail = reason instanceof Error ? reason.message : String(reason);
   return told("INTERNAL", detail, "A fault of tidegatectl: TIDEGATE_DEBUG=1 shows where.");
+}
+
+/** By name, because help and class commands should not pay for loading the SDK. */
+function isSdkError(reason: unknown): reason is TidegateError {
+  return reason instanceof Error && reason.name === "TidegateError";
 }
 
 function told(code: string, detail: string, fix: string): { text: string; exitCode: ExitCode } {
