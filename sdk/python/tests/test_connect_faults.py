@@ -11,8 +11,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 import tidegate
+from tests.drive import ROOM, run, take
 from tests.fake_gateway import Peer, gateway, place
-from tests.helpers import ROOM, run, take
 from tidegate import TidegateError
 from tidegate._gen.tidegate.client.v1 import frame_pb2, message_pb2, session_pb2
 from tidegate.connection import Connection

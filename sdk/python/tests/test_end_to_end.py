@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import tidegate
-from tests.helpers import next_of, publish_numbers, run, take
+from tests.drive import next_of, publish_numbers, run, take
 from tests.server import NODE, ROOT, Server
 from tidegate import Gap, Message, TidegateError
 from tidegate.options import SocketKind

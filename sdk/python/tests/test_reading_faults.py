@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import tidegate
+from tests.drive import ROOM, run, take
 from tests.fake_gateway import Peer, gateway, place
-from tests.helpers import ROOM, run, take
 from tidegate import Message
 from tidegate.options import SocketKind
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import tidegate
-from tests.helpers import next_of, publish_numbers, run, take
+from tests.drive import next_of, publish_numbers, run, take
 from tests.server import Server
 from tidegate import Message, Room
 from tidegate.options import SocketKind

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 import tidegate
+from tests.drive import ROOM, next_of, run, take
 from tests.fake_gateway import Peer, gateway, place
-from tests.helpers import ROOM, next_of, run, take
 from tidegate import Gap, Message, PolicyChanged, TidegateError
 from tidegate._gen.tidegate.client.v1 import message_pb2, room_pb2
 from tidegate.options import SocketKind

@@ -1,4 +1,4 @@
-"""What many tests need: to run a coroutine within a time, and to take events of a room."""
+"""Drives a client in tests: run within a time, publish numbers, take what a room yields."""
 
 from __future__ import annotations
 
