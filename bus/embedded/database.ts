@@ -5,7 +5,7 @@
  * kernel frees the lock when the process dies however it dies, and the WAL index lives in our memory
  * instead of a shared mapping. Checkpoints are ours (checkpointIfDue), after the acks of a commit.
  */
-import { closeSync, fsyncSync, mkdirSync, openSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync } from "node:fs";
 import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { CodedError } from "../../proto/coded-error.ts";
@@ -60,14 +60,19 @@ export function openDatabase(dataDir: string, isSynchronous: boolean): DatabaseS
   }
 }
 
-/** Makes the folder, readable by its owner only, and puts its own name on the disk. */
+/** Makes the folder, readable by its owner only, and puts the names made on the disk. */
 function makeFolder(dataDir: string): void {
   try {
-    const first = mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-    if (first === undefined) return;
-    const parent = openSync(path.dirname(first), "r");
-    fsyncSync(parent);
-    closeSync(parent);
+    const missing: string[] = [];
+    let folder = path.resolve(dataDir);
+    for (; !existsSync(folder); folder = path.dirname(folder)) missing.unshift(folder);
+    // Not mkdir's "recursive", which never ends on a file system that refuses folders (/proc).
+    for (const name of missing) {
+      mkdirSync(name, { mode: 0o700 });
+      const parent = openSync(path.dirname(name), "r");
+      fsyncSync(parent);
+      closeSync(parent);
+    }
   } catch (reason) {
     const text = reason instanceof Error ? reason.message : String(reason);
     throw new CodedError("UNAVAILABLE", `data folder ${dataDir} can not be made: ${text}`, reason);
