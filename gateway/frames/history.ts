@@ -7,6 +7,7 @@ import { isVoid } from "../../bus/void.ts";
 import { CodedError } from "../../proto/coded-error.ts";
 import type { History } from "../../proto/gen/tidegate/client/v1/history.ts";
 import { Envelope } from "../../proto/gen/tidegate/client/v1/message.ts";
+import { HISTORY_COUNT_MAX } from "../../proto/room-class.ts";
 import { type Connection, findMembership } from "../connection.ts";
 import type { GatewayContext } from "../context.ts";
 import { wirePosition } from "../fanout.ts";
@@ -109,8 +110,13 @@ async function readPage(context: GatewayContext, target: Target, history: Histor
   const read = await context.bus.readBefore(address, before, limit);
   const reached = read.messages.filter(isInReach);
   const fitting = takeFitting(reached.toReversed()).toReversed();
-  const isCut = fitting.length < reached.length;
-  const hasMore = isCut || (read.hasMore && reached.length === read.messages.length);
+  const [oldest] = fitting;
+  if (oldest === undefined) return { messages: [], hasMore: false, recovered: undefined };
+  let hasMore = fitting.length < reached.length;
+  if (!hasMore && read.hasMore) {
+    const next = await context.bus.readBefore(address, oldest, 1); // stored, but still within reach?
+    hasMore = next.messages.some(isInReach);
+  }
   return { messages: fitting, hasMore, recovered: undefined };
 }
 
@@ -127,10 +133,29 @@ async function readAfter(
   const head = await context.bus.head(address);
   const nowUs = context.clock.nowUs();
   const loss = decideResume({ after, read, head, floor, policy, nowUs });
-  const reached = read.messages.filter(isInReach);
+  const found = loss === null ? read : await readOldest(context, target, limit, isInReach);
+  const reached = found.messages.filter(isInReach);
   const fitting = takeFitting(reached);
-  const hasMore = fitting.length < reached.length || !read.isEnd;
+  const hasMore = fitting.length < reached.length || !found.isEnd;
   return { messages: fitting, hasMore, recovered: loss === null };
+}
+
+/**
+ * The oldest messages within reach; when the age of the class cuts off more than a page of those
+ * within its count, the newest ones, so that the search costs two reads at most.
+ */
+async function readOldest(
+  context: GatewayContext,
+  { address, policy }: Target,
+  limit: number,
+  isInReach: (message: DurableMessage) => boolean,
+): Promise<{ messages: readonly DurableMessage[]; isEnd: boolean }> {
+  const beyondCount = Math.min(policy.historyCountMax + 1, HISTORY_COUNT_MAX);
+  const edge = await context.bus.floor(address, beyondCount);
+  const oldest = await context.bus.readAfter(address, edge, limit);
+  if (oldest.isEnd || oldest.messages.some(isInReach)) return oldest;
+  const newest = await context.bus.readBefore(address, null, limit);
+  return { messages: newest.messages, isEnd: true };
 }
 
 /** As many as fit a page, at least one. */

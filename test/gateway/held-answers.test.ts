@@ -73,10 +73,11 @@ test.each([
   expect(kinds[0]).toBe("joined");
   expect(joined.roomAlias).toBeGreaterThan(0);
   if (given.room.startsWith("chat:")) {
-    const texts = member.messages(joined.roomAlias).map((m) => m.envelope?.payload.toString());
+    const messages = member.messages(joined.roomAlias);
+    const texts = messages.map((message) => message.envelope?.payload.toString());
     const first = 10 - texts.length + 1;
     expect(texts).toEqual(Array.from({ length: texts.length }, (_, i) => `m${first + i}`));
-    expect(first).toBeLessThanOrEqual(2);
+    if (given.history === 0) expect(messages[0]?.prevSeq).toBe(joined.head?.seq);
   }
   expect(gateway.logged).toEqual([]);
 });
