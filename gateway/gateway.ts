@@ -4,15 +4,8 @@
  * This file wires the parts and listens; connections.ts follows the life of connections, frames/ has
  * what each frame does, local-room.ts what a room does, lagging.ts what a slow member costs.
  */
-import {
-  App,
-  type TemplatedApp,
-  type us_listen_socket,
-  us_listen_socket_close,
-  us_socket_local_port,
-} from "uWebSockets.js";
+import { App, us_listen_socket_close, us_socket_local_port } from "uWebSockets.js";
 import type { Bus } from "../bus/bus.ts";
-import { CodedError } from "../proto/coded-error.ts";
 import type { Authenticate } from "./auth.ts";
 import { CatchUp } from "./catch-up.ts";
 import { Classes } from "./classes.ts";
@@ -24,6 +17,7 @@ import { Fanout } from "./fanout.ts";
 import { decideHealth, type HealthFacts } from "./health.ts";
 import { type PageSource, routeHttp } from "./http.ts";
 import { Lagging } from "./lagging.ts";
+import { listen } from "./listen.ts";
 import type { Log } from "./log.ts";
 import { type GatewayOptions, validateGatewayOptions } from "./options.ts";
 import { applyClassChange } from "./policy-change.ts";
@@ -47,9 +41,6 @@ export interface GatewayParts {
   /** Default: the machine's clock. */
   readonly clock?: Clock;
 }
-
-/** LIBUS_LISTEN_EXCLUSIVE_PORT of uSockets: without it any process may share the port. */
-const exclusivePort = 1;
 
 /** A running gateway. */
 export interface Gateway {
@@ -114,7 +105,7 @@ export async function startGateway(
     page: parts.page ?? null,
     log,
   });
-  const listening = await listen(app, options);
+  const listening = await listen(app, options.host, options.port);
   return {
     port: us_socket_local_port(listening),
     stats,
@@ -127,21 +118,4 @@ export async function startGateway(
       app.close();
     },
   };
-}
-
-/** Exclusive: two processes that share a port by mistake would each get half of the clients. */
-function listen(app: TemplatedApp, options: GatewayOptions): Promise<us_listen_socket> {
-  const { host, port } = options;
-  const { promise, resolve, reject } = Promise.withResolvers<us_listen_socket>();
-  const onListen = (socket: us_listen_socket | false) => {
-    if (socket) resolve(socket);
-    else {
-      const detail = `can not listen on ${host}:${port}; is the port taken, or the host not ours?`;
-      reject(new CodedError("ADDRESS_IN_USE", detail));
-    }
-  };
-  // The package's types lack the form (host, port, options, callback) that the library has.
-  const typed = app as unknown as { listen(...args: unknown[]): TemplatedApp };
-  typed.listen(host, port, exclusivePort, onListen);
-  return promise;
 }
