@@ -11,23 +11,31 @@ const connectTimeoutMs = 5000;
 /**
  * Connects, uses the client, closes it. Breaks are told on stderr, and mended by the SDK.
  *
+ * @param atSignal what happens to an open client when the command is to end: `close` it at once, or
+ *   let `use` `finish` what it has begun.
  * @throws {TidegateError} what `use` throws, and refusals.
- * @throws {Failure} `CONNECT_FAILED`, `OPTION_INVALID`.
+ * @throws {Failure} `CONNECT_FAILED`, `TOKEN_INVALID`.
  */
 export async function withGateway<T>(
   context: Context,
   target: Target,
   version: string,
+  atSignal: "close" | "finish",
   use: (client: Client) => Promise<T>,
 ): Promise<T> {
+  const dialling = new AbortController();
+  const stopDialling = () => dialling.abort();
+  context.signal.addEventListener("abort", stopDialling);
+  if (context.signal.aborted) stopDialling();
   const client = await connect(target.url, {
     token: target.token,
     build: { name: "tidegatectl", version },
-    signal: context.signal,
+    signal: dialling.signal,
     connectTimeoutMs,
   }).catch((reason) => {
     throw betterFailure(reason, target);
   });
+  if (atSignal === "finish") context.signal.removeEventListener("abort", stopDialling);
   const stopTelling = tellBreaks(context, client);
   try {
     return await use(client);

@@ -2,6 +2,7 @@
  * `tidegatectl pub`: lines in, messages out, each acknowledged.
  */
 import { createReadStream } from "node:fs";
+import { addAbortSignal } from "node:stream";
 import type { Client } from "../sdk/typescript/index.ts";
 import { type Context, note, type Target } from "./context.ts";
 import { Failure, usageError } from "./failure.ts";
@@ -48,7 +49,7 @@ export async function pub(
   const startMs = performance.now();
   const progress: Progress = { sent: 0, acked: 0, duplicates: 0, failure: null };
   const source = readMessages(context, options);
-  await withGateway(context, target, version, async (client) => {
+  await withGateway(context, target, version, "finish", async (client) => {
     if (options.messages.length === 0 && options.file === "-" && context.isKeyboard) {
       note(context, `each line is a message to ${room}; Ctrl-D ends`);
     }
@@ -105,10 +106,12 @@ async function* readMessages(context: Context, options: PubOptions): AsyncIterab
     return;
   }
   const input = options.file === "-" ? context.stdin : createReadStream(options.file);
+  addAbortSignal(context.signal, input);
   try {
     if (options.isWhole) yield await readWhole(input);
     else yield* splitLines(input);
   } catch (reason) {
+    if (context.signal.aborted) return; // asked to end: what was read is published
     if (reason instanceof LineTooLong) throw new Failure("PAYLOAD_TOO_LARGE", reason.message);
     if (reason instanceof Error && "syscall" in reason) {
       throw usageError(`the input can not be read: ${reason.message}`, "Name a readable file.");
