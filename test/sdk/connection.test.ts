@@ -1,4 +1,6 @@
-/** One connection after another: refusals, close codes, silence and garbage, by a scripted gateway. */
+/**
+ * One connection after another: refusals, close codes, silence and garbage, by a scripted gateway.
+ */
 import { describe, expect, test } from "vitest";
 import { FakeClock } from "./fake-clock.ts";
 import { messageOf } from "./fake-gateway.ts";
