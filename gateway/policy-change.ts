@@ -3,7 +3,7 @@
  */
 import type { ClassPolicy } from "../proto/room-class.ts";
 import type { Classes } from "./classes.ts";
-import type { Connection } from "./connection.ts";
+import { type Connection, MemberState } from "./connection.ts";
 import type { GatewayContext } from "./context.ts";
 import { describePolicy } from "./frames/join.ts";
 import { endMembership } from "./frames/leave.ts";
@@ -47,6 +47,7 @@ function applyToConnection(
       continue;
     }
     membership.mayPublish = mayPublish(identity, room, true);
+    if (membership.state === MemberState.JOINING) continue; // Joined will say it
     const value = { roomAlias: room.alias, policy: describePolicy(policy, membership) };
     context.sender.send(connection, encodeServerFrame({ $case: "roomPolicyChanged", value }));
   }

@@ -9,6 +9,8 @@ import { LocalRoom, type RoomOutput, requirePolicy } from "./local-room.ts";
 
 /** An empty room keeps its interest this long, ms: members that reload a page come right back. */
 export const LINGER_MS = 5000;
+/** Rooms that linger at once; beyond it the one that was left first is closed. About 1 kB each. */
+export const LINGER_COUNT_MAX = 4096;
 /** Addresses kept for publishes by name; when full, all are looked up anew. */
 const TARGET_COUNT_MAX = 10_000;
 
@@ -95,6 +97,12 @@ export class Rooms {
     if (room.memberCount > 0) return;
     const timer = setTimeout(() => this.#close(room), isBroken ? 0 : LINGER_MS);
     this.#lingering.set(room, timer.unref());
+    if (this.#lingering.size <= LINGER_COUNT_MAX) return;
+    for (const [first, firstTimer] of this.#lingering) {
+      clearTimeout(firstTimer);
+      this.#close(first);
+      return;
+    }
   }
 
   /** Ends every interest. */

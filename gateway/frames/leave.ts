@@ -30,10 +30,11 @@ export function endMembership(
   requestId: number,
   code: ErrorCode | null,
 ): void {
-  const { connection, room } = membership;
+  const { connection, room, state } = membership;
   connection.socket?.unsubscribe(room.topic); // also a lagging member that is not detached yet
   removeMembership(membership);
   context.rooms.release(room);
+  if (state === MemberState.JOINING) return; // knows no alias yet; its Join is answered by an error
   const value = { requestId, roomAlias: room.alias, code: code ?? "" };
   context.sender.send(connection, encodeServerFrame({ $case: "left", value }));
 }
