@@ -3,12 +3,19 @@
  */
 import type { Bus } from "../bus/bus.ts";
 import type { KeyValueChange } from "../bus/key-value.ts";
-import { RoomClass } from "../proto/gen/tidegate/control/v1/room_class.ts";
+import {
+  PublishPermission,
+  RoomClass,
+  RoomMode,
+  SlowMemberPolicy,
+} from "../proto/gen/tidegate/control/v1/room_class.ts";
 import {
   BUILT_IN_CLASSES,
   type ClassPolicy,
   classPolicy,
   defaultRoomClass,
+  HISTORY_AGE_MAX_S,
+  HISTORY_COUNT_MAX,
   ROOM_CLASS_BUCKET,
   roomClassKey,
 } from "../proto/room-class.ts";
@@ -66,14 +73,46 @@ export class Classes {
     this.#onChange?.(tenant, roomClass);
   }
 
-  /** A record that does not decode is refused, and the last good one stays. */
+  /** A record that can not be a class is refused, and the last good one stays. */
   #store(key: string, roomClass: string, value: Uint8Array): boolean {
     try {
-      this.#stored.set(key, classPolicy(roomClass, RoomClass.decode(value)));
-      return true;
+      const record = RoomClass.decode(value);
+      const present = this.#stored.get(key) ?? this.#builtIn.get(roomClass) ?? null;
+      const fault = record.deleted ? null : judgeRecord(record, present);
+      if (fault === null) {
+        this.#stored.set(key, classPolicy(roomClass, record));
+        return true;
+      }
+      this.#log.error({ key, fault }, "a room class record is refused; keeping the last one");
     } catch (error) {
       this.#log.error({ key, error }, "a room class record does not decode; keeping the last one");
-      return false;
     }
+    return false;
   }
+}
+
+/** What is wrong with a record, beside `present`; null when nothing is. */
+function judgeRecord(record: RoomClass, present: ClassPolicy | null): string | null {
+  const { mode, historyCountMax, historyAgeMaxS, publishPermission, slowMemberPolicy } = record;
+  const isDurable = mode === RoomMode.DURABLE;
+  if (!isDurable && mode !== RoomMode.EPHEMERAL) return `mode ${mode} is not known`;
+  if (present !== null && present.isDurable !== isDurable) return "mode never changes";
+  if (isDurable && !isWithin(historyCountMax, HISTORY_COUNT_MAX)) {
+    return `history_count_max ${historyCountMax} is not 1 to ${HISTORY_COUNT_MAX}`;
+  }
+  if (isDurable && !isWithin(historyAgeMaxS, HISTORY_AGE_MAX_S)) {
+    return `history_age_max_s ${historyAgeMaxS} is not 1 to ${HISTORY_AGE_MAX_S}`;
+  }
+  // A value that a later version knows may forbid what this one would allow.
+  if (!isWithin(publishPermission, PublishPermission.BACKEND)) {
+    return `publish_permission ${publishPermission} is not known`;
+  }
+  if (!isWithin(slowMemberPolicy, SlowMemberPolicy.DISCONNECT)) {
+    return `slow_member_policy ${slowMemberPolicy} is not known`;
+  }
+  return null;
+}
+
+function isWithin(value: number, max: number): boolean {
+  return value >= 1 && value <= max;
 }
