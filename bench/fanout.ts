@@ -56,10 +56,11 @@ async function runUndisturbed(
 ): Promise<FanoutFigures> {
   for (let attempt = 1; ; attempt += 1) {
     const flags = profileFlags(options.profileDir, system);
-    if (!options.isTiny) await awaitQuiet(say);
+    const isPatient = !options.isTiny && !options.isNoisy;
+    if (isPatient) await awaitQuiet(say);
     const run = await runFanout(system, shape, timing, flags);
     say(progressOf(run));
-    if (options.isTiny || run.foreignShare <= FOREIGN_MAX || attempt === ATTEMPTS_MAX) return run;
+    if (!isPatient || run.foreignShare <= FOREIGN_MAX || attempt === ATTEMPTS_MAX) return run;
   }
 }
 

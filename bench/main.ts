@@ -56,6 +56,7 @@ ${names.join("\n")}
   --check        compare with bench/targets.json; exit 1 when a target is missed
   --json         figures of every run as JSON on standard output
   --tiny         few connections: checks counts, times mean nothing
+  --noisy        do not wait for, or repeat runs until, a quiet machine
   --seconds n    measured window of one run (default 5)
   --runs n       interleaved repetitions (default 3; memory 5, start 10)
   --only text    only shapes whose name contains text

@@ -8,7 +8,7 @@ import { LoadProcess } from "./load/load-process.ts";
 import { type LoadCommand, type LoadReply, SYSTEMS, type System } from "./load/protocol.ts";
 import type { BenchOptions } from "./options.ts";
 import { residentBytes } from "./proc.ts";
-import { type BenchReport, spreadOf } from "./report.ts";
+import { type BenchReport, type Row, spreadOf } from "./report.ts";
 import { COLLECT_FLAGS, ServerProcess } from "./servers/server-process.ts";
 
 interface MemorySize {
@@ -25,11 +25,18 @@ const RUNS_DEFAULT = 5;
 /** Descriptors a process needs beside its connections. */
 const SPARE_FILES = 200;
 
+interface MemorySample {
+  readonly residentBytes: number;
+  readonly heapBytes: number;
+}
+
 interface MemoryFigures {
   readonly system: System;
   readonly bytesPerConnection: number;
-  readonly fewBytes: number;
-  readonly manyBytes: number;
+  /** The part of it in the JavaScript heap; the rest is native. */
+  readonly heapBytesPerConnection: number;
+  readonly few: MemorySample;
+  readonly many: MemorySample;
   readonly joinedCount: number;
 }
 
@@ -54,30 +61,25 @@ export async function benchMemory(
 }
 
 function report(runs: readonly (readonly MemoryFigures[])[]): BenchReport {
+  const flat = runs.flat();
   const slopes = (system: System): number[] =>
-    runs.flat().flatMap((run) => (run.system === system ? [run.bytesPerConnection] : []));
-  const bare = spreadOf(slopes("bare"));
-  const tidegate = spreadOf(slopes("tidegate"));
-  const bareSlopes = slopes("bare");
-  const over = spreadOf(slopes("tidegate").map((slope, i) => slope - (bareSlopes[i] ?? 0)));
+    flat.flatMap((run) => (run.system === system ? [run.bytesPerConnection] : []));
+  const bare = slopes("bare");
+  const over = spreadOf(slopes("tidegate").map((slope, i) => slope - (bare[i] ?? 0)));
+  const rowOf = (system: System): Row => {
+    const { median, min, max } = spreadOf(slopes(system));
+    const heaps = flat.flatMap((run) =>
+      run.system === system ? [run.heapBytesPerConnection] : [],
+    );
+    const heap = spreadOf(heaps).median;
+    return { system, "bytes/connection": median, min, max, "of it JS heap": heap };
+  };
   return {
     bench: "memory",
     measures: { "memory/over-bare-bytes": over },
     runs,
-    rows: [
-      { system: "bare", "bytes/connection": bare.median, min: bare.min, max: bare.max },
-      {
-        system: "tidegate",
-        "bytes/connection": tidegate.median,
-        min: tidegate.min,
-        max: tidegate.max,
-      },
-      { system: "difference", "bytes/connection": over.median, min: over.min, max: over.max },
-    ],
-    hash: runs
-      .flat()
-      .reduce((sum, run) => sum + run.joinedCount, 0)
-      .toString(16),
+    rows: SYSTEMS.map(rowOf),
+    hash: flat.reduce((sum, run) => sum + run.joinedCount, 0).toString(16),
     problems: [],
     notes: [],
   };
@@ -95,11 +97,19 @@ async function measureSlope(system: System, size: MemorySize): Promise<MemoryFig
   const more = new LoadProcess<LoadCommand, LoadReply>("generator.ts", null);
   try {
     await join(few, server, system, size, 0, size.few);
-    const fewBytes = await collectedBytes(server);
+    const atFew = await sample(server);
     await join(more, server, system, size, size.few, size.many);
-    const manyBytes = await collectedBytes(server);
-    const slope = (manyBytes - fewBytes) / (size.many - size.few);
-    return { system, bytesPerConnection: slope, fewBytes, manyBytes, joinedCount: size.many };
+    const atMany = await sample(server);
+    const slope = (figure: (of: MemorySample) => number): number =>
+      (figure(atMany) - figure(atFew)) / (size.many - size.few);
+    return {
+      system,
+      bytesPerConnection: slope((of) => of.residentBytes),
+      heapBytesPerConnection: slope((of) => of.heapBytes),
+      few: atFew,
+      many: atMany,
+      joinedCount: size.many,
+    };
   } finally {
     await Promise.all([few.stop(), more.stop()]);
     await server.stop();
@@ -128,9 +138,9 @@ async function join(
   await load.ask({ kind: "open", plan }, "opened");
 }
 
-async function collectedBytes(server: ServerProcess): Promise<number> {
-  await server.collectGarbage();
-  return residentBytes(server.pid);
+async function sample(server: ServerProcess): Promise<MemorySample> {
+  const heapBytes = await server.collectGarbage();
+  return { residentBytes: residentBytes(server.pid), heapBytes };
 }
 
 /** Refuses to start what would end in refused connections half-way. */

@@ -10,6 +10,8 @@ export interface BenchOptions {
   readonly isCheck: boolean;
   /** Few connections and messages: counts are checked, times mean nothing. */
   readonly isTiny: boolean;
+  /** Take every run as it comes, also while other processes use the machine. */
+  readonly isNoisy: boolean;
   /** Measured window of one run, seconds, 1 to 600. */
   readonly seconds: number;
   /** Interleaved repetitions, 1 to 100. 0: what the bench itself thinks enough. */
@@ -24,6 +26,7 @@ export const DEFAULTS: BenchOptions = {
   isJson: false,
   isCheck: false,
   isTiny: false,
+  isNoisy: false,
   seconds: 5,
   runs: 0,
   only: "",
@@ -47,6 +50,7 @@ export function parseBenchArgs(args: readonly string[]): BenchRequest {
         json: { type: "boolean" },
         check: { type: "boolean" },
         tiny: { type: "boolean" },
+        noisy: { type: "boolean" },
         seconds: { type: "string" },
         runs: { type: "string" },
         only: { type: "string" },
@@ -61,6 +65,7 @@ export function parseBenchArgs(args: readonly string[]): BenchRequest {
       isJson: values.json ?? DEFAULTS.isJson,
       isCheck: values.check ?? DEFAULTS.isCheck,
       isTiny: values.tiny ?? DEFAULTS.isTiny,
+      isNoisy: values.noisy ?? DEFAULTS.isNoisy,
       seconds: count("seconds", values.seconds, DEFAULTS.seconds, 600),
       runs: count("runs", values.runs, DEFAULTS.runs, 100),
       only: values.only ?? DEFAULTS.only,

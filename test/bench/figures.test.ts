@@ -108,6 +108,7 @@ describe("parseBenchArgs", () => {
       isJson: false,
       isCheck: false,
       isTiny: false,
+      isNoisy: false,
       seconds: 5,
       runs: 0,
       only: "",
