@@ -32,3 +32,9 @@ def socket(request: pytest.FixtureRequest) -> SocketKind:
     """Both sockets, one after the other."""
     kind: SocketKind = request.param
     return kind
+
+
+@pytest.fixture
+def quick_reconnect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients connect again every 50 ms: how long they wait else is luck, and no test's matter."""
+    monkeypatch.setattr("tidegate.reconnector.reconnect_delay_ms", lambda *_: 50.0)

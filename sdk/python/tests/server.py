@@ -5,11 +5,19 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 NODE = ROOT / "node_modules" / ".bin" / "node"
+
+
+def free_port() -> str:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
 
 
 class Server:
@@ -19,7 +27,8 @@ class Server:
         self._data_dir = data_dir
         self._options = options
         self._process: subprocess.Popen[str] | None = None
-        self._ports = {"PORT": "0", "CONTROL_PORT": "0"}
+        # Not port 0: after a kill uSockets can take only a port at once that was named before.
+        self._ports = {"PORT": free_port(), "CONTROL_PORT": free_port()}
         self.url = ""
         self.grpc = ""
         self.start()
@@ -53,10 +62,6 @@ class Server:
             raise AssertionError(f"the server ended with {process.wait()} before it was ready")
         self.url = ready["url"]
         self.grpc = ready["grpc"]
-        self._ports = {
-            "PORT": self.url.split(":")[2].split("/")[0],
-            "CONTROL_PORT": self.grpc.split(":")[1],
-        }
 
     def signal(self, number: signal.Signals) -> None:
         assert self._process is not None

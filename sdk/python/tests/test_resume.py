@@ -15,6 +15,7 @@ from tidegate import Message, Room
 from tidegate.options import SocketKind
 
 
+@pytest.mark.usefixtures("quick_reconnect")
 def test_cuts_neither_lose_nor_double_nor_reorder(server: Server, socket: SocketKind) -> None:
     async def main() -> None:
         name, count = f"chat:cuts-{socket}", 600
@@ -51,7 +52,7 @@ def test_cuts_neither_lose_nor_double_nor_reorder(server: Server, socket: Socket
     run(main(), 30)
 
 
-@pytest.mark.xfail(run=False, reason="the gateway can not listen on a port in TIME_WAIT")
+@pytest.mark.usefixtures("quick_reconnect")
 def test_kill_and_restart_keeps_every_acknowledged_message_once_in_order(
     own_server: Server, socket: SocketKind
 ) -> None:
@@ -65,19 +66,22 @@ def test_kill_and_restart_keeps_every_acknowledged_message_once_in_order(
             room = await reader.join(name)
             reading = asyncio.create_task(take(room, count))
 
+            under_way = asyncio.Event()
+
             async def publish() -> dict[int, tidegate.Ack]:
                 acks = {}
                 for start in range(0, count, 50):
                     part = range(start, start + 50)
                     acks.update(await publish_numbers(publisher, name, part, width=10))
-                    await asyncio.sleep(0.02)
+                    if start == 100:
+                        under_way.set()
                 return acks
 
             publishing = asyncio.create_task(publish())
-            for _ in range(2):
-                await asyncio.sleep(0.05)
-                own_server.kill()
-                await asyncio.to_thread(own_server.start)
+            await under_way.wait()
+            own_server.kill()
+            assert not publishing.done()
+            await asyncio.to_thread(own_server.start)
             acks = await publishing
             assert len(acks) == count
             assert await reading == list(range(count))
