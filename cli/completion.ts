@@ -15,6 +15,7 @@ export interface CommandWords {
   readonly options: readonly OptionWords[];
 }
 
+/** An option as completion needs it. */
 export interface OptionWords {
   readonly long: string;
   readonly summary: string;
@@ -24,7 +25,9 @@ export interface OptionWords {
   readonly isFile: boolean;
 }
 
+/** Shells there is a script for. */
 export const SHELLS = ["bash", "zsh", "fish"] as const;
+/** One of SHELLS. */
 export type Shell = (typeof SHELLS)[number];
 
 /** The script for a shell. */

@@ -19,6 +19,7 @@ export const SETTABLE_FIELDS = [
   "publish_permission",
   "slow_member_policy",
 ] as const;
+/** One of SETTABLE_FIELDS. */
 export type SettableField = (typeof SETTABLE_FIELDS)[number];
 
 /** Fields that only the server writes, or that name the class: ignored in a mask (AIP-203). */

@@ -21,6 +21,7 @@ export const HEALTH_WATCH_COUNT_MAX = 1000;
 
 type WatchCall = ServerWritableStream<HealthCheckRequest, HealthCheckResponse>;
 
+/** The calls of grpc.health.v1.Health. */
 export class HealthCalls {
   readonly #services: ReadonlySet<string>;
   readonly #isServing: () => boolean;

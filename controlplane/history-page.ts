@@ -36,6 +36,7 @@ export interface HistoryPage {
   readonly state: "open" | "full" | "end";
 }
 
+/** The page before the first read. */
 export const EMPTY_PAGE: HistoryPage = { messages: [], bytes: 0, state: "open" };
 
 /**

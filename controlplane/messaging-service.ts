@@ -42,6 +42,7 @@ const pageSizeDefault = 50;
 const pageBytesMax = 3 * 1024 * 1024;
 const controlCharacter = /\p{Cc}/u;
 
+/** The calls of MessagingService; each throws a CodedError to refuse. */
 export class MessagingCalls {
   readonly #bus: Bus;
   readonly #classes: RoomClassStore;

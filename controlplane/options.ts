@@ -20,6 +20,7 @@ export interface ControlPlaneOptions {
   readonly drainTimeoutMs: number;
 }
 
+/** Defaults of {@link ControlPlaneOptions}; the comments say why. */
 export const CONTROL_PLANE_DEFAULTS: ControlPlaneOptions = {
   host: "127.0.0.1",
   port: 9090,

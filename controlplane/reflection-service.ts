@@ -18,6 +18,7 @@ export const REFLECTION_STREAM_COUNT_MAX = 100;
 type Stream = ServerDuplexStream<ServerReflectionRequest, ServerReflectionResponse>;
 type Answer = NonNullable<ServerReflectionResponse["messageResponse"]>;
 
+/** The calls of grpc.reflection v1 and v1alpha. */
 export class ReflectionCalls {
   readonly #log: Log;
   readonly #services: readonly string[];

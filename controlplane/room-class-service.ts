@@ -36,6 +36,7 @@ import type { RoomClassStore } from "./room-class-store.ts";
 /** Classes of a page when the request says 0. */
 const pageSizeDefault = 100;
 
+/** The calls of RoomClassService; each throws a CodedError to refuse. */
 export class RoomClassCalls {
   readonly #store: RoomClassStore;
   readonly #pageMax: number;

@@ -2,7 +2,7 @@
  * Help, completion, version and wrong command lines of the real process.
  */
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, onTestFinished, test } from "vitest";
@@ -103,4 +103,16 @@ test("the launcher: works through links, from anywhere, and says its version", (
     encoding: "utf8",
   });
   expect(text).toMatch(/^tidegatectl \d+\.\d+\.\d+\n$/);
+});
+
+test("docs/cli.md: has every command, option, environment variable and exit code", async () => {
+  const text = readFileSync(path.resolve(import.meta.dirname, "../../docs/cli.md"), "utf8");
+  const { stdout } = await runCli(["completion", "bash"]);
+  const options = new Set(stdout.match(/--[a-z-]{2,}/g));
+  expect(options.size).toBeGreaterThan(15);
+  const missing = [...options].filter((option) => !text.includes(`\`${option}\``));
+  expect(missing).toEqual([]);
+  for (const [code, meaning] of Object.entries(EXIT_CODE_MEANINGS)) {
+    expect(text).toContain(`| ${code.padEnd(4)} | ${meaning} `);
+  }
 });

@@ -1,6 +1,6 @@
 /**
- * A control plane in the test's own process, on an embedded bus in a temporary folder, and real gRPC
- * clients for it.
+ * A control plane in the test's own process, on an embedded bus in a temporary folder, and real
+ * gRPC clients for it.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
