@@ -96,16 +96,24 @@ class DurableGenerator {
     const startUs = monotonicUs();
     const tick = (): void => {
       const elapsedUs = monotonicUs() - startUs;
-      const sent = count - this.#leftCount;
-      const due = dueCount(elapsedUs, ratePerS, count) - sent;
-      for (let i = sent; i < sent + due; i += 1) {
+      const due = dueCount(elapsedUs, ratePerS, count);
+      for (let i = count - this.#leftCount; i < due && this.#publishInTurn(i); i += 1) {
         this.#tally.sendLag.record(elapsedUs - dueAtUs(i, ratePerS));
-        this.#connections[i % this.#connections.length]?.publish(1);
+        this.#leftCount -= 1;
       }
-      this.#leftCount -= due;
       if (this.#leftCount > 0) setTimeout(tick, TICK_MS);
     };
     tick();
+  }
+
+  /** False when the connection whose turn it is has all it may have in flight: it stays due. */
+  #publishInTurn(turn: number): boolean {
+    const connection = this.#connections[turn % this.#connections.length];
+    if (connection === undefined || connection.inFlightCount >= this.#inFlightPerConnection) {
+      return false;
+    }
+    connection.publish(1);
+    return true;
   }
 
   #finishWhenAnswered(): void {

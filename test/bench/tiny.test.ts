@@ -43,4 +43,5 @@ test("benchMicro: the same work gives the same hash", async () => {
   const [one, two] = [await benchMicro(tiny, silent), await benchMicro(tiny, silent)];
   expect(one.runs.length).toBeGreaterThanOrEqual(6);
   expect(two.hash).toBe(one.hash);
+  expect(Object.keys(one.measures)).toEqual(expect.arrayContaining(targetNames("micro")));
 });
