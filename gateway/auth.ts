@@ -49,7 +49,11 @@ export function authenticateStatic(json: string): Authenticate {
     if (typeof entry.token !== "string" || entry.token.length < 16) {
       throw new CodedError("OPTION_INVALID", `${where}.token must be a string of 16 or more`);
     }
-    identities.set(hashToken(entry.token), readIdentity(entry, where));
+    const hash = hashToken(entry.token);
+    if (identities.has(hash)) {
+      throw new CodedError("OPTION_INVALID", `${where}.token stands in an earlier entry too`);
+    }
+    identities.set(hash, readIdentity(entry, where));
   }
   return (token) => {
     const identity = identities.get(hashToken(token));
@@ -169,9 +173,11 @@ function readGrants(grants: unknown, where: string): Grant[] {
     if (typeof grant?.rooms !== "string") {
       throw new CodedError("OPTION_INVALID", `${at}.rooms must be a pattern like "chat:*"`);
     }
-    const can = Array.isArray(grant.can) ? (grant.can as unknown[]) : [];
+    if (!Array.isArray(grant.can)) {
+      throw new CodedError("OPTION_INVALID", `${at}.can must be a list like ["join"]`);
+    }
     let actions = 0;
-    for (const name of can) {
+    for (const name of grant.can as unknown[]) {
       const action = ACTION_NAMES.get(String(name));
       if (action === undefined) {
         const known = [...ACTION_NAMES.keys()].join(", ");

@@ -45,7 +45,7 @@ export function decideHost(
 function isHostAllowed(rules: HostRules, name: string): boolean {
   if (rules.allowedHosts.includes("*")) return true;
   if (rules.allowedHosts.some((allowed) => allowed.toLowerCase() === name)) return true;
-  if (loopbackNames.includes(name)) return true;
+  if (loopbackNames.includes(name) || name === rules.host.toLowerCase()) return true;
   return rules.allowedHosts.length === 0 && !isLoopback(rules.host);
 }
 
