@@ -124,6 +124,26 @@ def test_ephemeral_room_passes_messages_on_and_tells_of_an_absence(
     run(main())
 
 
+def test_publish_of_the_largest_payload_arrives_and_one_byte_more_is_refused(
+    server: Server, socket: SocketKind
+) -> None:
+    async def main() -> None:
+        async with await tidegate.connect(server.url, socket=socket) as client:
+            room = await client.join(f"chat:large-{socket}")
+            largest = 65_536 - len(room.name) - 64
+            payload = bytes(range(256)) * 256
+            await room.publish(payload[:largest])
+            event = await next_of(room)
+            assert isinstance(event, Message)
+            assert event.payload == payload[:largest]
+            with pytest.raises(TidegateError) as caught:
+                await room.publish(payload[: largest + 1])
+            assert caught.value.code == "PAYLOAD_TOO_LARGE"
+            assert client.error is None
+
+    run(main())
+
+
 @pytest.mark.parametrize(
     ("room", "code"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -224,5 +225,41 @@ def test_publish_never_gives_a_number_twice_when_idle_rooms_are_forgotten(
         for seqs in given.values():
             assert seqs == sorted(set(seqs))
             assert len(seqs) == 3
+
+    run(main())
+
+
+def test_publish_past_its_budget_is_not_sent_again_after_the_process_was_stopped(
+    socket: SocketKind,
+) -> None:
+    # R2: bytes of a stopped process must not be repeated when it goes on. Blocking the event loop
+    # stops the client as SIGSTOP would: nothing of it runs.
+    async def first(peer: Peer) -> None:
+        await peer.welcome(budget_ms=200)
+        await peer.joined(await peer.receive("join"), head=place(5))
+        await peer.receive("publish")
+        await peer.cut()
+
+    async def second(peer: Peer) -> None:
+        await peer.welcome(budget_ms=200)
+        await peer.joined(await peer.receive("join"), recovered=True)
+        fresh = await peer.receive("publish")
+        assert (fresh.payload, fresh.producer_seq) == (b"b", 2)
+        await peer.ack(fresh, 6)
+
+    async def main() -> None:
+        async with (
+            gateway(first, second) as url,
+            await tidegate.connect(url, socket=socket) as client,
+        ):
+            room = await client.join(ROOM)
+            old = room.publish_soon(b"a")
+            while client.status == "connected":
+                await asyncio.sleep(0.001)
+            time.sleep(0.25)
+            with pytest.raises(TidegateError) as caught:
+                await old
+            assert caught.value.code == "OUTCOME_UNKNOWN"
+            await room.publish(b"b")
 
     run(main())

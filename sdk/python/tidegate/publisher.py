@@ -134,6 +134,8 @@ class Publisher:
         self._budget_us = (welcome.publish_budget_ms or DEFAULT_BUDGET_MS) * 1000
         for lane in self._lanes.values():
             lane.queue.budget_us = self._budget_us
+        # First end what has passed its budget: this process may have been stopped meanwhile.
+        self._expire()
         self.pump()
 
     def detach(self) -> None:
@@ -266,12 +268,15 @@ class Publisher:
 
     def _tick(self) -> None:
         self._timer = None
-        now_us = self._now_us()
-        for lane in self._lanes.values():
-            if lane.queue.is_empty:
-                continue
-            self._end(lane.queue.expire(now_us))
-            self._ready[lane.room] = lane
+        self._expire()
         self.pump()
         if self._count > 0:
             self._timer = self._loop.call_later(_TICK_S, self._tick)
+
+    def _expire(self) -> None:
+        """End what has passed its budget; whatever is left may have something to write."""
+        now_us = self._now_us()
+        for lane in self._lanes.values():
+            if not lane.queue.is_empty:
+                self._end(lane.queue.expire(now_us))
+                self._ready[lane.room] = lane
