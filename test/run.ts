@@ -132,7 +132,7 @@ async function runCheck(
 
 /** A run that failed without a failed test in its report is itself the failure. */
 function settle(title: string, end: StepEnd, found: Counts): Counts {
-  say(`${title}: ${closingLine(found)}, ${seconds(end)}`);
+  say(`${title}: ${closingLine(found)}, ${seconds(end)}${end.isOk ? "" : ` (${end.reason})`}`);
   if (!end.isOk && found.failed === 0) {
     return addCounts(found, { ...NO_COUNTS, failed: 1, failures: [`${title}: ${end.reason}`] });
   }

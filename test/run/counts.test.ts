@@ -17,7 +17,7 @@ test("countVitest: counts each test, and names failed and skipped ones with the 
     { title: "waits", state: "skipped", note: "no strace here" },
   ];
   const file = { name: "test/a.test.ts", isFailed: true, errors: [], tests };
-  expect(countVitest({ files: [file], unhandled: [] })).toEqual({
+  expect(countVitest({ files: [file], unfinished: [], unhandled: [] })).toEqual({
     passed: 1,
     failed: 1,
     skipped: ["test/a.test.ts: waits (no strace here)"],
@@ -25,14 +25,19 @@ test("countVitest: counts each test, and names failed and skipped ones with the 
   });
 });
 
-test("countVitest: a file that could not be loaded, or whose hook failed, is a failure", () => {
+test("countVitest: a file that could not be loaded, whose hook failed, or that hangs, is a failure", () => {
   const broken = { name: "test/b.test.ts", isFailed: true, errors: ["no x\nat"], tests: [] };
   const afterAll = { name: "test/c.test.ts", isFailed: true, errors: [], tests: [holds] };
-  const counts = countVitest({ files: [broken, afterAll], unhandled: ["late rejection"] });
+  const counts = countVitest({
+    files: [broken, afterAll],
+    unfinished: ["test/d.test.ts"],
+    unhandled: ["late rejection"],
+  });
   expect(counts.passed).toBe(1);
   expect(counts.failures).toEqual([
     "test/b.test.ts: no x",
     "test/c.test.ts: one of its hooks failed",
+    "test/d.test.ts: did not end",
     "outside of tests: late rejection",
   ]);
 });

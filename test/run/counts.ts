@@ -21,19 +21,24 @@ export const NO_COUNTS: Counts = { passed: 0, failed: 0, skipped: [], failures: 
 /** Names, in the environment, the file that vitest-reporter.ts writes. */
 export const REPORT_VARIABLE = "TIDEGATE_TEST_REPORT";
 
+/** One test file that has ended. */
+export interface VitestFile {
+  readonly name: string;
+  readonly isFailed: boolean;
+  /** Of the file itself: it could not be loaded. */
+  readonly errors: readonly string[];
+  readonly tests: readonly {
+    readonly title: string;
+    readonly state: string;
+    readonly note: string;
+  }[];
+}
+
 /** What vitest-reporter.ts writes. */
 export interface VitestReport {
-  readonly files: readonly {
-    readonly name: string;
-    readonly isFailed: boolean;
-    /** Of the file itself: it could not be loaded. */
-    readonly errors: readonly string[];
-    readonly tests: readonly {
-      readonly title: string;
-      readonly state: string;
-      readonly note: string;
-    }[];
-  }[];
+  readonly files: readonly VitestFile[];
+  /** Files that had begun, and not ended when this was written. */
+  readonly unfinished: readonly string[];
   /** Errors that belong to no test. */
   readonly unhandled: readonly string[];
 }
@@ -50,6 +55,9 @@ export function countVitest(report: VitestReport): Counts {
       const reason = firstLine(errors[0]) || "one of its hooks failed";
       counts = addCounts(counts, countTest("failed", `${name}: ${reason}`));
     }
+  }
+  for (const name of report.unfinished) {
+    counts = addCounts(counts, countTest("failed", `${name}: did not end`));
   }
   for (const message of report.unhandled) {
     counts = addCounts(counts, countTest("failed", `outside of tests: ${firstLine(message)}`));

@@ -5,29 +5,53 @@
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import type { Reporter, SerializedError, TestModule } from "vitest/node";
-import { REPORT_VARIABLE, type VitestReport } from "./counts.ts";
+import { REPORT_VARIABLE, type VitestFile, type VitestReport } from "./counts.ts";
 
 /** The repository's root. */
 const root = path.resolve(import.meta.dirname, "../..");
 
-/** Vitest makes one and calls it when the run has ended. */
+/** Vitest makes one, and tells it of each file. */
 export default class CountsReporter implements Reporter {
-  /** Writes the report, also when nothing ran. */
-  onTestRunEnd(modules: readonly TestModule[], unhandled: readonly SerializedError[]): void {
+  readonly #ended: VitestFile[] = [];
+  readonly #running = new Set<string>();
+
+  /** A file has begun. */
+  onTestModuleQueued(module: TestModule): void {
+    this.#running.add(nameOf(module));
+  }
+
+  /** A file has ended. Written each time: a run that is cut short by a hanging file has counts too. */
+  onTestModuleEnd(module: TestModule): void {
+    this.#running.delete(nameOf(module));
+    this.#ended.push({
+      name: nameOf(module),
+      isFailed: module.state() === "failed",
+      errors: module.errors().map((error) => error.message),
+      tests: [...module.children.allTests()].map((test) => {
+        const result = test.result();
+        const note = result.state === "skipped" ? (result.note ?? "") : "";
+        return { title: test.fullName, state: result.state, note };
+      }),
+    });
+    this.#write([]);
+  }
+
+  /** The run has ended; `unhandled` are errors outside of tests. */
+  onTestRunEnd(_modules: readonly TestModule[], unhandled: readonly SerializedError[]): void {
+    this.#write(unhandled.map((error) => error.message));
+  }
+
+  #write(unhandled: readonly string[]): void {
     const report: VitestReport = {
-      files: modules.map((module) => ({
-        name: path.relative(root, module.moduleId),
-        isFailed: module.state() === "failed",
-        errors: module.errors().map((error) => error.message),
-        tests: [...module.children.allTests()].map((test) => {
-          const result = test.result();
-          const note = result.state === "skipped" ? (result.note ?? "") : "";
-          return { title: test.fullName, state: result.state, note };
-        }),
-      })),
-      unhandled: unhandled.map((error) => error.message),
+      files: this.#ended,
+      unfinished: [...this.#running],
+      unhandled,
     };
     const file = process.env[REPORT_VARIABLE];
     if (file !== undefined) writeFileSync(file, JSON.stringify(report));
   }
+}
+
+function nameOf(module: TestModule): string {
+  return path.relative(root, module.moduleId);
 }
