@@ -39,8 +39,8 @@ export const Refusal = {
 export type Refusal = (typeof Refusal)[keyof typeof Refusal];
 
 /**
- * Bytes of one buffer: some 1 700 appends of 250 bytes, a commit's worth. More in one loop turn fill
- * several buffers, which the worker still commits together.
+ * Bytes of one buffer: some 1 700 appends of 250 bytes, a commit's worth. More in one loop turn
+ * fill several buffers, which the worker still commits together.
  */
 export const BATCH_BYTES = 512 * 1024;
 /** Bytes of one envelope: NATS's default message limit, so that both buses take the same. */
@@ -108,7 +108,9 @@ export class RecordView {
   }
 }
 
-/** The main thread's side of a batch: the buffer being filled, and what stays here until settled. */
+/**
+ * The main thread's side of a batch: the buffer being filled, and what stays here until settled.
+ */
 export class AppendBatch {
   #view: RecordView;
   #end = 0;

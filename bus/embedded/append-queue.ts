@@ -18,8 +18,9 @@ import {
 import { EMBEDDED_EPOCH } from "./message-log.ts";
 import type { BatchMessage } from "./worker-protocol.ts";
 
-/** Appends that wait for their ack at most, in number and bytes; more are refused `UNAVAILABLE`. */
+/** Appends that wait for their ack at most; more are refused `UNAVAILABLE`. */
 export const PENDING_COUNT_MAX = 131_072;
+/** Bytes of the same; 64 MB is what a stalled disk may cost in memory. */
 export const PENDING_BYTES_MAX = 64 * 1024 * 1024;
 /** Sends that wait for their answer before the next batch is held back. */
 const sentCountMax = 2;

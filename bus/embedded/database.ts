@@ -1,9 +1,11 @@
 /**
- * Opens the SQLite file of a data folder: lock, schema, settings; and turns SQLite's errors into codes.
+ * Opens the SQLite file of a data folder: lock, schema, settings; and turns SQLite's errors into
+ * codes.
  *
  * One connection holds the file in exclusive locking mode: a second process gets SQLITE_BUSY, the
- * kernel frees the lock when the process dies however it dies, and the WAL index lives in our memory
- * instead of a shared mapping. Checkpoints are ours (checkpointIfDue), after the acks of a commit.
+ * kernel frees the lock when the process dies however it dies, and the WAL index lives in our
+ * memory instead of a shared mapping. Checkpoints are ours (checkpointIfDue), after the acks of a
+ * commit.
  */
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync } from "node:fs";
 import path from "node:path";
@@ -50,8 +52,9 @@ export function openDatabase(dataDir: string, isSynchronous: boolean): DatabaseS
   try {
     database = new DatabaseSync(file);
     database.exec(`PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;
-      PRAGMA synchronous = ${isSynchronous ? "FULL" : "OFF"}; PRAGMA wal_autocheckpoint = 0;
-      PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY;`);
+      PRAGMA synchronous = ${isSynchronous ? "FULL" : "OFF"};
+      PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 67108864;
+      PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY;`);
     prepareSchema(database, file);
     return database;
   } catch (reason) {
@@ -110,8 +113,8 @@ const resultCodes = { BUSY: 5, LOCKED: 6, CORRUPT: 11, FULL: 13, NOTADB: 26 } as
 const fsyncCodes: readonly number[] = [10 | (4 << 8), 10 | (5 << 8)];
 
 /**
- * Whether the error is of an fsync: then nobody knows what of that commit is on the disk, and trying
- * again proves nothing, since the kernel may have dropped the pages.
+ * Whether the error is of an fsync: then nobody knows what of that commit is on the disk, and
+ * trying again proves nothing, since the kernel may have dropped the pages.
  */
 export function isFsyncError(reason: unknown): boolean {
   return fsyncCodes.includes(sqliteCode(reason));

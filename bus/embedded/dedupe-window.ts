@@ -1,10 +1,11 @@
 /**
  * The names of messages stored within the window (R1, R4): exact, ordered by time, bounded.
  *
- * A set, not a high-water mark: when 1 fails and 2 is stored, the retried 1 must be stored. Entries
- * form a ring in the order of their storing; a hash table holds the newest entry of each hash and
- * each entry the one before it, so expiry only moves the ring's tail: a chain ends at the first
- * entry older than that. A Map of strings took three times the memory and its growth stalled commits.
+ * A set, not a high-water mark: when 1 fails and 2 is stored, the retried 1 must be stored.
+ * Entries form a ring in the order of their storing; a hash table holds the newest entry of each
+ * hash and each entry the one before it, so expiry only moves the ring's tail: a chain ends at
+ * the first entry older than that. A Map of strings took three times the memory and its growth
+ * stalled commits.
  */
 
 /** Most names remembered: 140 000 a second over the window, 290 MB then. More are refused. */

@@ -1,9 +1,10 @@
 /**
  * The embedded bus: the whole Bus in one process, for the all-in-one, tests and development.
  *
- * Ephemeral messages are passed on in the call. Durable ones go to a worker thread that owns a SQLite
- * file (store-worker.ts): a commit blocks for milliseconds, which the gateway's loop can not afford.
- * An ack, and delivery, follow the commit's fsync. The epoch is always 1: one store owns every slot.
+ * Ephemeral messages are passed on in the call. Durable ones go to a worker thread that owns a
+ * SQLite file (store-worker.ts): a commit blocks for milliseconds, which the gateway's loop can
+ * not afford. An ack, and delivery, follow the commit's fsync. The epoch is always 1: one store
+ * owns every slot.
  */
 import { CodedError } from "../../proto/coded-error.ts";
 import {

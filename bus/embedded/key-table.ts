@@ -1,9 +1,10 @@
 /**
  * Keys with compare-and-set and time to live, in the worker's database.
  *
- * Every change, also an expiry, takes the bucket's next revision, which is stored with it: revisions
- * are fencing tokens. Times to live are stored as wall-clock times, so they go on over a restart.
- * Runs inside the transactions of the worker; changes are announced only after the commit.
+ * Every change, also an expiry, takes the bucket's next revision, which is stored with it:
+ * revisions are fencing tokens. Times to live are stored as wall-clock times, so they go on over
+ * a restart. Runs inside the transactions of the worker; changes are announced only after the
+ * commit.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { CodedError } from "../../proto/coded-error.ts";

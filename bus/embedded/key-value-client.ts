@@ -24,6 +24,7 @@ interface Watch {
   readonly watcher: KeyValueWatcher;
 }
 
+/** One bucket of the embedded store; one object a bucket, so that it knows all its watchers. */
 export class EmbeddedKeyValue implements KeyValue {
   readonly #link: WorkerLink;
   readonly #bucket: string;

@@ -1,9 +1,9 @@
 /**
- * The log of durable messages: de-duplicates, stores, reads. Runs in the worker, inside transactions
- * that the worker begins and ends.
+ * The log of durable messages: de-duplicates, stores, reads. Runs in the worker, inside
+ * transactions that the worker begins and ends.
  *
- * `seq` is one count for the whole store, never used twice: it goes on from the newest row or, when
- * that was trimmed, from the `trimmed` table. Time is an argument, so tests can choose it.
+ * `seq` is one count for the whole store, never used twice: it goes on from the newest row or,
+ * when that was trimmed, from the `trimmed` table. Time is an argument, so tests can choose it.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Position } from "../position.ts";
@@ -117,7 +117,9 @@ export class MessageLog {
     return this.#lastSeq;
   }
 
-  /** About how many pages the present transaction changes: rows at the end, an index leaf a room. */
+  /**
+   * About how many pages the present transaction changes: rows at the end, an index leaf a room.
+   */
   get touchedPages(): number {
     return this.#touchedRoomCount + Math.ceil(this.#touchedBytes / 4096);
   }

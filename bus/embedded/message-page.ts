@@ -1,8 +1,8 @@
 /**
  * A page of stored messages in one transferable buffer: how the worker answers a read.
  *
- * Layout: for each message three float64 (seq, time, prev seq) and one for the envelope's length, then
- * all envelopes one after the other. The decoded messages share the buffer.
+ * Layout: for each message three float64 (seq, time, prev seq) and one for the envelope's length,
+ * then all envelopes one after the other. The decoded messages share the buffer.
  */
 import type { DurableMessage, ReadAfter, ReadBefore } from "../bus.ts";
 import type { Position } from "../position.ts";

@@ -8,16 +8,19 @@ export interface EmbeddedBusOptions {
   /** Folder of the store, made when missing; one process at a time uses it. */
   readonly dataDir: string;
   /**
-   * Newest messages kept of each room, 1 to 1 000 000; the oldest go first. Trimming lags: up to an
-   * eighth more are kept, and nothing younger than the de-duplication window (30 s) is trimmed, since
-   * the log is also the memory of names.
+   * Newest messages kept of each room, 1 to 1 000 000; the oldest go first. Trimming lags: up to
+   * an eighth more are kept, and nothing younger than the de-duplication window (30 s) is
+   * trimmed, since the log is also the memory of names.
    */
   readonly roomMessageCountMax: number;
-  /** Age at which messages are deleted, milliseconds, 60 000 (1 minute) to 2 592 000 000 (30 days). */
+  /**
+   * Age at which messages are deleted, milliseconds, 60 000 (1 minute) to 2 592 000 000 (30
+   * days).
+   */
   readonly retentionMs: number;
   /**
-   * Bytes of the store at which appends are refused with `STORE_FULL`, 1 MiB to 1 TiB. Reads and keys
-   * go on; appends too, as soon as trimming by age or count has freed space.
+   * Bytes of the store at which appends are refused with `STORE_FULL`, 1 MiB to 1 TiB. Reads and
+   * keys go on; appends too, as soon as trimming by age or count has freed space.
    */
   readonly storeBytesMax: number;
   /**
@@ -30,6 +33,7 @@ export interface EmbeddedBusOptions {
 
 const dayMs = 24 * 3600 * 1000;
 
+/** Defaults; 8 GiB hold some 25 million messages of 200 bytes. */
 export const EMBEDDED_BUS_DEFAULTS: EmbeddedBusOptions = {
   dataDir: "data",
   roomMessageCountMax: 100_000,

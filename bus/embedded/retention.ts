@@ -1,9 +1,10 @@
 /**
  * Deletes what is too old or too much, in small steps between commits. Runs in the worker.
  *
- * Age trims a prefix of the log, count the oldest of a room. Nothing younger than the de-duplication
- * window goes: after a crash the log's tail is all that remembers names, and a retry of a trimmed
- * message would be stored and delivered again. Bytes are not trimmed by: a full store refuses.
+ * Age trims a prefix of the log, count the oldest of a room. Nothing younger than the
+ * de-duplication window goes: after a crash the log's tail is all that remembers names, and a
+ * retry of a trimmed message would be stored and delivered again. Bytes are not trimmed by: a
+ * full store refuses.
  */
 import type { DatabaseSync } from "node:sqlite";
 import { DEDUPE_WINDOW_US } from "../void.ts";

@@ -1,6 +1,6 @@
 /**
- * The main thread's end of the store's worker: starts it, matches answers to requests, and turns its
- * end, expected or not, into errors.
+ * The main thread's end of the store's worker: starts it, matches answers to requests, and turns
+ * its end, expected or not, into errors.
  */
 import { Worker } from "node:worker_threads";
 import { CodedError, type ErrorCode } from "../../proto/coded-error.ts";
@@ -20,8 +20,8 @@ import type {
 export const REQUEST_COUNT_MAX = 65_536;
 
 /**
- * Reads that the worker has at a time; the rest waits here. An answer holds up to PAGE_BYTES_MAX, so
- * this bounds what piles up in the port when the loop is busy.
+ * Reads that the worker has at a time; the rest waits here. An answer holds up to PAGE_BYTES_MAX,
+ * so this bounds what piles up in the port when the loop is busy.
  */
 const readsSentMax = 64;
 
@@ -103,8 +103,8 @@ export class WorkerLink {
    *
    * @param onAnswer is called with the answer in the order of the worker's messages, which a
    *   promise's continuation is not.
-   * @throws {CodedError} what the worker answered, or `UNAVAILABLE`; `OUTCOME_UNKNOWN` when it was a
-   *   write and the worker died over it.
+   * @throws {CodedError} what the worker answered, or `UNAVAILABLE`; `OUTCOME_UNKNOWN` when it
+   *   was a write and the worker died over it.
    */
   request(
     kind: "read",

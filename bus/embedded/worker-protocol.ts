@@ -45,6 +45,7 @@ export interface BatchMessage {
   readonly count: number;
 }
 
+/** Messages to the worker, worked on in the order sent but for reads. */
 export type ToWorker =
   | {
       readonly kind: "append";
@@ -64,6 +65,7 @@ export interface BucketChange extends KeyValueChange {
   readonly bucket: string;
 }
 
+/** Messages from the worker. */
 export type FromWorker =
   | { readonly kind: "opened" }
   | { readonly kind: "refused"; readonly code: ErrorCode; readonly detail: string }

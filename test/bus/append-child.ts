@@ -1,10 +1,11 @@
 /**
  * A process that opens the embedded bus, appends without end and reports acks, to be killed.
  *
- * Arguments: data folder, producer (16 characters), rooms, appends in flight, appends in all (0: until
- * killed), report descriptor, isSynchronous (0 or 1). A report is one line, written with one system
- * call before anything else happens: "opened", "ack <room> <seq> <position>", "error <seq> <code>",
- * "end". It opens the bus when a byte comes on standard input, so that it can be started ahead.
+ * Arguments: data folder, producer (16 characters), rooms, appends in flight, appends in all (0:
+ * until killed), report descriptor, isSynchronous (0 or 1). A report is one line, written with
+ * one system call before anything else happens: "opened", "ack <room> <seq> <position>", "error
+ * <seq> <code>", "end". It opens the bus when a byte comes on standard input, so that it can be
+ * started ahead.
  */
 import { readSync, writeSync } from "node:fs";
 import { openEmbeddedBus } from "../../bus/embedded/embedded-bus.ts";

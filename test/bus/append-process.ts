@@ -27,7 +27,9 @@ export interface Acked {
   readonly position: Position;
 }
 
-/** Descriptor the child reports on: not one of the standard ones, so that a trace shows only acks. */
+/**
+ * Descriptor the child reports on: not one of the standard ones, so that a trace shows only acks.
+ */
 const reportDescriptor = 3;
 const child = path.join(import.meta.dirname, "append-child.ts");
 

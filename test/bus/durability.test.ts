@@ -1,6 +1,7 @@
 /**
- * An ack means fsynced. The page cache survives a kill, so the order of system calls is judged: no ack
- * may leave before the fdatasync that follows the write of its message. synchronous=OFF must fail.
+ * An ack means fsynced. The page cache survives a kill, so the order of system calls is judged:
+ * no ack may leave before the fdatasync that follows the write of its message. synchronous=OFF
+ * must fail.
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";

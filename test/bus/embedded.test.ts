@@ -1,4 +1,7 @@
-/** The embedded bus keeps the contract, and what only it promises: folders, locks, restarts, damage. */
+/**
+ * The embedded bus keeps the contract, and what only it promises: folders, locks, restarts,
+ * damage.
+ */
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

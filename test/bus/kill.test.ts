@@ -91,7 +91,9 @@ function ends(acks: readonly Acked[]): Acked[] {
   return [acks[0], acks.at(-1)].filter((ack) => ack !== undefined);
 }
 
-/** Every acknowledged message is stored once, where its ack said; every producer's order is kept. */
+/**
+ * Every acknowledged message is stored once, where its ack said; every producer's order is kept.
+ */
 function expectAllStored(
   stored: ReadonlyMap<RoomAddress, readonly DurableMessage[]>,
   acked: ReadonlyMap<string, Acked>,

@@ -1,4 +1,6 @@
-/** The store's rules that need time, crashes or fullness: on real SQLite, with a clock of our own. */
+/**
+ * The store's rules that need time, crashes or fullness: on real SQLite, with a clock of our own.
+ */
 import { describe, expect, test } from "vitest";
 import { Refusal } from "../../../bus/embedded/append-batch.ts";
 import { NAME_COUNT_MAX } from "../../../bus/embedded/dedupe-window.ts";

@@ -1,0 +1,74 @@
+/** Envelopes written by hand against the generated code, and what is read of them in place. */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { encodeEnvelope } from "../../bus/envelope.ts";
+import { readFirstSentUs } from "../../bus/void.ts";
+import { Envelope } from "../../proto/gen/tidegate/client/v1/message.ts";
+
+const safe = fc.oneof(fc.constantFrom(0, 1, 2 ** 32 - 1, 2 ** 32, 2 ** 53 - 1), fc.maxSafeNat());
+const fields = fc.record({
+  firstSentUs: safe,
+  user: fc.string({ unit: "grapheme", maxLength: 30 }),
+  producer: fc.oneof(
+    fc.constant(""),
+    fc.uint8Array({ minLength: 16, maxLength: 16 }).map((b) => Buffer.from(b).toString("latin1")),
+  ),
+  producerSeq: safe,
+});
+const runs = { numRuns: 10_000, seed: 20_261_122 };
+
+test("encodeEnvelope: decodes to its fields and exactly the part of the payload it was given", () => {
+  const payloads = fc.record({
+    bytes: fc.uint8Array({ maxLength: 400 }),
+    from: fc.nat({ max: 400 }),
+    to: fc.nat({ max: 400 }),
+  });
+  fc.assert(
+    fc.property(fields, payloads, (given, { bytes, from, to }) => {
+      const [start = 0, end = 0] = [from, to]
+        .map((n) => Math.min(n, bytes.length))
+        .sort((a, b) => a - b);
+      const envelope = encodeEnvelope(given, bytes, start, end);
+      expect(Envelope.decode(envelope)).toEqual({
+        firstSentUs: BigInt(given.firstSentUs),
+        user: given.user,
+        producer: Buffer.from(given.producer, "latin1"),
+        producerSeq: BigInt(given.producerSeq),
+        payload: Buffer.from(bytes.subarray(start, end)),
+      });
+      expect(readFirstSentUs(envelope)).toBe(given.firstSentUs);
+    }),
+    runs,
+  );
+});
+
+test("readFirstSentUs: what the generated decoder reads, negative too, wherever the bytes lie", () => {
+  const times = fc.bigInt({ min: -(2n ** 53n) + 1n, max: 2n ** 53n - 1n });
+  fc.assert(
+    fc.property(times, fc.nat({ max: 9 }), (firstSentUs, offset) => {
+      const rest = {
+        user: "a",
+        producer: Buffer.alloc(16),
+        producerSeq: 1n,
+        payload: Buffer.alloc(3),
+      };
+      const bytes = Envelope.encode({ firstSentUs, ...rest }).finish();
+      const larger = new Uint8Array(bytes.length + offset);
+      larger.set(bytes, offset);
+      const expected = firstSentUs === 0n ? 0 : Number(firstSentUs);
+      expect(readFirstSentUs(larger.subarray(offset))).toBe(expected);
+    }),
+    runs,
+  );
+});
+
+test("readFirstSentUs: 0 for bytes that are no envelope of ours", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 20 }), (bytes) => {
+      const value = readFirstSentUs(bytes);
+      if (bytes.length < 9 || bytes[0] !== 0x09) expect(value).toBe(0);
+      else expect(Number.isFinite(value)).toBe(true);
+    }),
+    runs,
+  );
+});
