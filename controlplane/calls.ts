@@ -8,7 +8,6 @@ import type {
 } from "@grpc/grpc-js";
 import { CodedError } from "../proto/coded-error.ts";
 import type { Log } from "./log.ts";
-import { answerError } from "./status.ts";
 
 /** Stands for a request that did not decode, so that the caller is told INVALID_ARGUMENT. */
 class Undecodable {
@@ -17,6 +16,11 @@ class Undecodable {
   constructor(cause: unknown) {
     this.cause = cause;
   }
+}
+
+/** Loads status.ts, which is large: its details are generated code that no start has to wait for. */
+export function loadStatus() {
+  return import("./status.ts");
 }
 
 /** Counts the calls in progress and holds them to a maximum. */
@@ -43,7 +47,10 @@ export class CallGate {
     return (call, callback) => {
       this.#run(call.request, handle).then(
         (response) => callback(null, response),
-        (reason) => callback(answerError(this.#log, method, reason)),
+        async (reason) => {
+          const { answerError } = await loadStatus();
+          callback(answerError(this.#log, method, reason));
+        },
       );
     };
   }

@@ -9,10 +9,9 @@ import type { Bus } from "../bus/bus.ts";
 import { CodedError } from "../proto/coded-error.ts";
 import { HealthService } from "../proto/gen/grpc/health/v1/health.ts";
 import { ServerReflectionService } from "../proto/gen/grpc/reflection/v1/reflection.ts";
-import * as reflectionAlpha from "../proto/gen/grpc/reflection/v1alpha/reflection.ts";
 import { MessagingServiceService } from "../proto/gen/tidegate/control/v1/messaging_service.ts";
 import { RoomClassServiceService } from "../proto/gen/tidegate/control/v1/room_class_service.ts";
-import { CallGate, forgiving } from "./calls.ts";
+import { CallGate, forgiving, loadStatus } from "./calls.ts";
 import { HealthCalls } from "./health-service.ts";
 import type { Log } from "./log.ts";
 import { MessagingCalls } from "./messaging-service.ts";
@@ -43,6 +42,14 @@ const serviceNames = {
   ],
 };
 
+/** Version v1alpha has the messages of v1 under another name; old clients ask for it. */
+const reflectionAlpha = {
+  serverReflectionInfo: {
+    ...ServerReflectionService.serverReflectionInfo,
+    path: "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+  },
+};
+
 /**
  * Starts a control plane; resolves when it listens.
  *
@@ -67,10 +74,12 @@ export async function startControlPlane(
   server.addService(HealthService, health.server);
   const reflection = new ReflectionCalls(log, Object.values(serviceNames).flat());
   server.addService(ServerReflectionService, reflection.server);
-  server.addService(reflectionAlpha.ServerReflectionService, reflection.server);
+  server.addService(reflectionAlpha, reflection.server);
   const port = await listen(server, options);
   const address = `${options.host.includes(":") ? `[${options.host}]` : options.host}:${port}`;
   log.info({ address }, "control plane listens");
+  // Now rather than in the first failing call, but after all that a start waits for.
+  loadStatus().catch((reason) => log.error({ err: reason }, "status.ts can not be loaded"));
   let closing: Promise<void> | null = null;
   const stop = async () => {
     health.close();

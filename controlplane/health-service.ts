@@ -5,14 +5,12 @@
  * than with grpc-health-check, whose proto loader costs 60 ms of the start.
  */
 import { type ServerWritableStream, status } from "@grpc/grpc-js";
-import { CodedError } from "../proto/coded-error.ts";
 import {
   type HealthCheckRequest,
   type HealthCheckResponse,
   type HealthServer,
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from "../proto/gen/grpc/health/v1/health.ts";
-import { encodeStatus } from "./status.ts";
 
 /** How often watched health is looked at. Milliseconds. */
 const lookIntervalMs = 1000;
@@ -66,7 +64,8 @@ export class HealthCalls {
   #watch(call: WatchCall): void {
     if (this.#isClosed || this.#watches.size >= HEALTH_WATCH_COUNT_MAX) {
       const reason = this.#isClosed ? "it is stopping" : `${HEALTH_WATCH_COUNT_MAX} calls watch`;
-      call.destroy(Object.assign(new Error(reason), encodeStatus(unavailable(reason))));
+      const end = { code: status.UNAVAILABLE, details: reason };
+      call.destroy(Object.assign(new Error(reason), end));
       return;
     }
     const first = this.#statusOf(call.request.service);
@@ -101,8 +100,4 @@ export class HealthCalls {
     const isServing = !this.#isClosed && this.#isServing();
     return isServing ? ServingStatus.SERVING : ServingStatus.NOT_SERVING;
   }
-}
-
-function unavailable(reason: string): CodedError {
-  return new CodedError("UNAVAILABLE", reason);
 }
