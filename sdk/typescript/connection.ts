@@ -190,31 +190,34 @@ export class Connection {
     ping?.resolve(this.#heardAtMs - ping.sentAtMs);
   }
 
-  /** Health: a Ping after a third of the idle time without any frame, the end after all of it. */
+  /**
+   * Health: a Ping after a third of the idle time without any frame, the end when two thirds more
+   * bring none. Counted from the Ping, because timers of a hidden page run once a minute: what was
+   * not asked can not be missed.
+   */
   #watch(nowMs: number): void {
     const idleMs = this.#welcome?.idleTimeoutMs || 30_000;
     const isPinged = this.#pingedAtMs >= this.#heardAtMs;
-    const dueMs = Math.max(nowMs, this.#heardAtMs + (isPinged ? idleMs : idleMs / 3));
-    this.#cancelTimer = this.#setup.clock.setTimer(dueMs - nowMs, () =>
-      this.#onWatch(dueMs, idleMs),
-    );
+    const dueMs = isPinged ? this.#pingedAtMs + (idleMs * 2) / 3 : this.#heardAtMs + idleMs / 3;
+    const delayMs = Math.max(0, dueMs - nowMs);
+    this.#cancelTimer = this.#setup.clock.setTimer(delayMs, () => this.#onWatch(dueMs, idleMs));
   }
 
   #onWatch(dueMs: number, idleMs: number): void {
-    const nowMs = this.#setup.clock.nowMs();
-    const silentMs = nowMs - this.#heardAtMs;
+    const { clock, serverClock } = this.#setup;
+    const nowMs = clock.nowMs();
     if (nowMs - dueMs > LATE_TIMER_MS) {
       // The process stood still: first let it read what has arrived meanwhile.
-      this.#cancelTimer = this.#setup.clock.setTimer(1, () => this.#onWatch(nowMs, idleMs));
-      return;
-    }
-    if (silentMs >= idleMs) {
-      this.#cut("IDLE_TIMEOUT", `nothing came from the gateway for ${idleMs} ms`);
+      this.#cancelTimer = clock.setTimer(1, () => this.#onWatch(nowMs, idleMs));
       return;
     }
     const isPinged = this.#pingedAtMs >= this.#heardAtMs;
-    const isOld = this.#setup.serverClock.isOld(nowMs);
-    if ((silentMs >= idleMs / 3 && !isPinged) || isOld) {
+    if (isPinged && nowMs - this.#pingedAtMs >= (idleMs * 2) / 3) {
+      this.#cut("IDLE_TIMEOUT", `nothing came from the gateway for ${idleMs} ms`);
+      return;
+    }
+    const isSilent = nowMs - this.#heardAtMs >= idleMs / 3;
+    if (!isPinged && (isSilent || serverClock.isOld(nowMs))) {
       this.#pingedAtMs = nowMs;
       this.send({ $case: "ping", value: { id: 0 } });
     }

@@ -17,7 +17,6 @@ export const openSocket: OpenSocket = (url, protocol, handlers) => {
   const socket = new WebSocket(url, protocol, {
     perMessageDeflate: false,
     maxPayload: MESSAGE_BYTES_MAX,
-    handshakeTimeout: 30_000,
   });
   let httpStatus = 0;
   let cause: unknown;

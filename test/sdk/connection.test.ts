@@ -3,7 +3,7 @@
  */
 import { describe, expect, test } from "vitest";
 import { FakeClock } from "./fake-clock.ts";
-import { messageOf } from "./fake-gateway.ts";
+import { messageOf, SERVER_TIME_US } from "./fake-gateway.ts";
 import { joinRoom, makeClient, openScene, startGateway, statusOf, take } from "./scene.ts";
 
 describe("connect", () => {
@@ -220,8 +220,17 @@ describe("health", () => {
     expect(await take(room, 1)).toEqual(["1"]);
     clock.advance(1);
     expect(scene.client.status.state).toBe("open");
+    await scene.connection.take("ping"); // for the server time, which is old
+    const pinged = scene.client.ping();
+    const { id } = await scene.connection.take("ping");
+    scene.connection.send({ $case: "pong", value: { id, serverTimeUs: SERVER_TIME_US } });
+    await pinged;
     clock.suspend(60_000);
-    clock.advance(1); // this time nothing has come
+    clock.advance(1); // nothing has come, but nothing was asked either
+    expect(await scene.connection.take("ping")).toEqual({ id: 0 });
+    clock.advance(19_998);
+    expect(scene.client.status.state).toBe("open");
+    clock.advance(2);
     expect(scene.client.status.state).toBe("reconnecting");
   });
 
