@@ -59,6 +59,8 @@ export class Connection {
   #hasEnded = false;
   #heardAtMs: number;
   #pingedAtMs = 0;
+  /** A Ping was sent after the last frame came. */
+  #isPinged = false;
   #pingId = 0;
   #cancelTimer: CancelTimer;
   #onClosed: () => void = () => {};
@@ -119,8 +121,7 @@ export class Connection {
       const sentAtMs = this.#setup.clock.nowMs();
       this.#pingId += 1;
       this.#pings.set(this.#pingId, { sentAtMs, resolve, reject });
-      this.#pingedAtMs = sentAtMs;
-      this.send({ $case: "ping", value: { id: this.#pingId } });
+      this.#sendPing(this.#pingId);
     });
   }
 
@@ -158,6 +159,7 @@ export class Connection {
   #onMessage(bytes: Uint8Array | null): void {
     if (this.#hasEnded) return;
     this.#heardAtMs = this.#setup.clock.nowMs();
+    this.#isPinged = false;
     let frame: ServerFrame["frame"];
     try {
       if (bytes === null) throw new TypeError("a text message");
@@ -197,8 +199,9 @@ export class Connection {
    */
   #watch(nowMs: number): void {
     const idleMs = this.#welcome?.idleTimeoutMs || 30_000;
-    const isPinged = this.#pingedAtMs >= this.#heardAtMs;
-    const dueMs = isPinged ? this.#pingedAtMs + (idleMs * 2) / 3 : this.#heardAtMs + idleMs / 3;
+    const dueMs = this.#isPinged
+      ? this.#pingedAtMs + (idleMs * 2) / 3
+      : this.#heardAtMs + idleMs / 3;
     const delayMs = Math.max(0, dueMs - nowMs);
     this.#cancelTimer = this.#setup.clock.setTimer(delayMs, () => this.#onWatch(dueMs, idleMs));
   }
@@ -211,17 +214,21 @@ export class Connection {
       this.#cancelTimer = clock.setTimer(1, () => this.#onWatch(nowMs, idleMs));
       return;
     }
-    const isPinged = this.#pingedAtMs >= this.#heardAtMs;
-    if (isPinged && nowMs - this.#pingedAtMs >= (idleMs * 2) / 3) {
+    if (this.#isPinged && nowMs - this.#pingedAtMs >= (idleMs * 2) / 3) {
       this.#cut("IDLE_TIMEOUT", `nothing came from the gateway for ${idleMs} ms`);
       return;
     }
     const isSilent = nowMs - this.#heardAtMs >= idleMs / 3;
-    if (!isPinged && (isSilent || serverClock.isOld(nowMs))) {
-      this.#pingedAtMs = nowMs;
-      this.send({ $case: "ping", value: { id: 0 } });
+    if (!this.#isPinged && (isSilent || serverClock.isOld(nowMs))) {
+      this.#sendPing(0);
     }
     this.#watch(nowMs);
+  }
+
+  #sendPing(id: number): void {
+    this.#pingedAtMs = this.#setup.clock.nowMs();
+    this.#isPinged = true;
+    this.send({ $case: "ping", value: { id } });
   }
 
   #cut(code: "CONNECT_FAILED" | "IDLE_TIMEOUT" | "INTERNAL", detail: string): void {
