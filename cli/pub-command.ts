@@ -53,8 +53,11 @@ export async function pub(
     if (options.messages.length === 0 && options.file === "-" && context.isKeyboard) {
       note(context, `each line is a message to ${room}; Ctrl-D ends`);
     }
+    let toldCount = 0;
     const ticker = setInterval(() => {
-      if (!options.isQuiet) note(context, `${progress.acked} of ${progress.sent} acknowledged …`);
+      if (options.isQuiet || context.isKeyboard || progress.acked === toldCount) return;
+      toldCount = progress.acked;
+      note(context, `${progress.acked} of ${progress.sent} acknowledged …`);
     }, progressMs);
     try {
       await publishAll(client, room, source, options.rate, progress, context.signal);

@@ -10,6 +10,11 @@ import { type ClassChange, presentClass, type StoredClass } from "./decide-room-
 import type { RoomClassId } from "./resource-name.ts";
 
 /**
+ * Classes of a tenant, deleted ones included: every gateway holds them all in memory. A few
+ * creations at once may pass it.
+ */
+export const ROOM_CLASS_COUNT_MAX = 1000;
+/**
  * A caller who gave no etag wants the last word: its change is decided anew this often. Each lost
  * race is another's success, so only that many writers at once on one class get ETAG_MISMATCH.
  */
@@ -59,7 +64,8 @@ export class RoomClassStore {
    * @param decide throws to refuse.
    * @param validateOnly decides, writes nothing.
    * @returns the class after the change, null when it is gone.
-   * @throws {CodedError} what `decide` throws, `ETAG_MISMATCH` after 16 lost races, `UNAVAILABLE`.
+   * @throws {CodedError} what `decide` throws, `ROOM_CLASS_LIMIT`, `ETAG_MISMATCH` after 16 lost
+   *   races, `UNAVAILABLE`.
    */
   async change(
     id: RoomClassId,
@@ -94,6 +100,7 @@ export class RoomClassStore {
         if (!validateOnly) await this.#entries.delete(key, revision);
         return presentClass({ id, record: null, revision: 0 });
       case "write": {
+        if (stored.record === null) await this.#refuseTooMany(id);
         if (validateOnly) return presentClass({ id, record: change.record, revision });
         const value = RoomClass.encode(change.record).finish();
         const written =
@@ -105,6 +112,13 @@ export class RoomClassStore {
       default:
         return change satisfies never;
     }
+  }
+
+  async #refuseTooMany(id: RoomClassId): Promise<void> {
+    const { length } = await this.#entries.list(roomClassKey(id.tenant, ""));
+    if (length < ROOM_CLASS_COUNT_MAX) return;
+    const text = `tenant "${id.tenant}" has ${length} room classes, at most ${ROOM_CLASS_COUNT_MAX}`;
+    throw new CodedError("ROOM_CLASS_LIMIT", text);
   }
 }
 

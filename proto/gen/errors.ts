@@ -77,6 +77,8 @@ export const ERRORS = {
   ETAG_MISMATCH: { close: null, retry: "no", retryAfterMs: 0, grpc: "ABORTED", fix: "Read it again, look at the change, and repeat yours with the new etag." },
   /** The mode of a room class never changes, not even by deleting and creating it again. Create a class of another name. */
   MODE_IMMUTABLE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Create a class of another name." },
+  /** The tenant has as many room classes as there may be, deleted ones included. Use a class that is there; rooms of one class can be told apart by their names. */
+  ROOM_CLASS_LIMIT: { close: null, retry: "no", retryAfterMs: 0, grpc: "RESOURCE_EXHAUSTED", fix: "Use a class that is there; rooms of one class can be told apart by their names." },
   /** An unchanged built-in class can not be deleted. Leave it, or change its fields. */
   BUILT_IN: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Leave it, or change its fields." },
   /** An option has a value outside its bounds. Correct the option named in the message; docs/options.md lists all. */

@@ -3,13 +3,15 @@
  */
 import { status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ROOM_CLASS_COUNT_MAX } from "../../controlplane/room-class-store.ts";
 import {
   PublishPermission,
-  type RoomClass,
+  RoomClass,
   RoomMode,
   SlowMemberPolicy,
 } from "../../proto/gen/tidegate/control/v1/room_class.ts";
 import type { RoomClassServiceClient } from "../../proto/gen/tidegate/control/v1/room_class_service.ts";
+import { defaultRoomClass, ROOM_CLASS_BUCKET, roomClassKey } from "../../proto/room-class.ts";
 import { call, openControlPlane, refusal, roomClass } from "./start-control-plane.ts";
 
 let plane: Awaited<ReturnType<typeof openControlPlane>>;
@@ -151,6 +153,18 @@ describe("CreateRoomClass", () => {
     expect(outcomes.filter((outcome) => outcome === "created")).toHaveLength(1);
     expect(outcomes.filter((outcome) => outcome === "ALREADY_EXISTS")).toHaveLength(19);
   });
+});
+
+test("CreateRoomClass: ends at ROOM_CLASS_COUNT_MAX classes of a tenant", async () => {
+  const tenant = newTenant();
+  const keys = await plane.bus.keyValue(ROOM_CLASS_BUCKET);
+  const record = RoomClass.encode(defaultRoomClass("", RoomMode.EPHEMERAL)).finish();
+  const ids = Array.from({ length: ROOM_CLASS_COUNT_MAX - 1 }, (_, at) => `c${at}`);
+  await Promise.all(ids.map((id) => keys.create(roomClassKey(tenant, id), record)));
+  await create(tenant, "last", { mode: RoomMode.EPHEMERAL });
+  const refused = await refusal(create(tenant, "more", { mode: RoomMode.EPHEMERAL }));
+  expect(refused).toMatchObject({ grpc: status.RESOURCE_EXHAUSTED, code: "ROOM_CLASS_LIMIT" });
+  await update(tenant, "c7", { slowMemberPolicy: SlowMemberPolicy.DISCONNECT });
 });
 
 describe("GetRoomClass and ListRoomClasses", () => {

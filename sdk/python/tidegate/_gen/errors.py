@@ -229,6 +229,13 @@ ERRORS: dict[str, ErrorInfo] = {
         means="The mode of a room class never changes, not even by deleting and creating it again.",
         fix="Create a class of another name.",
     ),
+    "ROOM_CLASS_LIMIT": ErrorInfo(
+        close=None,
+        retry="no",
+        retry_after_ms=0,
+        means="The tenant has as many room classes as there may be, deleted ones included.",
+        fix="Use a class that is there; rooms of one class can be told apart by their names.",
+    ),
     "BUILT_IN": ErrorInfo(
         close=None,
         retry="no",
