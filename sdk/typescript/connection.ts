@@ -226,7 +226,8 @@ export class Connection {
   }
 
   #sendPing(id: number): void {
-    this.#pingedAtMs = this.#setup.clock.nowMs();
+    // The first unanswered one counts, or an application that pings often would hide the silence.
+    if (!this.#isPinged) this.#pingedAtMs = this.#setup.clock.nowMs();
     this.#isPinged = true;
     this.send({ $case: "ping", value: { id } });
   }

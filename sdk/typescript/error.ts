@@ -31,7 +31,7 @@ export class TidegateError extends Error {
 
   /** @param detail a sentence for people: the value, the bound, what happened. */
   constructor(code: ErrorCode | (string & {}), detail: string, options: TidegateErrorOptions = {}) {
-    super(`[${code}] ${detail}`, { cause: options.cause });
+    super(`[${code}] ${detail}`, "cause" in options ? { cause: options.cause } : undefined);
     const info = errorInfo(code);
     this.code = code;
     this.retryable = options.retryable ?? (info !== undefined && info.retry !== "no");

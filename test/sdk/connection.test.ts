@@ -234,6 +234,19 @@ describe("health", () => {
     expect(scene.client.status.state).toBe("reconnecting");
   });
 
+  test("an application that pings often does not hide that nothing is answered", async () => {
+    const clock = new FakeClock();
+    const scene = await openScene({}, clock);
+    const pings: Promise<number>[] = [];
+    for (let i = 0; i < 21; i += 1) {
+      if (scene.client.status.state === "open") pings.push(scene.client.ping());
+      clock.advance(1000);
+    }
+    const settled = await Promise.allSettled(pings);
+    expect(settled.every((each) => each.status === "rejected")).toBe(true);
+    expect(scene.client.status).not.toMatchObject({ state: "open" });
+  });
+
   test("a busy connection pings too, when its server time is old", async () => {
     const clock = new FakeClock();
     const scene = await openScene({}, clock);
