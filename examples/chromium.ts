@@ -1,5 +1,6 @@
 /**
- * Finds a Chromium that is installed, and says how to run it without a screen and without calling home.
+ * Finds a Chromium that is installed, and says how to run it without a screen and without calling
+ * home.
  */
 import { existsSync } from "node:fs";
 

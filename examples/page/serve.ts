@@ -1,9 +1,9 @@
 /**
  * The demo page's files, by path.
  *
- * The script is bundled from our own SDK by esbuild on the first request and kept, so that a gateway
- * whose page nobody opens pays nothing and there is no build step to forget. Editing the page wants a
- * restart.
+ * The script is bundled from our own SDK by esbuild on the first request and kept, so that a
+ * gateway whose page nobody opens pays nothing and there is no build step to forget. Editing the
+ * page wants a restart.
  */
 import { readFile } from "node:fs/promises";
 import path from "node:path";
@@ -19,6 +19,8 @@ export function openPage(): PageSource {
   const files: Readonly<Record<string, () => Promise<PageFile>>> = {
     "/": once(() => readText("index.html", "text/html")),
     "/style.css": once(() => readText("style.css", "text/css")),
+    "/chat.css": once(() => readText("chat.css", "text/css")),
+    "/proof.css": once(() => readText("proof.css", "text/css")),
     "/favicon.svg": once(() => readText("favicon.svg", "image/svg+xml")),
     "/app.js": once(() => bundle("browser/app.ts")),
   };

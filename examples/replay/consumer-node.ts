@@ -1,6 +1,6 @@
 /**
- * The Node consumer, a process of its own. Arguments: URL, room names. It ends when its stdin does, so
- * that it can not outlive the run.
+ * The Node consumer, a process of its own. Arguments: URL, room names. It ends when its stdin does,
+ * so that it can not outlive the run.
  */
 import { consume } from "./consume.ts";
 

@@ -1,6 +1,6 @@
 /**
- * The browser consumer: a page with nothing but this script. The run gives it its work and takes its
- * reports through two names on the page (consumers.ts).
+ * The browser consumer: a page with nothing but this script. The run gives it its work and takes
+ * its reports through two names on the page (consumers.ts).
  */
 import { consume } from "./consume.ts";
 import type { Report } from "./report.ts";

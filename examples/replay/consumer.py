@@ -10,26 +10,31 @@ import os
 import sys
 import threading
 import time
+from typing import Any
 
 import tidegate
 
 
 def report(**line: object) -> None:
+    """Write one line for the run."""
     print(json.dumps(line), flush=True)
 
 
 def now_ms() -> float:
+    """Milliseconds since 1970."""
     return time.time() * 1000
 
 
 def on_status(status: str) -> None:
+    """Report a connection, or the end of them."""
     if status == "connected":
         report(type="open", at=now_ms())
     elif status == "closed":
         report(type="failed", reason="the client was closed")
 
 
-async def consume_room(room: tidegate.Room) -> None:
+async def consume_room(room: tidegate.Room[Any]) -> None:
+    """Report what a room yields."""
     async for event in room:
         if isinstance(event, tidegate.Message):
             data = event.data
@@ -46,6 +51,7 @@ async def consume_room(room: tidegate.Room) -> None:
 
 
 async def main(url: str, names: list[str]) -> None:
+    """Consume until the process ends."""
     async with await tidegate.connect(url) as client:
         client.on_status(on_status)
         rooms = [await client.join(name, codec=tidegate.json_codec) for name in names]
@@ -54,6 +60,7 @@ async def main(url: str, names: list[str]) -> None:
 
 
 def end_with_stdin() -> None:
+    """End the process when the run that started it has gone."""
     sys.stdin.read()
     os._exit(0)
 

@@ -1,6 +1,6 @@
 /**
- * Starts the three consumers and keeps their logs: the Node SDK and the Python SDK each in a process,
- * the browser SDK in a Chromium.
+ * Starts the three consumers and keeps their logs: the Node SDK and the Python SDK each in a
+ * process, the browser SDK in a Chromium.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";

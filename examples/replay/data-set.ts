@@ -1,6 +1,6 @@
 /**
- * The real data: departures of American flights (2001) and a week of earthquakes (USGS, 2018), from the
- * package vega-datasets.
+ * The real data: departures of American flights (2001) and a week of earthquakes (USGS, 2018), from
+ * the package vega-datasets.
  */
 import { readFile } from "node:fs/promises";
 import path from "node:path";

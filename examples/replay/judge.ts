@@ -1,8 +1,8 @@
 /**
  * The verdict: what publishers got acknowledged, against what each consumer received.
  *
- * Pure. Nothing here asks the server or the SDKs how they fared. Acknowledged: exactly once. Unknown
- * (`OUTCOME_UNKNOWN`): at most once. Failed: never.
+ * Pure. Nothing here asks the server or the SDKs how they fared. Acknowledged: exactly once.
+ * Unknown (`OUTCOME_UNKNOWN`): at most once. Failed: never.
  */
 
 /** What a publisher sent. */
@@ -83,7 +83,7 @@ export function judgeRoom(
   return logs.map((log) => judgeLog(room, isDurable, published, firstOrder, log));
 }
 
-/** Whether a verdict keeps what its room promises: losses and gaps are allowed in ephemeral ones. */
+/** Whether the room kept its promise: losses and gaps are allowed in ephemeral ones. */
 export function isKept(verdict: RoomVerdict): boolean {
   const { expected, missing, doubled, outOfOrder, unexpected, gaps } = verdict;
   const isClean = expected > 0 && doubled === 0 && outOfOrder === 0 && unexpected === 0;

@@ -1,6 +1,6 @@
 /**
- * `npm run example:replay`: real data through real clients, with cut connections and a kill -9, counted.
- * Progress goes to stderr, the result to stdout.
+ * `npm run example:replay`: real data through real clients, with cut connections and a kill -9,
+ * counted. Progress goes to stderr, the result to stdout.
  */
 import { findChromium } from "../chromium.ts";
 import { isKept } from "./judge.ts";

@@ -20,7 +20,7 @@ export interface ReplayOptions {
 export const REPLAY_DEFAULTS: ReplayOptions = { seconds: 30, isJson: false, forgetOneOf: "" };
 
 /** What `--help` prints. */
-export const REPLAY_HELP = `Replays a real data set into rooms while connections are cut and the server is killed.
+export const REPLAY_HELP = `Replays real data into rooms, with cut connections and a kill -9.
 
 Usage: npm run example:replay -- [options]
 
@@ -28,7 +28,8 @@ Usage: npm run example:replay -- [options]
   --json          Prints the result as JSON.
   --help          Prints this.
 
-Exit code 0: no consumer missed, doubled or reordered a durable message. 1: one did. 2: wrong option.
+Exit code 0: no consumer missed, doubled or reordered a durable message; 1: one did;
+2: wrong option.
 `;
 
 /**

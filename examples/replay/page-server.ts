@@ -1,6 +1,6 @@
 /**
- * Serves the browser consumer's page from a port of its own, as an application's web server would; the
- * gateway must allow that origin (ALLOWED_ORIGINS).
+ * Serves the browser consumer's page from a port of its own, as an application's web server would;
+ * the gateway must allow that origin (ALLOWED_ORIGINS).
  */
 import { once } from "node:events";
 import { createServer } from "node:http";

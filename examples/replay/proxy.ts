@@ -1,6 +1,6 @@
 /**
- * A TCP proxy in front of the server: what is cut here is cut for real, by a reset on both sides, with
- * whatever was on its way lost.
+ * A TCP proxy in front of the server: what is cut here is cut for real, by a reset on both sides,
+ * with whatever was on its way lost.
  */
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
@@ -9,7 +9,7 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 export interface Way {
   /** Where clients connect, on 127.0.0.1. */
   readonly port: number;
-  /** Resets every connection; new ones are reset as well for `awayMs`. Returns how many were cut. */
+  /** Resets all connections, and for `awayMs` new ones as well. Returns how many were cut. */
   cut(awayMs: number): number;
   close(): Promise<void>;
 }

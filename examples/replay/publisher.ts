@@ -32,7 +32,7 @@ export class Publisher {
     return this.#sent;
   }
 
-  /** Publishes all events when they are due; resolves when the last is acknowledged or has failed. */
+  /** Publishes all events when they are due; resolves when each is acknowledged or has failed. */
   async replay(room: string, events: readonly TimedEvent[], startMs: number): Promise<void> {
     const outcomes: Promise<void>[] = [];
     let next = 0;

@@ -1,5 +1,6 @@
 /**
- * One run: starts the server and the consumers, replays, cuts, kills, waits for the end, and judges.
+ * One run: starts the server and the consumers, replays, cuts, kills, waits for the end, and
+ * judges.
  */
 import { AllInOne } from "./all-in-one.ts";
 import { type Consumer, startChromium, startNode, startPython } from "./consumers.ts";

@@ -121,7 +121,7 @@ function bind(): void {
   window.setInterval(() => void measure(line), PING_INTERVAL_MS);
 }
 
-/** Escape: the problem goes, a half-typed room name becomes the room again, a half-typed line goes. */
+/** Escape: the problem goes, or a half-typed line; a half-typed room name is the room again. */
 function onKey(event: KeyboardEvent): void {
   if (event.key !== "Escape" || event.isComposing) return;
   if (!ui.problem.hidden) hideProblem();

@@ -1,7 +1,8 @@
 /**
  * The list of messages. Everything from others goes in as text, never as markup.
  *
- * A second member's counts are gathered into one row: five lines a second would hide what people say.
+ * A second member's counts are gathered into one row: five lines a second would hide what people
+ * say.
  */
 
 import type { RoomMessage } from "../../../sdk/typescript/index.ts";

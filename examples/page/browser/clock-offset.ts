@@ -1,6 +1,7 @@
 /**
- * How far this computer's clock is from the gateway's: a message can not arrive before it was sent, so
- * the least difference ever seen is the best guess. Good enough to draw with; nothing else uses it.
+ * How far this computer's clock is from the gateway's: a message can not arrive before it was sent,
+ * so the least difference ever seen is the best guess. Good enough to draw with; nothing else uses
+ * it.
  *
  * Pure.
  */

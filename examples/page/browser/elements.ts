@@ -1,6 +1,6 @@
 /**
- * The page's elements by id, each of the type it has in index.html; a missing one is a mistake in the
- * page and says so at once.
+ * The page's elements by id, each of the type it has in index.html; a missing one is a mistake in
+ * the page and says so at once.
  */
 
 /** The element of that id. */

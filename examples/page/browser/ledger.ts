@@ -1,10 +1,10 @@
 /**
  * The page's own bookkeeping of what was sent and what came: the proof that nothing is missing.
  *
- * Pure. It believes nobody: a message counts as sent when its publisher, which lives in this page on a
- * connection of its own, got the acknowledgement, and as received when the loop over the room yields
- * it. Messages of one publisher keep their order, so one that was acknowledged and that a later one
- * of the same publisher has overtaken is missing, without any timer.
+ * Pure. It believes nobody: a message counts as sent when its publisher, which lives in this page
+ * on a connection of its own, got the acknowledgement, and as received when the loop over the room
+ * yields it. Messages of one publisher keep their order, so one that was acknowledged and that a
+ * later one of the same publisher has overtaken is missing, without any timer.
  */
 
 /** Messages remembered in all, to recognise doubles; the oldest are forgotten first. */

@@ -33,7 +33,7 @@ export interface ForeignPayload {
 /** Everything that can be in a room. */
 export type Payload = ChatPayload | BeatPayload | ForeignPayload;
 
-/** Longest display name, characters; longer ones are cut, so that one name can not fill the list. */
+/** Longest display name, characters; longer ones are cut, or one name could fill the list. */
 export const NAME_CHARS_MAX = 40;
 
 const encoder = new TextEncoder();

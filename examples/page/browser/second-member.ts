@@ -1,6 +1,6 @@
 /**
- * A second member, inside the page but on a connection of its own: it counts aloud, so that there is
- * something to miss while the first connection is cut.
+ * A second member, inside the page but on a connection of its own: it counts aloud, so that there
+ * is something to miss while the first connection is cut.
  */
 import { type Client, connect } from "../../../sdk/typescript/index.ts";
 import { type Payload, payloadCodec } from "./payload.ts";
@@ -12,7 +12,7 @@ const BEAT_TIME_MAX_MS = 60_000;
 
 /** What the page is told. */
 export interface SecondMemberEvents {
-  /** The gateway acknowledged message `n`, which was sent at `sentAtMs` by this computer's clock. */
+  /** The gateway acknowledged message `n`, sent at `sentAtMs` by this computer's clock. */
   onSent(from: string, n: number, sentAtMs: number): void;
   /** It stopped by itself: time is up, or an error that ended it. */
   onStopped(error: unknown): void;

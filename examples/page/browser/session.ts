@@ -1,9 +1,9 @@
 /**
  * The page's own client: one connection, one room at a time, and the button that cuts it.
  *
- * Everything hard (reconnecting, resuming, retrying publishes) is the SDK's; this says when, and hands
- * on what comes. A cut lasts: new connections wait until the chosen time is over, because the SDK alone
- * would be back before anybody had looked.
+ * Everything hard (reconnecting, resuming, retrying publishes) is the SDK's; this says when, and
+ * hands on what comes. A cut lasts: new connections wait until the chosen time is over, because the
+ * SDK alone would be back before anybody had looked.
  */
 import {
   type Client,
@@ -38,7 +38,7 @@ export interface SessionEvents {
   onGap(gap: RoomGap): void;
   /** The room ended and nothing more comes of it. */
   onRoomEnd(error: unknown): void;
-  /** One of this page's lines was acknowledged; it was sent at `sentAtMs` by this computer's clock. */
+  /** A line of this page was acknowledged, sent at `sentAtMs` by this computer's clock. */
   onSent(line: ChatPayload, sentAtMs: number): void;
 }
 
@@ -108,7 +108,11 @@ export class Session {
     return { kind: "chat", from: this.from, n: this.#n, name, text };
   }
 
-  /** Publishes a line; resolves when it is acknowledged. @throws {TidegateError} as Room.publish. */
+  /**
+   * Publishes a line; resolves when it is acknowledged.
+   *
+   * @throws {TidegateError} as Room.publish.
+   */
   async send(line: ChatPayload): Promise<void> {
     const room = this.#room;
     if (room === null) throw new TidegateError("CLOSED", "join a room first");

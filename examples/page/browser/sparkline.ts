@@ -1,6 +1,6 @@
 /**
- * The last round trips as a line; its scale is the largest of them, and never less than 5 ms, so that
- * a steady way looks steady.
+ * The last round trips as a line; its scale is the largest of them, and never less than 5 ms, so
+ * that a steady way looks steady.
  */
 
 const SVG = "http://www.w3.org/2000/svg";

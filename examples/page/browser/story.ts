@@ -26,7 +26,7 @@ export function tellTale(tale: Tale, nowMs: number): string {
     case "calm":
       return tale.isDurable
         ? "Cut the connection and watch: what is sent meanwhile comes back, once, in order."
-        : "An ephemeral room keeps nothing: what is sent during a cut is gone, and you are told so.";
+        : "An ephemeral room keeps nothing: what is sent during a cut is gone, and it says so.";
     case "away":
       return `Away for ${seconds(nowMs - tale.sinceMs)}. ${sentMeanwhile(tale.waiting)}`;
     case "back":

@@ -1,13 +1,13 @@
 /**
  * The timeline: one tick for each message, at the time it was sent, moving left as time passes.
  *
- * Plain elements and one moving parent, so that the style sheet owns all colours and a recovered tick
- * fills by a transition. At most {@link TICKS_MAX} ticks; what has left the window is removed.
+ * Plain elements and one moving parent, so that the style sheet owns all colours and a recovered
+ * tick fills by a transition. At most {@link TICKS_MAX} ticks; what has left the window is removed.
  */
 
 /** Pixels of a second: five ticks of 3 pixels stay apart. */
 const PX_PER_S = 22;
-/** Ticks at once; the oldest go first. 16 s of 60 messages a second: more could not be told apart. */
+/** Ticks at once; the oldest go first. 16 s of 60 a second: more could not be told apart. */
 const TICKS_MAX = 1000;
 
 /** How a message fares; a class name of the style sheet. */

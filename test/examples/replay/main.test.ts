@@ -1,4 +1,4 @@
-/** The replay, short: three clients lose nothing over cuts and a kill -9, and a loss would be seen. */
+/** The replay, short: three clients lose nothing over cuts and a kill -9; a loss is seen. */
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { expect, test } from "vitest";
@@ -6,7 +6,7 @@ import { findChromium } from "../../../examples/chromium.ts";
 import type { Outcome } from "../../../examples/replay/run.ts";
 import { from } from "../../tidy/source.ts";
 
-/** A run is short, but starts a server, two processes and a browser on a machine that may be busy. */
+/** A run is short, but it starts a server, two processes and a browser, maybe on a busy machine. */
 const TIME_LIMIT_MS = 120_000;
 
 const consumers = [
