@@ -4,15 +4,13 @@
  * Pure. It refuses what does not fit instead of dropping what is in it, so that the room can resume
  * exactly after its last item. One item always fits, or a large message could never be delivered.
  */
+import { Fifo } from "./fifo.ts";
 
-/** Spent cells in front are given back when they are this many: rarely enough to cost nothing. */
-const SPENT_CELLS_MAX = 1024;
-
+/** Items and their bytes, within both bounds. */
 export class EventQueue<T> {
   readonly #countMax: number;
   readonly #bytesMax: number;
-  #items: { readonly item: T; readonly bytes: number }[] = [];
-  #spent = 0;
+  readonly #items = new Fifo<{ readonly item: T; readonly bytes: number }>();
   #bytes = 0;
 
   /**
@@ -25,7 +23,7 @@ export class EventQueue<T> {
   }
 
   get count(): number {
-    return this.#items.length - this.#spent;
+    return this.#items.count;
   }
 
   get bytes(): number {
@@ -52,30 +50,21 @@ export class EventQueue<T> {
 
   /** Puts an item last whatever the bounds; for the one note that says why nothing more follows. */
   force(item: T, bytes: number): void {
-    this.#items.push({ item, bytes });
+    this.#items.put({ item, bytes });
     this.#bytes += bytes;
   }
 
   /** Takes the oldest item, or undefined. */
   take(): T | undefined {
-    const first = this.#items[this.#spent];
+    const first = this.#items.take();
     if (first === undefined) return undefined;
-    this.#spent += 1;
     this.#bytes -= first.bytes;
-    if (this.#spent === this.#items.length) {
-      this.#items = [];
-      this.#spent = 0;
-    } else if (this.#spent >= SPENT_CELLS_MAX) {
-      this.#items = this.#items.slice(this.#spent);
-      this.#spent = 0;
-    }
     return first.item;
   }
 
   /** Empties the queue. */
   clear(): void {
-    this.#items = [];
-    this.#spent = 0;
+    this.#items.takeAll();
     this.#bytes = 0;
   }
 }

@@ -6,6 +6,7 @@
  * then the failed are sent again one by one, in order, under their old names; then the rest goes
  * on. Sending the failed ones together instead put 2 % of them in the wrong order in a trial.
  */
+import { Fifo } from "./fifo.ts";
 
 /** One publish. `seq` and `firstSentUs` are fixed when it is first written (R1, R2). */
 export interface PublishItem {
@@ -29,7 +30,7 @@ export interface ExpiredItem<I> {
 export class PublishQueue<I extends PublishItem> {
   /** True or false once an answer told; null before. */
   isDurable: boolean | null = null;
-  #waiting: I[] = [];
+  readonly #waiting = new Fifo<I>();
   #inFlight = new Map<number, I>();
   #failed: I[] = [];
   #isRetryInFlight = false;
@@ -38,7 +39,7 @@ export class PublishQueue<I extends PublishItem> {
   #notBeforeMs = 0;
 
   get waitingCount(): number {
-    return this.#waiting.length;
+    return this.#waiting.count;
   }
 
   get inFlightCount(): number {
@@ -47,11 +48,11 @@ export class PublishQueue<I extends PublishItem> {
 
   /** Whether anything is to be written, now or later. */
   get hasMore(): boolean {
-    return this.#waiting.length + this.#failed.length > 0;
+    return this.#waiting.count + this.#failed.length > 0;
   }
 
   get isEmpty(): boolean {
-    return this.#waiting.length + this.#inFlight.size + this.#failed.length === 0;
+    return this.#waiting.count + this.#inFlight.size + this.#failed.length === 0;
   }
 
   /** Whether publishes that were written before wait to be written again. */
@@ -76,7 +77,7 @@ export class PublishQueue<I extends PublishItem> {
 
   /** Puts a publish last. */
   add(item: I): void {
-    this.#waiting.push(item);
+    this.#waiting.put(item);
   }
 
   /** The publish to write now, or null: none, or not yet. {@link onSent} must follow. */
@@ -85,13 +86,13 @@ export class PublishQueue<I extends PublishItem> {
     if (failed !== undefined) {
       return this.#inFlight.size === 0 && nowMs >= this.#notBeforeMs ? failed : null;
     }
-    return this.#isRetryInFlight ? null : (this.#waiting[0] ?? null);
+    return this.#isRetryInFlight ? null : (this.#waiting.first ?? null);
   }
 
   /** The publish that {@link next} gave is being written under this request id (0: no answer). */
   onSent(requestId: number, nowUs: number): void {
     const retried = this.#failed.shift();
-    const item = retried ?? this.#waiting.shift();
+    const item = retried ?? this.#waiting.take();
     if (item === undefined) return;
     this.#isRetryInFlight = retried !== undefined;
     if (item.seq === 0) {
@@ -104,7 +105,7 @@ export class PublishQueue<I extends PublishItem> {
 
   /** The publish that {@link next} gave can never be written: takes it out. */
   discardNext(): void {
-    if (this.#failed.shift() === undefined) this.#waiting.shift();
+    if (this.#failed.shift() === undefined) this.#waiting.take();
   }
 
   /** A final answer came, good or bad. Returns its publish, or undefined for one that had ended. */
@@ -159,9 +160,10 @@ export class PublishQueue<I extends PublishItem> {
       ended.push({ item: this.#failed[0], wasSent: true });
       this.#failed.shift();
     }
-    while (this.#waiting[0] !== undefined && this.#waiting[0].addedAtMs < addedBeforeMs) {
-      ended.push({ item: this.#waiting[0], wasSent: false });
-      this.#waiting.shift();
+    for (let item = this.#waiting.first; item !== undefined; item = this.#waiting.first) {
+      if (item.addedAtMs >= addedBeforeMs) break;
+      ended.push({ item, wasSent: false });
+      this.#waiting.take();
     }
     return ended;
   }
@@ -169,10 +171,9 @@ export class PublishQueue<I extends PublishItem> {
   /** Takes out everything: the client ends. */
   drain(): ExpiredItem<I>[] {
     const sent = [...this.#inFlight.values(), ...this.#failed];
-    const unsent = this.#waiting;
+    const unsent = this.#waiting.takeAll();
     this.#inFlight.clear();
     this.#failed = [];
-    this.#waiting = [];
     return [
       ...sent.map((item) => ({ item, wasSent: true })),
       ...unsent.map((item) => ({ item, wasSent: false })),
