@@ -50,6 +50,7 @@ export class Session {
   #client: Client<Payload> | null = null;
   #room: Room<Payload> | null = null;
   #wanted = "";
+  #isEntering = false;
   #n = 0;
   #networkIsBack: Promise<void> = Promise.resolve();
 
@@ -84,22 +85,15 @@ export class Session {
    */
   async enter(name: string): Promise<void> {
     const client = this.#openClient();
+    const isOnTheWay = this.#wanted === name && this.#isEntering;
     this.#wanted = name;
-    if (this.roomName === name) return;
-    const history = await this.#readHistory(client, name);
-    const after = history.at(-1)?.position ?? null;
-    const room = await client.join(name, after === null ? {} : { after });
-    if (this.#wanted !== name) {
-      await room.leave();
-      return;
+    if (isOnTheWay || this.roomName === name) return;
+    this.#isEntering = true;
+    try {
+      await this.#enter(client, name);
+    } finally {
+      if (this.#wanted === name) this.#isEntering = false;
     }
-    const before = this.#room;
-    this.#room = room;
-    await before?.leave();
-    const { isDurable } = room.policy;
-    this.#events.onRoom({ name, isDurable, hasHistory: history.length > 0 });
-    for (const message of history) this.#events.onMessage(message, true);
-    void this.#loop(room);
   }
 
   /** Makes a line to send, with the next number. */
@@ -136,6 +130,23 @@ export class Session {
   #openClient(): Client<Payload> {
     if (this.#client === null) throw new TidegateError("UNAVAILABLE", "not connected yet");
     return this.#client;
+  }
+
+  async #enter(client: Client<Payload>, name: string): Promise<void> {
+    const history = await this.#readHistory(client, name);
+    const after = history.at(-1)?.position ?? null;
+    const room = await client.join(name, after === null ? {} : { after });
+    if (this.#wanted !== name) {
+      await room.leave();
+      return;
+    }
+    const before = this.#room;
+    this.#room = room;
+    await before?.leave();
+    const { isDurable } = room.policy;
+    this.#events.onRoom({ name, isDurable, hasHistory: history.length > 0 });
+    for (const message of history) this.#events.onMessage(message, true);
+    void this.#loop(room);
   }
 
   /** The newest messages; none where the room keeps none or lets nobody read it. */
