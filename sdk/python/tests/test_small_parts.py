@@ -127,7 +127,7 @@ def test_judge_health_pings_after_a_third_and_breaks_after_all() -> None:
     health = Health(last_frame_s=0.0)
     assert judge_health(health, 30, 9).action == "wait"
     assert judge_health(health, 30, 10).action == "ping"
-    health.last_ping_s = 10
+    health.note_ping(10)
     assert judge_health(health, 30, 15).action == "wait"
     assert judge_health(health, 30, 20).action == "ping"
     assert judge_health(health, 30, 30).action == "break"
@@ -136,11 +136,20 @@ def test_judge_health_pings_after_a_third_and_breaks_after_all() -> None:
 def test_judge_health_asks_once_more_after_the_process_was_stopped() -> None:
     health = Health(last_frame_s=0.0)
     assert judge_health(health, 30, 3_600).action == "ping"
-    health.last_ping_s = 3_600
+    health.note_ping(3_600)
     assert judge_health(health, 30, 3_605).action == "wait"
     assert judge_health(health, 30, 3_610).action == "break"
     health.last_frame_s = 3_601
     assert judge_health(health, 30, 3_610).action == "wait"
+
+
+def test_judge_health_is_not_deceived_by_an_application_that_pings_often() -> None:
+    health = Health(last_frame_s=0.0)
+    for second in range(1, 30):
+        health.note_ping(second)
+        assert judge_health(health, 30, second).action != "break"
+    health.note_ping(29.9)
+    assert judge_health(health, 30, 30).action == "break"
 
 
 def test_event_queue_bounds_by_count_and_by_bytes() -> None:

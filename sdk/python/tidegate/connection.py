@@ -166,7 +166,7 @@ class Connection:
 
     def ping(self, on_reply: ReplyTaker | None = None) -> None:
         """Ask for a Pong."""
-        self._health.last_ping_s = self._loop.time()
+        self._health.note_ping(self._loop.time())
         request_id = self.next_request_id()
         if on_reply is not None:
             self._pending[request_id] = on_reply

@@ -16,7 +16,18 @@ class Health:
     """What is known of a connection's silence; times are of one monotonic clock, seconds."""
 
     last_frame_s: float
+    first_ping_s: float = float("-inf")
     last_ping_s: float = float("-inf")
+
+    def note_ping(self, now_s: float) -> None:
+        """A Ping is sent, by the health check or by the application.
+
+        The first since the last frame is kept: an application that pings often must not hide the
+        silence.
+        """
+        if self.last_ping_s < self.last_frame_s:
+            self.first_ping_s = now_s
+        self.last_ping_s = now_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +46,7 @@ def judge_health(health: Health, idle_timeout_s: float, now_s: float) -> HealthV
         return HealthVerdict("wait", ping_after_s - silent_s)
     asked_s = now_s - health.last_ping_s
     is_asked = health.last_ping_s >= health.last_frame_s
-    if is_asked and silent_s >= idle_timeout_s and asked_s >= ping_after_s:
+    if is_asked and silent_s >= idle_timeout_s and now_s - health.first_ping_s >= ping_after_s:
         return HealthVerdict("break", 0)
     if not is_asked or asked_s >= ping_after_s:
         return HealthVerdict("ping", ping_after_s)
