@@ -45,10 +45,8 @@ function generateErrors(): void {
     errors: Record<string, ErrorRow>;
   };
   const rows = Object.entries(table.errors);
-  const typescript = errorsTypeScript(rows);
-  for (const file of ["proto/gen/errors.ts", "sdk/typescript/gen/errors.ts"]) {
-    write(file, typescript);
-  }
+  write("proto/gen/errors.ts", errorsTypeScript(rows, true));
+  write("sdk/typescript/gen/errors.ts", errorsTypeScript(rows, false));
   write("sdk/python/tidegate/_gen/errors.py", errorsPython(rows));
   write("docs/errors.md", errorsMarkdown(rows));
   // As the formatter wants it, so that formatting the repository leaves no diff.
@@ -63,14 +61,15 @@ function write(file: string, text: string): void {
   writeFileSync(from(file), text);
 }
 
-function errorsTypeScript(rows: [string, ErrorRow][]): string {
+/** @param hasGrpc whether with the gRPC status: a browser would load it for nothing. */
+function errorsTypeScript(rows: [string, ErrorRow][], hasGrpc: boolean): string {
   const body = rows.map(([code, row]) => {
     const close = row.close ?? null;
     const afterMs = row.retryAfterMs ?? 0;
     return [
       `  /** ${row.means} ${row.fix} */`,
       `  ${code}: { close: ${close}, retry: "${row.retry}", retryAfterMs: ${afterMs}, ` +
-        `grpc: "${row.grpc}", fix: ${JSON.stringify(row.fix)} },`,
+        `${hasGrpc ? `grpc: "${row.grpc}", ` : ""}fix: ${JSON.stringify(row.fix)} },`,
     ].join("\n");
   });
   return `// ${notice}
@@ -78,15 +77,14 @@ function errorsTypeScript(rows: [string, ErrorRow][]): string {
 /** Whether a failed request can be repeated: never, as it is, or after connecting again. */
 export type RetryAdvice = "no" | "same" | "reconnect";
 
-/** What every code means for the connection, the retry, and gRPC. */
+/** What every code means for the connection and the retry${hasGrpc ? ", and for gRPC" : ""}. */
 export interface ErrorInfo {
   /** WebSocket close code, or null when the connection stays open. */
   readonly close: number | null;
   readonly retry: RetryAdvice;
   /** Least wait before the retry, milliseconds. */
   readonly retryAfterMs: number;
-  /** Name of the gRPC status. */
-  readonly grpc: string;
+${hasGrpc ? "  /** Name of the gRPC status. */\n  readonly grpc: string;\n" : ""}\
   /** What to do about it. */
   readonly fix: string;
 }

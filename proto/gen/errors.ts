@@ -3,7 +3,7 @@
 /** Whether a failed request can be repeated: never, as it is, or after connecting again. */
 export type RetryAdvice = "no" | "same" | "reconnect";
 
-/** What every code means for the connection, the retry, and gRPC. */
+/** What every code means for the connection and the retry, and for gRPC. */
 export interface ErrorInfo {
   /** WebSocket close code, or null when the connection stays open. */
   readonly close: number | null;

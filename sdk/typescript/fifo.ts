@@ -1,6 +1,6 @@
 /**
- * First in, first out, in constant time: `Array.shift` moves all that remain, which at 20 000 waiting
- * publishes was a fifth of all the work.
+ * First in, first out, in constant time: `Array.shift` moves all that remain, which at 20 000
+ * waiting publishes was a fifth of all the work.
  *
  * Pure. Unbounded by itself: who uses it bounds it.
  */

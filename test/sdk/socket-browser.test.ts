@@ -1,4 +1,6 @@
-/** The browsers' socket, on the standard WebSocket that Node has too, against the real all-in-one. */
+/**
+ * The browsers' socket, on the standard WebSocket that Node has too, against the real all-in-one.
+ */
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { expect, onTestFinished, test } from "vitest";

@@ -3,100 +3,98 @@
 /** Whether a failed request can be repeated: never, as it is, or after connecting again. */
 export type RetryAdvice = "no" | "same" | "reconnect";
 
-/** What every code means for the connection, the retry, and gRPC. */
+/** What every code means for the connection and the retry. */
 export interface ErrorInfo {
   /** WebSocket close code, or null when the connection stays open. */
   readonly close: number | null;
   readonly retry: RetryAdvice;
   /** Least wait before the retry, milliseconds. */
   readonly retryAfterMs: number;
-  /** Name of the gRPC status. */
-  readonly grpc: string;
   /** What to do about it. */
   readonly fix: string;
 }
 
 export const ERRORS = {
   /** A frame did not decode as tidegate.client.v1.ClientFrame, or was a text message. Send binary WebSocket messages, one protobuf ClientFrame each; check the client's generated code. */
-  FRAME_INVALID: { close: 4501, retry: "no", retryAfterMs: 0, grpc: "INVALID_ARGUMENT", fix: "Send binary WebSocket messages, one protobuf ClientFrame each; check the client's generated code." },
+  FRAME_INVALID: { close: 4501, retry: "no", retryAfterMs: 0, fix: "Send binary WebSocket messages, one protobuf ClientFrame each; check the client's generated code." },
   /** A frame was larger than Limits.frame_bytes_max. Send smaller payloads, or raise FRAME_BYTES_MAX on the gateways. */
-  FRAME_TOO_LARGE: { close: 1009, retry: "no", retryAfterMs: 0, grpc: "INVALID_ARGUMENT", fix: "Send smaller payloads, or raise FRAME_BYTES_MAX on the gateways." },
+  FRAME_TOO_LARGE: { close: 1009, retry: "no", retryAfterMs: 0, fix: "Send smaller payloads, or raise FRAME_BYTES_MAX on the gateways." },
   /** Another frame came before Hello, or a second Hello came. Send exactly one Hello, first. */
-  HELLO_EXPECTED: { close: 4502, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Send exactly one Hello, first." },
+  HELLO_EXPECTED: { close: 4502, retry: "no", retryAfterMs: 0, fix: "Send exactly one Hello, first." },
   /** No Hello came within the handshake time. Send Hello as soon as the WebSocket is open. */
-  HELLO_TIMEOUT: { close: 4001, retry: "reconnect", retryAfterMs: 0, grpc: "DEADLINE_EXCEEDED", fix: "Send Hello as soon as the WebSocket is open." },
+  HELLO_TIMEOUT: { close: 4001, retry: "reconnect", retryAfterMs: 0, fix: "Send Hello as soon as the WebSocket is open." },
   /** The gateway speaks no protocol version in the range of Hello. Update the client, or the gateways. */
-  PROTOCOL_UNSUPPORTED: { close: 4503, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Update the client, or the gateways." },
+  PROTOCOL_UNSUPPORTED: { close: 4503, retry: "no", retryAfterMs: 0, fix: "Update the client, or the gateways." },
   /** The token of Hello is missing, unknown, expired, or not signed by a known key. Get a new token from whoever issues them, and connect with it. */
-  TOKEN_INVALID: { close: 4504, retry: "no", retryAfterMs: 0, grpc: "UNAUTHENTICATED", fix: "Get a new token from whoever issues them, and connect with it." },
+  TOKEN_INVALID: { close: 4504, retry: "no", retryAfterMs: 0, fix: "Get a new token from whoever issues them, and connect with it." },
   /** The gateway holds CONNECTION_COUNT_MAX connections. Try again later or at another gateway; operators: add gateways. */
-  TOO_MANY_CONNECTIONS: { close: 1013, retry: "reconnect", retryAfterMs: 1000, grpc: "RESOURCE_EXHAUSTED", fix: "Try again later or at another gateway; operators: add gateways." },
+  TOO_MANY_CONNECTIONS: { close: 1013, retry: "reconnect", retryAfterMs: 1000, fix: "Try again later or at another gateway; operators: add gateways." },
   /** The client read so slowly that its backpressure limit was passed, and its class disconnects such members or an answer could not be sent. Read faster, join fewer rooms, or resume after the reconnect. */
-  SLOW_CONSUMER: { close: 4002, retry: "reconnect", retryAfterMs: 0, grpc: "RESOURCE_EXHAUSTED", fix: "Read faster, join fewer rooms, or resume after the reconnect." },
+  SLOW_CONSUMER: { close: 4002, retry: "reconnect", retryAfterMs: 0, fix: "Read faster, join fewer rooms, or resume after the reconnect." },
   /** The gateway is shutting down. Connect again; resume by position. */
-  SERVER_STOPPING: { close: 4003, retry: "reconnect", retryAfterMs: 0, grpc: "UNAVAILABLE", fix: "Connect again; resume by position." },
+  SERVER_STOPPING: { close: 4003, retry: "reconnect", retryAfterMs: 0, fix: "Connect again; resume by position." },
   /** A fault on our side; the log has it under the connection id. Connect again; report it with the connection id. */
-  INTERNAL: { close: 4004, retry: "reconnect", retryAfterMs: 0, grpc: "INTERNAL", fix: "Connect again; report it with the connection id." },
+  INTERNAL: { close: 4004, retry: "reconnect", retryAfterMs: 0, fix: "Connect again; report it with the connection id." },
   /** The other side sent nothing for the idle time. Connect again; check the network. */
-  IDLE_TIMEOUT: { close: 4005, retry: "reconnect", retryAfterMs: 0, grpc: "DEADLINE_EXCEEDED", fix: "Connect again; check the network." },
+  IDLE_TIMEOUT: { close: 4005, retry: "reconnect", retryAfterMs: 0, fix: "Connect again; check the network." },
   /** The web page's Origin may not connect to this gateway. Serve the page from the gateway's own host or add it to ALLOWED_ORIGINS. */
-  ORIGIN_REFUSED: { close: null, retry: "no", retryAfterMs: 0, grpc: "PERMISSION_DENIED", fix: "Serve the page from the gateway's own host or add it to ALLOWED_ORIGINS." },
+  ORIGIN_REFUSED: { close: null, retry: "no", retryAfterMs: 0, fix: "Serve the page from the gateway's own host or add it to ALLOWED_ORIGINS." },
   /** The Host header names a host that this gateway is not. Use the gateway's address or add the name to ALLOWED_HOSTS. */
-  HOST_REFUSED: { close: null, retry: "no", retryAfterMs: 0, grpc: "PERMISSION_DENIED", fix: "Use the gateway's address or add the name to ALLOWED_HOSTS." },
+  HOST_REFUSED: { close: null, retry: "no", retryAfterMs: 0, fix: "Use the gateway's address or add the name to ALLOWED_HOSTS." },
   /** A field is missing, out of range or contradictory; the message names it. Correct the field named in the message. */
-  REQUEST_INVALID: { close: null, retry: "no", retryAfterMs: 0, grpc: "INVALID_ARGUMENT", fix: "Correct the field named in the message." },
+  REQUEST_INVALID: { close: null, retry: "no", retryAfterMs: 0, fix: "Correct the field named in the message." },
   /** The room name is not "class:name" of at most 200 bytes of printable UTF-8. Use a class [a-z][a-z0-9-]{0,31}, a colon, then 1 or more printable characters. */
-  ROOM_NAME_INVALID: { close: null, retry: "no", retryAfterMs: 0, grpc: "INVALID_ARGUMENT", fix: "Use a class [a-z][a-z0-9-]{0,31}, a colon, then 1 or more printable characters." },
+  ROOM_NAME_INVALID: { close: null, retry: "no", retryAfterMs: 0, fix: "Use a class [a-z][a-z0-9-]{0,31}, a colon, then 1 or more printable characters." },
   /** The tenant has no room class of that name. Create it: tidegatectl class apply -f; or use a built-in one (chat, live). */
-  ROOM_CLASS_UNKNOWN: { close: null, retry: "no", retryAfterMs: 0, grpc: "NOT_FOUND", fix: "Create it: tidegatectl class apply -f; or use a built-in one (chat, live)." },
+  ROOM_CLASS_UNKNOWN: { close: null, retry: "no", retryAfterMs: 0, fix: "Create it: tidegatectl class apply -f; or use a built-in one (chat, live)." },
   /** The token's capabilities or the room class do not allow this. Use a token with the capability, or change the class. */
-  PERMISSION_DENIED: { close: null, retry: "no", retryAfterMs: 0, grpc: "PERMISSION_DENIED", fix: "Use a token with the capability, or change the class." },
+  PERMISSION_DENIED: { close: null, retry: "no", retryAfterMs: 0, fix: "Use a token with the capability, or change the class." },
   /** The room alias is not joined on this connection. Join the room and use the alias of Joined. */
-  NOT_JOINED: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Join the room and use the alias of Joined." },
+  NOT_JOINED: { close: null, retry: "no", retryAfterMs: 0, fix: "Join the room and use the alias of Joined." },
   /** The room is already joined, or being joined, on this connection. Use the alias of the first Joined; Leave before joining again. */
-  ALREADY_JOINED: { close: null, retry: "no", retryAfterMs: 0, grpc: "ALREADY_EXISTS", fix: "Use the alias of the first Joined; Leave before joining again." },
+  ALREADY_JOINED: { close: null, retry: "no", retryAfterMs: 0, fix: "Use the alias of the first Joined; Leave before joining again." },
   /** The connection holds Limits.room_count_max rooms. Leave a room first, or open another connection. */
-  ROOM_LIMIT: { close: null, retry: "no", retryAfterMs: 0, grpc: "RESOURCE_EXHAUSTED", fix: "Leave a room first, or open another connection." },
+  ROOM_LIMIT: { close: null, retry: "no", retryAfterMs: 0, fix: "Leave a room first, or open another connection." },
   /** The payload does not fit one frame. Send less, or store it elsewhere and send a reference. */
-  PAYLOAD_TOO_LARGE: { close: null, retry: "no", retryAfterMs: 0, grpc: "INVALID_ARGUMENT", fix: "Send less, or store it elsewhere and send a reference." },
+  PAYLOAD_TOO_LARGE: { close: null, retry: "no", retryAfterMs: 0, fix: "Send less, or store it elsewhere and send a reference." },
   /** The connection has Limits.publish_in_flight_max unanswered requests. Wait for answers before sending more; SDKs do. */
-  IN_FLIGHT_LIMIT: { close: null, retry: "same", retryAfterMs: 100, grpc: "RESOURCE_EXHAUSTED", fix: "Wait for answers before sending more; SDKs do." },
+  IN_FLIGHT_LIMIT: { close: null, retry: "same", retryAfterMs: 100, fix: "Wait for answers before sending more; SDKs do." },
   /** The publish could not be confirmed within its budget of 20 s: it may appear once, later, or never. Read the history if it matters, then publish anew if it is not there. */
-  OUTCOME_UNKNOWN: { close: null, retry: "no", retryAfterMs: 0, grpc: "DEADLINE_EXCEEDED", fix: "Read the history if it matters, then publish anew if it is not there." },
+  OUTCOME_UNKNOWN: { close: null, retry: "no", retryAfterMs: 0, fix: "Read the history if it matters, then publish anew if it is not there." },
   /** The store of durable rooms is at STORE_BYTES_MAX; nothing was stored. Operators: raise STORE_BYTES_MAX or shorten retention; clients: try again later. */
-  STORE_FULL: { close: null, retry: "same", retryAfterMs: 1000, grpc: "RESOURCE_EXHAUSTED", fix: "Operators: raise STORE_BYTES_MAX or shorten retention; clients: try again later." },
+  STORE_FULL: { close: null, retry: "same", retryAfterMs: 1000, fix: "Operators: raise STORE_BYTES_MAX or shorten retention; clients: try again later." },
   /** A part that is needed does not answer now; nothing was done. Try again later. */
-  UNAVAILABLE: { close: null, retry: "same", retryAfterMs: 250, grpc: "UNAVAILABLE", fix: "Try again later." },
+  UNAVAILABLE: { close: null, retry: "same", retryAfterMs: 250, fix: "Try again later." },
   /** The room is ephemeral: it has no history and no positions. Use a room of a durable class. */
-  NOT_DURABLE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Use a room of a durable class." },
+  NOT_DURABLE: { close: null, retry: "no", retryAfterMs: 0, fix: "Use a room of a durable class." },
   /** No such resource. List the resources to see their names. */
-  NOT_FOUND: { close: null, retry: "no", retryAfterMs: 0, grpc: "NOT_FOUND", fix: "List the resources to see their names." },
+  NOT_FOUND: { close: null, retry: "no", retryAfterMs: 0, fix: "List the resources to see their names." },
   /** The resource exists. Update it instead. */
-  ALREADY_EXISTS: { close: null, retry: "no", retryAfterMs: 0, grpc: "ALREADY_EXISTS", fix: "Update it instead." },
+  ALREADY_EXISTS: { close: null, retry: "no", retryAfterMs: 0, fix: "Update it instead." },
   /** The resource has changed since it was read. Read it again, look at the change, and repeat yours with the new etag. */
-  ETAG_MISMATCH: { close: null, retry: "no", retryAfterMs: 0, grpc: "ABORTED", fix: "Read it again, look at the change, and repeat yours with the new etag." },
+  ETAG_MISMATCH: { close: null, retry: "no", retryAfterMs: 0, fix: "Read it again, look at the change, and repeat yours with the new etag." },
   /** The mode of a room class never changes, not even by deleting and creating it again. Create a class of another name. */
-  MODE_IMMUTABLE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Create a class of another name." },
+  MODE_IMMUTABLE: { close: null, retry: "no", retryAfterMs: 0, fix: "Create a class of another name." },
   /** The tenant has as many room classes as there may be, deleted ones included. Use a class that is there; rooms of one class can be told apart by their names. */
-  ROOM_CLASS_LIMIT: { close: null, retry: "no", retryAfterMs: 0, grpc: "RESOURCE_EXHAUSTED", fix: "Use a class that is there; rooms of one class can be told apart by their names." },
+  ROOM_CLASS_LIMIT: { close: null, retry: "no", retryAfterMs: 0, fix: "Use a class that is there; rooms of one class can be told apart by their names." },
   /** An unchanged built-in class can not be deleted. Leave it, or change its fields. */
-  BUILT_IN: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Leave it, or change its fields." },
+  BUILT_IN: { close: null, retry: "no", retryAfterMs: 0, fix: "Leave it, or change its fields." },
   /** An option has a value outside its bounds. Correct the option named in the message; docs/options.md lists all. */
-  OPTION_INVALID: { close: null, retry: "no", retryAfterMs: 0, grpc: "INVALID_ARGUMENT", fix: "Correct the option named in the message; docs/options.md lists all." },
+  OPTION_INVALID: { close: null, retry: "no", retryAfterMs: 0, fix: "Correct the option named in the message; docs/options.md lists all." },
   /** Another process listens on the port. Stop it, or choose another PORT or CONTROL_PORT. */
-  ADDRESS_IN_USE: { close: null, retry: "no", retryAfterMs: 0, grpc: "UNAVAILABLE", fix: "Stop it, or choose another PORT or CONTROL_PORT." },
+  ADDRESS_IN_USE: { close: null, retry: "no", retryAfterMs: 0, fix: "Stop it, or choose another PORT or CONTROL_PORT." },
   /** Another process uses the data folder. Stop it, or choose another DATA_DIR. */
-  STORE_LOCKED: { close: null, retry: "no", retryAfterMs: 0, grpc: "UNAVAILABLE", fix: "Stop it, or choose another DATA_DIR." },
+  STORE_LOCKED: { close: null, retry: "no", retryAfterMs: 0, fix: "Stop it, or choose another DATA_DIR." },
   /** The data folder's store can not be read. Restore a backup, or move the folder away to start empty. */
-  STORE_CORRUPT: { close: null, retry: "no", retryAfterMs: 0, grpc: "DATA_LOSS", fix: "Restore a backup, or move the folder away to start empty." },
+  STORE_CORRUPT: { close: null, retry: "no", retryAfterMs: 0, fix: "Restore a backup, or move the folder away to start empty." },
   /** The client or room was closed by its user. Connect or join again. */
-  CLOSED: { close: null, retry: "no", retryAfterMs: 0, grpc: "CANCELLED", fix: "Connect or join again." },
+  CLOSED: { close: null, retry: "no", retryAfterMs: 0, fix: "Connect or join again." },
   /** No gateway could be reached, or the connection was refused. Check the URL and that the gateway runs; SDKs keep trying. */
-  CONNECT_FAILED: { close: null, retry: "reconnect", retryAfterMs: 0, grpc: "UNAVAILABLE", fix: "Check the URL and that the gateway runs; SDKs keep trying." },
+  CONNECT_FAILED: { close: null, retry: "reconnect", retryAfterMs: 0, fix: "Check the URL and that the gateway runs; SDKs keep trying." },
   /** The room's codec could not encode a value, or decode the payload of a message. Use the codec that the room's publishers use; an undecoded message comes with its bytes. */
-  PAYLOAD_INVALID: { close: null, retry: "no", retryAfterMs: 0, grpc: "INVALID_ARGUMENT", fix: "Use the codec that the room's publishers use; an undecoded message comes with its bytes." },
+  PAYLOAD_INVALID: { close: null, retry: "no", retryAfterMs: 0, fix: "Use the codec that the room's publishers use; an undecoded message comes with its bytes." },
   /** More publishes wait in the SDK than its limit. Await publishes before making more. */
-  QUEUE_FULL: { close: null, retry: "same", retryAfterMs: 100, grpc: "RESOURCE_EXHAUSTED", fix: "Await publishes before making more." },
+  QUEUE_FULL: { close: null, retry: "same", retryAfterMs: 100, fix: "Await publishes before making more." },
 } as const satisfies Record<string, ErrorInfo>;
 
 /** A stable error code: a key of {@link ERRORS}. */
