@@ -14,6 +14,7 @@ import { type GeneratorFile, LoadProcess } from "./load/load-process.ts";
 import type { DurableCommand, DurableReply } from "./load/protocol.ts";
 import type { BenchOptions } from "./options.ts";
 import { cpuTime } from "./proc.ts";
+import { awaitQuiet } from "./quiet.ts";
 import { type BenchReport, type Row, type Spread, shownSpread, spreadOf } from "./report.ts";
 import { ServerProcess } from "./servers/server-process.ts";
 
@@ -62,6 +63,7 @@ export async function benchDurable(
   const runs: DurableFigures[] = [];
   for (let round = 0; round < rounds; round += 1) {
     for (const shape of shapes) {
+      if (!options.isTiny && !options.isNoisy) await awaitQuiet(progress);
       const run = await runShape(shape, options);
       const rate = `${Math.round(run.ackedPerS)} acked/s`;
       progress(

@@ -2,6 +2,7 @@
  * `start`: how long the all-in-one takes from process start until it is ready, as it says itself.
  */
 import type { BenchOptions } from "./options.ts";
+import { awaitQuiet } from "./quiet.ts";
 import { type BenchReport, spreadOf } from "./report.ts";
 import { ServerProcess } from "./servers/server-process.ts";
 
@@ -22,6 +23,7 @@ export async function benchStart(
   const count = options.runs || (options.isTiny ? 1 : RUNS_DEFAULT);
   const runs: StartFigures[] = [];
   for (let i = 0; i < count; i += 1) {
+    if (!options.isTiny && !options.isNoisy) await awaitQuiet(progress);
     const run = await startOnce();
     progress(`start ${i + 1}/${count}: ready ${run.readyMs.toFixed(0)} ms`);
     runs.push(run);
