@@ -25,7 +25,7 @@ const recallStepCount = 4096;
 /** What the log knows of a room between appends. */
 export interface RoomState {
   readonly id: number;
-  /** Newest seq stored, also when trimmed since; 0 for none. */
+  /** Newest seq stored, 0 for none; a room that is trimmed to nothing is forgotten as a whole. */
   lastSeq: number;
   /** Appends since retention.ts last looked at the room. */
   appendedCount: number;
@@ -52,7 +52,6 @@ export class MessageLog {
   readonly #copy: FirstCopy = { seq: 0, timeUs: 0 };
   #lastSeq: number;
   #lastTimeUs: number;
-  #trimmedSeq: number;
   /** What is left to be remembered of the rows stored before the start; null when done. */
   #recall: { nextSeq: number; nowUs: number; uptimeUs: number } | null;
   /** Counts transactions; what the present one has touched. */
@@ -80,8 +79,7 @@ export class MessageLog {
     this.#dedupe = new DedupeWindow(DEDUPE_WINDOW_US, seed);
     const newest = this.#statements.newest.get() as unknown as [number, number] | undefined;
     const trimmed = this.#statements.trimmed.get() as unknown as [number];
-    this.#trimmedSeq = trimmed[0];
-    this.#lastSeq = Math.max(newest?.[0] ?? 0, this.#trimmedSeq);
+    this.#lastSeq = Math.max(newest?.[0] ?? 0, trimmed[0]);
     this.#lastTimeUs = newest?.[1] ?? 0;
     const nextSeq = this.#firstNameSeq(nowUs - DEDUPE_WINDOW_US);
     this.#recall = { nextSeq, nowUs, uptimeUs };
@@ -213,7 +211,7 @@ export class MessageLog {
     const producer = view.producer(at);
     const producerSeq = view.number(at, 0);
     const seq = this.#lastSeq + 1;
-    const prevSeq = room.lastSeq > this.#trimmedSeq ? room.lastSeq : 0;
+    const prevSeq = room.lastSeq;
     const envelope = view.envelope(at);
     this.#statements.insert.run(seq, room.id, prevSeq, timeUs, producer, producerSeq, envelope);
     this.#copy.seq = seq;
@@ -231,14 +229,9 @@ export class MessageLog {
     view.settle(at, seq, timeUs, prevSeq);
   }
 
-  /** Puts into the present transaction that everything up to `seq` is trimmed. */
+  /** Puts into the present transaction that everything up to `seq` is trimmed: no seq comes twice. */
   storeTrimmed(seq: number): void {
     this.#statements.setTrimmed.run(seq);
-  }
-
-  /** Notes the same, once that transaction is committed. */
-  noteTrimmed(seq: number): void {
-    this.#trimmedSeq = seq;
   }
 
   /** Deletes a room that has no messages, inside a transaction: rooms must not add up for ever. */

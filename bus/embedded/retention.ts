@@ -30,8 +30,6 @@ export class Retention {
   /** Rooms with too many rows that are all younger than the window; earliest first. */
   readonly #young: { room: RoomState; dueUs: number }[] = [];
   #nextAgeLookUs = 0;
-  /** What the present transaction trims by age, to be noted when it is committed. */
-  #trimmingSeq = 0;
 
   constructor(database: DatabaseSync, log: MessageLog, options: EmbeddedBusOptions) {
     this.#log = log;
@@ -47,8 +45,7 @@ export class Retention {
   }
 
   /**
-   * Deletes at most `rowCountMax` rows, inside a transaction; then {@link commit} or
-   * {@link rollBack}.
+   * Deletes at most `rowCountMax` rows, inside a transaction; {@link rollBack} when that fails.
    *
    * @returns the number deleted.
    */
@@ -63,15 +60,8 @@ export class Retention {
     return deleted;
   }
 
-  /** The step is committed. */
-  commit(): void {
-    if (this.#trimmingSeq > 0) this.#log.noteTrimmed(this.#trimmingSeq);
-    this.#trimmingSeq = 0;
-  }
-
   /** The step was rolled back; its rooms are looked at again after their next appends. */
   rollBack(): void {
-    this.#trimmingSeq = 0;
     this.#nextAgeLookUs = 0;
   }
 
@@ -91,7 +81,6 @@ export class Retention {
     if (count === 0) return 0;
     this.#statements.deleteThrough.run(lastSeq);
     this.#log.storeTrimmed(lastSeq);
-    this.#trimmingSeq = lastSeq;
     for (const roomId of roomIds) this.#log.forgetEmptyRoom(roomId);
     return count;
   }

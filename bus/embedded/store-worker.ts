@@ -334,7 +334,6 @@ export class StoreWorker {
       this.#database.exec("BEGIN IMMEDIATE");
       const count = this.#retention.step(nowUs, rowCountMax);
       this.#database.exec("COMMIT");
-      this.#retention.commit();
       this.#walPages += Math.ceil(count / 2);
       this.#isTrimming = count >= rowCountMax;
     } catch (reason) {

@@ -6,6 +6,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import type { DatabaseSync } from "node:sqlite";
 import { onTestFinished } from "vitest";
 import type { DurableMessage } from "../../../bus/bus.ts";
 import { AppendBatch, RecordView, recordBytes } from "../../../bus/embedded/append-batch.ts";
@@ -50,6 +51,7 @@ export class StoreHarness {
   readonly #options: EmbeddedBusOptions;
   #worker: StoreWorker;
   readonly #posted: FromWorker[] = [];
+  #database: DatabaseSync | null = null;
   #lastId = 0;
   #isOpen = true;
   fence = 0;
@@ -88,6 +90,11 @@ export class StoreHarness {
     this.#posted.length = 0;
     this.#worker = this.#open();
     this.#isOpen = true;
+  }
+
+  /** Whether SQLite reports a full disk when the file would have to grow. */
+  set isDiskFull(isFull: boolean) {
+    this.#database?.exec(`PRAGMA max_page_count = ${isFull ? 1 : 4294967294}`);
   }
 
   /** Turns until the worker has nothing to do at once; the number of turns. */
@@ -196,6 +203,7 @@ export class StoreHarness {
   #open(): StoreWorker {
     const { dataDir, isSynchronous } = this.#options;
     const database = openDatabase(dataDir, isSynchronous);
+    this.#database = database;
     const clock = { wallUs: () => this.wallUs, uptimeUs: () => this.uptimeUs };
     return new StoreWorker(database, this.#options, (message) => this.#posted.push(message), clock);
   }

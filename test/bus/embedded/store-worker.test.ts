@@ -9,6 +9,13 @@ import { type Append, type Result, StoreHarness } from "./store-harness.ts";
 
 const lobby = roomAddress("acme", "chat:lobby");
 const other = roomAddress("acme", "chat:other");
+const kept = {
+  op: "kvCreate",
+  bucket: "b",
+  key: "k",
+  value: new Uint8Array(1),
+  ttlMs: 0,
+} as const;
 const daySeconds = 24 * 3600;
 
 function many(room: RoomAddress, count: number, bytes = 20, producer = "p", from = 1): Append[] {
@@ -209,13 +216,36 @@ describe("StoreWorker fullness", () => {
     expect(stored).toBeGreaterThan(50);
     expect(store.seqsOf(lobby)).toHaveLength(stored);
     expect(seqsOf(store.append({ room: lobby, producer: "p", seq: stored }))).toEqual([-stored]);
-    const create = { op: "kvCreate", bucket: "b", key: "k", value: new Uint8Array(1), ttlMs: 0 };
-    expect(store.write(create as never)).toBe(1);
+    expect(store.write(kept)).toBe(1);
     store.pass(61);
     store.turn();
     const [again] = store.append({ room: lobby, producer: "p", seq: stored + 1, bytes: 10_000 });
     expect(again?.seq).toBe(stored + 1);
     expect(store.seqsOf(lobby)).toEqual([stored + 1]);
+  });
+
+  test("a full disk refuses the whole commit, and nothing of it is remembered", () => {
+    const store = new StoreHarness();
+    const [first] = store.append({ room: lobby, producer: "p", seq: 1 });
+    const revision = store.write(kept);
+    store.isDiskFull = true;
+    const refused = store.append(...many(other, 100, 1000), ...many(lobby, 100, 1000, "q"));
+    expect(new Set(refused.map(({ timeUs }) => timeUs))).toEqual(new Set([Refusal.FULL]));
+    expect(seqsOf(refused).some((seq) => seq !== 0)).toBe(false);
+    expect(store.detail).toMatch(/^the disk of .* is full$/);
+    expect(store.seqsOf(other)).toEqual([]);
+    expect(store.seqsOf(lobby)).toEqual([first?.seq]);
+    expect(() => store.write({ ...kept, key: "big", value: new Uint8Array(100_000) })).toThrow(
+      "STORE_FULL",
+    );
+    store.isDiskFull = false;
+    expect(store.read({ op: "kvGet", bucket: "b", key: "big" })).toBeNull();
+    expect(store.write({ ...kept, key: "next" })).toBe((revision as number) + 1);
+    const retried = store.append(...many(other, 100, 1000), ...many(lobby, 100, 1000, "q"));
+    expect(seqsOf(retried)).toEqual(Array.from({ length: 200 }, (_, i) => i + 2));
+    expect(retried[100]?.prevSeq).toBe(first?.seq);
+    store.restart();
+    expect(store.seqsOf(other)).toHaveLength(100);
   });
 
   test("what was appended before the refusal was heard is refused too (R3)", () => {
