@@ -1,0 +1,270 @@
+/**
+ * The bus on NATS: ephemeral messages by core publish, durable ones in shard streams with RePublish.
+ *
+ * Rules of docs/guarantees.md are named where they are kept: R1 here, R4 in append-mux.ts, R6 and R9 in
+ * history.ts. Ordering after failures (R3) is the gateway's lane, the chain (R5) its local room.
+ */
+import { createHash } from "node:crypto";
+import type { Msg, NatsConnection, Subscription } from "@nats-io/transport-node";
+import { CodedError } from "../../proto/coded-error.ts";
+import {
+  type AppendDone,
+  type Bus,
+  type BusStatus,
+  type MessageId,
+  READ_COUNT_MAX,
+  type ReadAfter,
+  type ReadBefore,
+  type RoomListener,
+  type Unsubscribe,
+} from "../bus.ts";
+import type { KeyValue } from "../key-value.ts";
+import type { Position } from "../position.ts";
+import { type RoomAddress, SLOT_COUNT } from "../subjects.ts";
+import { VOID_AFTER_US } from "../void.ts";
+import { AckTimes } from "./ack-times.ts";
+import { AppendMux } from "./append-mux.ts";
+import { connectNats, untilReady, withoutCredentials } from "./connect.ts";
+import { directGet } from "./direct-get.ts";
+import { RoomHistory } from "./history.ts";
+import { InOrder } from "./in-order.ts";
+import { NatsKeyValue } from "./key-value.ts";
+import { type NatsBusOptions, validateNatsBusOptions } from "./options.ts";
+import { ensureShards, FIRST_EPOCH, ROUTING_BUCKET } from "./shards.ts";
+import {
+  Header,
+  inSubject,
+  lastNumber,
+  outRoomSubjects,
+  outSlotSubjects,
+  outSubject,
+  parseRoomSubject,
+  shardStream,
+  timeStampUs,
+} from "./wire.ts";
+
+/** Highest count of {@link Bus.floor}: proto's HISTORY_COUNT_MAX. */
+const FLOOR_COUNT_MAX = 100_000;
+
+/**
+ * Connects, and makes what does not exist yet.
+ *
+ * @throws {CodedError} `OPTION_INVALID`, `UNAVAILABLE`, `TOKEN_INVALID`.
+ */
+export async function openNatsBus(partial: Partial<NatsBusOptions>): Promise<Bus> {
+  const options = validateNatsBusOptions(partial);
+  const connection = await connectNats(options);
+  const shardCount = await untilReady(async () => {
+    const routing = await NatsKeyValue.open(connection, ROUTING_BUCKET, options.replicaCount);
+    return ensureShards(connection, routing, options);
+  });
+  return new NatsBus(connection, options, shardCount);
+}
+
+export class NatsBus implements Bus {
+  readonly kind = "nats";
+  readonly #connection: NatsConnection;
+  readonly #options: NatsBusOptions;
+  readonly #shardCount: number;
+  readonly #appends: AppendMux;
+  readonly #history: RoomHistory;
+  readonly #times: AckTimes;
+  readonly #answers = new InOrder();
+  readonly #buckets = new Map<string, Promise<KeyValue>>();
+  /** Highest sequence seen of each shard. */
+  readonly #seenSeqs: number[];
+  /** Hash of a room's token, part of its message ids; dropped when full. */
+  readonly #roomIds = new Map<string, string>();
+  readonly #reads = new Set<Promise<unknown>>();
+  #end: CodedError | null = null;
+  #closed: Promise<void> | null = null;
+
+  /** For {@link openNatsBus}. */
+  constructor(connection: NatsConnection, options: NatsBusOptions, shardCount: number) {
+    this.#connection = connection;
+    this.#options = options;
+    this.#shardCount = shardCount;
+    this.#seenSeqs = Array.from({ length: shardCount }, () => 0);
+    this.#appends = new AppendMux(connection, options.name, options.inFlightMax);
+    const placeOf = (room: RoomAddress) => this.#placeOf(room);
+    this.#history = new RoomHistory(connection, placeOf, (shard) => this.#seenSeqs[shard] ?? 0);
+    this.#times = new AckTimes((shard, seq) => this.#readTime(shard, seq));
+  }
+
+  publish(room: RoomAddress, envelope: Uint8Array): void {
+    if (this.#end !== null) throw this.#end;
+    this.#connection.publish(outSubject(room, FIRST_EPOCH), envelope);
+  }
+
+  append(
+    room: RoomAddress,
+    id: MessageId,
+    firstSentUs: number,
+    envelope: Uint8Array,
+    done: AppendDone,
+  ): void {
+    const ageUs = Date.now() * 1000 - firstSentUs;
+    if (ageUs > VOID_AFTER_US) {
+      const detail = `first sent ${Math.round(ageUs / 1e6)} s ago; it would be void (R2)`;
+      setImmediate(done, new CodedError("OUTCOME_UNKNOWN", detail), null);
+      return;
+    }
+    const { epoch, shard } = this.#placeOf(room);
+    // Appends of one (producer, room) are answered in their order, whenever times are found.
+    const answerInTurn = this.#answers.reserve(room.token + id.producer);
+    const answer: AppendDone = (error, ack) => answerInTurn(() => done(error, ack));
+    const onAck = (seq: number, isDuplicate: boolean) => {
+      this.#see(shard, seq);
+      this.#times.find(shard, seq, isDuplicate, (timeUs) => {
+        if (timeUs === null || timeUs - firstSentUs > VOID_AFTER_US) {
+          answer(new CodedError("OUTCOME_UNKNOWN", "stored, but too late to be shown"), null);
+        } else {
+          answer(null, { epoch, seq, timeUs, isDuplicate });
+        }
+      });
+    };
+    const messageId = this.#messageId(room, id);
+    const subject = inSubject(room, epoch);
+    this.#appends.append({ subject, messageId, envelope, onAck, done: answer });
+  }
+
+  subscribeRoom(room: RoomAddress, listener: RoomListener): Unsubscribe {
+    return this.#subscribe(outRoomSubjects(room), listener);
+  }
+
+  subscribeSlot(slot: number, listener: RoomListener): Unsubscribe {
+    if (!Number.isInteger(slot) || slot < 0 || slot >= SLOT_COUNT) {
+      throw new CodedError("REQUEST_INVALID", `slot ${slot} is not from 0 to ${SLOT_COUNT - 1}`);
+    }
+    return this.#subscribe(outSlotSubjects(slot), listener);
+  }
+
+  async readAfter(room: RoomAddress, after: Position | null, limit: number): Promise<ReadAfter> {
+    const count = checkLimit(limit);
+    return this.#read(() => this.#history.readAfter(room, after, count));
+  }
+
+  async readBefore(room: RoomAddress, before: Position | null, limit: number): Promise<ReadBefore> {
+    const count = checkLimit(limit);
+    return this.#read(() => this.#history.readBefore(room, before, count));
+  }
+
+  head(room: RoomAddress): Promise<Position | null> {
+    return this.#read(() => this.#history.head(room));
+  }
+
+  async floor(room: RoomAddress, count: number): Promise<Position | null> {
+    if (!Number.isInteger(count) || count < 1 || count > FLOOR_COUNT_MAX) {
+      const detail = `count is ${count}; it must be 1 to ${FLOOR_COUNT_MAX}`;
+      throw new CodedError("REQUEST_INVALID", detail);
+    }
+    return this.#read(() => this.#history.floor(room, count));
+  }
+
+  keyValue(bucket: string): Promise<KeyValue> {
+    if (this.#end !== null) return Promise.reject(this.#end);
+    let opened = this.#buckets.get(bucket);
+    if (opened === undefined) {
+      if (!/^[a-z][a-z0-9-]{0,31}$/.test(bucket)) {
+        const detail = `bucket ${JSON.stringify(bucket)} is not [a-z][a-z0-9-]{0,31}`;
+        return Promise.reject(new CodedError("REQUEST_INVALID", detail));
+      }
+      opened = NatsKeyValue.open(this.#connection, bucket, this.#options.replicaCount);
+      this.#buckets.set(bucket, opened);
+      opened.catch(() => this.#buckets.delete(bucket));
+    }
+    return opened;
+  }
+
+  status(): BusStatus {
+    if (this.#end !== null) return { isConnected: false, detail: this.#end.detail };
+    const server = withoutCredentials(this.#connection.getServer());
+    return { isConnected: !this.#connection.isClosed(), detail: `NATS at ${server}` };
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    const closed = new CodedError("UNAVAILABLE", "the bus is closed");
+    this.#end ??= closed;
+    await this.#appends.close(closed);
+    await this.#times.idle();
+    await Promise.allSettled(this.#reads);
+    await this.#connection.close();
+  }
+
+  /** Reads under way are waited for by close, since a closed connection never answers. */
+  async #read<T>(read: () => Promise<T>): Promise<T> {
+    if (this.#end !== null) throw this.#end;
+    const promise = read();
+    this.#reads.add(promise);
+    try {
+      return await promise;
+    } finally {
+      this.#reads.delete(promise);
+    }
+  }
+
+  /** R1: the id's scope is the whole stream, so it names the room, and others see only hashes. */
+  #messageId(room: RoomAddress, id: MessageId): string {
+    let roomId = this.#roomIds.get(room.token);
+    if (roomId === undefined) {
+      roomId = createHash("sha256").update(room.token).digest("base64url").slice(0, 22);
+      if (this.#roomIds.size >= 10_000) this.#roomIds.clear();
+      this.#roomIds.set(room.token, roomId);
+    }
+    return `${roomId}.${Buffer.from(id.producer, "latin1").toString("base64url")}.${id.seq}`;
+  }
+
+  #placeOf(room: RoomAddress): { epoch: number; shard: number } {
+    return { epoch: FIRST_EPOCH, shard: room.slot % this.#shardCount };
+  }
+
+  #subscribe(subject: string, listener: RoomListener): Unsubscribe {
+    if (this.#end !== null) throw this.#end;
+    const subscription: Subscription = this.#connection.subscribe(subject, {
+      callback: (error, message) => {
+        if (error === null) this.#deliver(message, listener);
+      },
+    });
+    return () => subscription.unsubscribe();
+  }
+
+  #deliver(message: Msg, listener: RoomListener): void {
+    const room = parseRoomSubject(message.subject);
+    if (room === null) return;
+    const { headers, data } = message;
+    const seq = lastNumber(headers, Header.SEQUENCE);
+    if (seq < 0) {
+      listener.onEphemeral(room.token, data);
+      return;
+    }
+    const timeUs = timeStampUs(headers?.last(Header.TIME_STAMP) ?? "");
+    const prevSeq = Math.max(0, lastNumber(headers, Header.LAST_SEQUENCE));
+    const shard = Number((headers?.last("Nats-Stream") ?? "").slice(3));
+    this.#see(shard, seq);
+    this.#times.hear(shard, seq, timeUs);
+    listener.onDurable(room.token, { epoch: room.epoch, seq, timeUs, prevSeq, envelope: data });
+  }
+
+  #see(shard: number, seq: number): void {
+    if (seq > (this.#seenSeqs[shard] ?? 0)) this.#seenSeqs[shard] = seq;
+  }
+
+  async #readTime(shard: number, seq: number): Promise<number | null> {
+    const query = { seq, batch: 1 };
+    const { messages } = await directGet(this.#connection, shardStream(shard), query);
+    return messages[0]?.seq === seq ? messages[0].timeUs : null;
+  }
+}
+
+function checkLimit(limit: number): number {
+  if (!Number.isInteger(limit) || limit < 1) {
+    const detail = `limit is ${limit}; it must be 1 to ${READ_COUNT_MAX}`;
+    throw new CodedError("REQUEST_INVALID", detail);
+  }
+  return Math.min(limit, READ_COUNT_MAX);
+}

@@ -1,0 +1,85 @@
+/**
+ * Options of the NATS bus, their defaults and bounds.
+ */
+import { CodedError } from "../../proto/coded-error.ts";
+import { DEDUPE_WINDOW_US } from "../void.ts";
+
+/** How this process talks to NATS, and how shards are made when they do not exist yet. */
+export interface NatsBusOptions {
+  /** "nats://host:port" of some nodes, 1 to 16; the others are learnt from them. */
+  readonly servers: readonly string[];
+  /** Name of this process on the bus, 1 to 32 of [a-z0-9-]; shown by the servers. */
+  readonly name: string;
+  /** Contents of a .creds file, or empty. */
+  readonly credentials: string;
+  /** Token, or user and password; empty for none. */
+  readonly token: string;
+  readonly user: string;
+  readonly password: string;
+  /** Shards (streams) of group 0 when none exist yet, 1 to 256. Default 4. */
+  readonly shardCount: number;
+  /** Copies of each stream and bucket: 1, 3 or 5. Default 1; production wants 3. */
+  readonly replicaCount: number;
+  /** Newest messages kept of each room, 1 to 1 000 000. Default 100 000. */
+  readonly roomMessageCountMax: number;
+  /** Age at which messages are deleted, ms, 1 minute to 30 days. Default 30 days. */
+  readonly retentionMs: number;
+  /** Bytes of one shard, 16 MiB to 16 TiB. Default 8 GiB. Members' publishes end at 95 %. */
+  readonly shardBytesMax: number;
+  /** Names are remembered this long, ms; 30 000 by R2, less only where a test freezes servers. */
+  readonly dedupeWindowMs: number;
+  /** Publishes without an ack, 1 to 100 000. Default 8192: 50 ms at 160 000/s. Beyond: they wait. */
+  readonly inFlightMax: number;
+}
+
+const dayMs = 24 * 3600 * 1000;
+
+export const NATS_BUS_DEFAULTS: NatsBusOptions = {
+  servers: ["nats://127.0.0.1:4222"],
+  name: "tidegate",
+  credentials: "",
+  token: "",
+  user: "",
+  password: "",
+  shardCount: 4,
+  replicaCount: 1,
+  roomMessageCountMax: 100_000,
+  retentionMs: 30 * dayMs,
+  shardBytesMax: 8 * 1024 ** 3,
+  dedupeWindowMs: DEDUPE_WINDOW_US / 1000,
+  inFlightMax: 8192,
+};
+
+const bounds: Partial<Record<keyof NatsBusOptions, readonly [number, number]>> = {
+  shardCount: [1, 256],
+  roomMessageCountMax: [1, 1_000_000],
+  retentionMs: [60_000, 30 * dayMs],
+  shardBytesMax: [16 * 1024 ** 2, 16 * 1024 ** 4],
+  dedupeWindowMs: [1000, DEDUPE_WINDOW_US / 1000],
+  inFlightMax: [1, 100_000],
+};
+
+/**
+ * Fills in defaults and refuses what is out of bounds.
+ *
+ * @throws {CodedError} `OPTION_INVALID` naming option, value and bound.
+ */
+export function validateNatsBusOptions(partial: Partial<NatsBusOptions>): NatsBusOptions {
+  const options = { ...NATS_BUS_DEFAULTS, ...partial };
+  for (const [name, [min, max]] of Object.entries(bounds)) {
+    const value = options[name as keyof NatsBusOptions];
+    if (typeof value !== "number" || !Number.isInteger(value) || value < min || value > max) {
+      throw new CodedError("OPTION_INVALID", `${name} is ${value}, must be ${min} to ${max}`);
+    }
+  }
+  if (![1, 3, 5].includes(options.replicaCount)) {
+    throw new CodedError("OPTION_INVALID", `replicaCount is ${options.replicaCount}: 1, 3 or 5`);
+  }
+  if (options.servers.length < 1 || options.servers.length > 16) {
+    throw new CodedError(
+      "OPTION_INVALID",
+      `servers has ${options.servers.length}, must be 1 to 16`,
+    );
+  }
+  return options;
+}

@@ -1,0 +1,79 @@
+/**
+ * Subjects, streams and headers on NATS: the names of design's bus, and reading what servers add.
+ */
+import type { MsgHdrs } from "@nats-io/transport-node";
+import type { RoomAddress } from "../subjects.ts";
+
+/** Placement group of everything, until groups are built. */
+const group = 0;
+
+/** Stream of a shard. */
+export function shardStream(shard: number): string {
+  return `TG_${shard}`;
+}
+
+/** Where gateways publish messages of durable rooms; captured by the shard's stream. */
+export function inSubject(room: RoomAddress, epoch: number): string {
+  return `tg.in.${group}-${room.slot}.${epoch}.${room.token}`;
+}
+
+/** All durable rooms of a slot in one epoch; an entry of the owner's subject list. */
+export function inSlotSubjects(slot: number, epoch: number): string {
+  return `tg.in.${group}-${slot}.${epoch}.*`;
+}
+
+/** Where an ephemeral message goes; the epoch keeps the shape of durable ones. */
+export function outSubject(room: RoomAddress, epoch: number): string {
+  return `tg.out.${group}-${room.slot}.${epoch}.${room.token}`;
+}
+
+/** What a gateway subscribes to for a room: any epoch, so that a move needs no new subscription. */
+export function outRoomSubjects(room: RoomAddress): string {
+  return `tg.out.${group}-${room.slot}.*.${room.token}`;
+}
+
+/** What a gateway subscribes to for all rooms of a slot. */
+export function outSlotSubjects(slot: number): string {
+  return `tg.out.${group}-${slot}.*.*`;
+}
+
+/** Markers of a shard; its stream captures them beside its slots. */
+export function sealSubjects(shard: number): string {
+  return `tg.seal.${shard}.>`;
+}
+
+/** R6: a message that is always there, so that a read of an empty room proves its freshness too. */
+export function anchorSubject(shard: number): string {
+  return `tg.seal.${shard}.anchor`;
+}
+
+/** Epoch and room token of a subject of tg.in or tg.out; null for another subject. */
+export function parseRoomSubject(subject: string): { epoch: number; token: string } | null {
+  const [, , , epoch, token] = subject.split(".");
+  if (epoch === undefined || token === undefined) return null;
+  return { epoch: Number(epoch), token };
+}
+
+/** Server's time stamp (RFC 3339 with up to 9 decimals) as microseconds since 1970-01-01 UTC. */
+export function timeStampUs(text: string): number {
+  const dot = text.indexOf(".");
+  const seconds = dot < 0 ? text.replace(/Z$/, "") : text.slice(0, dot);
+  const decimals = dot < 0 ? "" : text.slice(dot + 1).replace(/\D.*$/, "");
+  return Date.parse(`${seconds}Z`) * 1000 + Number(decimals.padEnd(6, "0").slice(0, 6));
+}
+
+/** Last value of a header: a client can put a forged one before the server's. */
+export function lastNumber(headers: MsgHdrs | undefined, name: string): number {
+  const value = headers?.last(name);
+  return value === undefined || value === "" ? -1 : Number(value);
+}
+
+/** Names of headers that servers add. */
+export const Header = {
+  SEQUENCE: "Nats-Sequence",
+  LAST_SEQUENCE: "Nats-Last-Sequence",
+  TIME_STAMP: "Nats-Time-Stamp",
+  SUBJECT: "Nats-Subject",
+  NUM_PENDING: "Nats-Num-Pending",
+  UP_TO_SEQUENCE: "Nats-UpTo-Sequence",
+} as const;
