@@ -5,7 +5,7 @@
  * history.ts. Ordering after failures (R3) is the gateway's lane, the chain (R5) its local room.
  */
 import { createHash } from "node:crypto";
-import type { Msg, NatsConnection, Subscription } from "@nats-io/transport-node";
+import type { NatsConnection } from "@nats-io/transport-node";
 import { CodedError } from "../../proto/coded-error.ts";
 import {
   type AppendDone,
@@ -28,20 +28,13 @@ import { connectNats, untilReady, withoutCredentials } from "./connect.ts";
 import { directGet } from "./direct-get.ts";
 import { RoomHistory } from "./history.ts";
 import { InOrder } from "./in-order.ts";
+import { isNewer, NatsInterest } from "./interest.ts";
 import { NatsKeyValue } from "./key-value.ts";
 import { type NatsBusOptions, validateNatsBusOptions } from "./options.ts";
-import { ensureShards, FIRST_EPOCH, ROUTING_BUCKET } from "./shards.ts";
-import {
-  Header,
-  inSubject,
-  lastNumber,
-  outRoomSubjects,
-  outSlotSubjects,
-  outSubject,
-  parseRoomSubject,
-  shardStream,
-  timeStampUs,
-} from "./wire.ts";
+import { ensureShards, FIRST_EPOCH, ROUTING_BUCKET, writeAnchor } from "./shards.ts";
+import { Sweep } from "./sweep.ts";
+import { Tails } from "./tails.ts";
+import { inSubject, outSubject, shardStream } from "./wire.ts";
 
 /** Highest count of {@link Bus.floor}: proto's HISTORY_COUNT_MAX. */
 const FLOOR_COUNT_MAX = 100_000;
@@ -69,6 +62,9 @@ export class NatsBus implements Bus {
   readonly #appends: AppendMux;
   readonly #history: RoomHistory;
   readonly #times: AckTimes;
+  readonly #interest: NatsInterest;
+  readonly #sweep: Sweep;
+  readonly #tails: Tails;
   readonly #answers = new InOrder();
   readonly #buckets = new Map<string, Promise<KeyValue>>();
   /** Highest sequence seen of each shard. */
@@ -87,8 +83,28 @@ export class NatsBus implements Bus {
     this.#seenSeqs = Array.from({ length: shardCount }, () => 0);
     this.#appends = new AppendMux(connection, options.name, options.inFlightMax);
     const placeOf = (room: RoomAddress) => this.#placeOf(room);
-    this.#history = new RoomHistory(connection, placeOf, (shard) => this.#seenSeqs[shard] ?? 0);
+    const seenSeq = (shard: number) => this.#seenSeqs[shard] ?? 0;
+    const onSeen = (shard: number, seq: number) => this.#see(shard, seq);
+    this.#history = new RoomHistory(connection, placeOf, seenSeq);
     this.#times = new AckTimes((shard, seq) => this.#readTime(shard, seq));
+    this.#interest = new NatsInterest(connection, {
+      onHeard: (shard, seq, timeUs) => {
+        this.#see(shard, seq);
+        this.#times.hear(shard, seq, timeUs);
+      },
+      onTail: (heard, epoch, seq) => {
+        if (!isNewer(heard, epoch, seq)) return;
+        this.#see(placeOf(heard.room).shard, seq);
+        this.#sweep.look(heard);
+      },
+      onJoined: (heard) => this.#sweep.settle(heard),
+    });
+    const interest = this.#interest;
+    const anchor = (shard: number) => writeAnchor(connection, shard);
+    const places = { placeOf, seenSeq, onSeen, writeAnchor: anchor };
+    const { sweepMs } = options;
+    this.#sweep = new Sweep({ connection, interest, shardCount, sweepMs, ...places });
+    this.#tails = new Tails(connection, interest);
   }
 
   publish(room: RoomAddress, envelope: Uint8Array): void {
@@ -115,6 +131,7 @@ export class NatsBus implements Bus {
     const answer: AppendDone = (error, ack) => answerInTurn(() => done(error, ack));
     const onAck = (seq: number, isDuplicate: boolean) => {
       this.#see(shard, seq);
+      if (!isDuplicate) this.#tails.note(room, epoch, seq);
       this.#times.find(shard, seq, isDuplicate, (timeUs) => {
         if (timeUs === null || timeUs - firstSentUs > VOID_AFTER_US) {
           answer(new CodedError("OUTCOME_UNKNOWN", "stored, but too late to be shown"), null);
@@ -129,14 +146,16 @@ export class NatsBus implements Bus {
   }
 
   subscribeRoom(room: RoomAddress, listener: RoomListener): Unsubscribe {
-    return this.#subscribe(outRoomSubjects(room), listener);
+    if (this.#end !== null) throw this.#end;
+    return this.#interest.subscribeRoom(room, listener);
   }
 
   subscribeSlot(slot: number, listener: RoomListener): Unsubscribe {
+    if (this.#end !== null) throw this.#end;
     if (!Number.isInteger(slot) || slot < 0 || slot >= SLOT_COUNT) {
       throw new CodedError("REQUEST_INVALID", `slot ${slot} is not from 0 to ${SLOT_COUNT - 1}`);
     }
-    return this.#subscribe(outSlotSubjects(slot), listener);
+    return this.#interest.subscribeSlot(slot, listener);
   }
 
   async readAfter(room: RoomAddress, after: Position | null, limit: number): Promise<ReadAfter> {
@@ -190,7 +209,9 @@ export class NatsBus implements Bus {
   async #close(): Promise<void> {
     const closed = new CodedError("UNAVAILABLE", "the bus is closed");
     this.#end ??= closed;
+    this.#sweep.close();
     await this.#appends.close(closed);
+    this.#tails.close();
     await this.#times.idle();
     await Promise.allSettled(this.#reads);
     await this.#connection.close();
@@ -221,33 +242,6 @@ export class NatsBus implements Bus {
 
   #placeOf(room: RoomAddress): { epoch: number; shard: number } {
     return { epoch: FIRST_EPOCH, shard: room.slot % this.#shardCount };
-  }
-
-  #subscribe(subject: string, listener: RoomListener): Unsubscribe {
-    if (this.#end !== null) throw this.#end;
-    const subscription: Subscription = this.#connection.subscribe(subject, {
-      callback: (error, message) => {
-        if (error === null) this.#deliver(message, listener);
-      },
-    });
-    return () => subscription.unsubscribe();
-  }
-
-  #deliver(message: Msg, listener: RoomListener): void {
-    const room = parseRoomSubject(message.subject);
-    if (room === null) return;
-    const { headers, data } = message;
-    const seq = lastNumber(headers, Header.SEQUENCE);
-    if (seq < 0) {
-      listener.onEphemeral(room.token, data);
-      return;
-    }
-    const timeUs = timeStampUs(headers?.last(Header.TIME_STAMP) ?? "");
-    const prevSeq = Math.max(0, lastNumber(headers, Header.LAST_SEQUENCE));
-    const shard = Number((headers?.last("Nats-Stream") ?? "").slice(3));
-    this.#see(shard, seq);
-    this.#times.hear(shard, seq, timeUs);
-    listener.onDurable(room.token, { epoch: room.epoch, seq, timeUs, prevSeq, envelope: data });
   }
 
   #see(shard: number, seq: number): void {

@@ -28,6 +28,8 @@ export interface NatsBusOptions {
   readonly shardBytesMax: number;
   /** Names are remembered this long, ms; 30 000 by R2, less only where a test freezes servers. */
   readonly dedupeWindowMs: number;
+  /** Every room is looked at within this, ms, 100 to 20 000 (R8). Default 10 000. */
+  readonly sweepMs: number;
   /** Publishes without an ack, 1 to 100 000. Default 8192: 50 ms at 160 000/s. Beyond: they wait. */
   readonly inFlightMax: number;
 }
@@ -47,6 +49,7 @@ export const NATS_BUS_DEFAULTS: NatsBusOptions = {
   retentionMs: 30 * dayMs,
   shardBytesMax: 8 * 1024 ** 3,
   dedupeWindowMs: DEDUPE_WINDOW_US / 1000,
+  sweepMs: 10_000,
   inFlightMax: 8192,
 };
 
@@ -56,6 +59,7 @@ const bounds: Partial<Record<keyof NatsBusOptions, readonly [number, number]>> =
   retentionMs: [60_000, 30 * dayMs],
   shardBytesMax: [16 * 1024 ** 2, 16 * 1024 ** 4],
   dedupeWindowMs: [1000, DEDUPE_WINDOW_US / 1000],
+  sweepMs: [100, 20_000],
   inFlightMax: [1, 100_000],
 };
 

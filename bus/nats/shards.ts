@@ -101,8 +101,15 @@ async function ensureStream(
   );
   if (present === null) await manager.streams.add(config);
   else refuseDifference(config, present);
-  // The anchor is rewritten at each start, and so outlives retention (R6).
-  await connection.request(anchorSubject(shard), "anchor", { timeout: 5000 });
+  await writeAnchor(connection, shard);
+}
+
+/** Rewrites a shard's anchor, and so keeps it younger than retention (R6). */
+export async function writeAnchor(connection: NatsConnection, shard: number): Promise<number> {
+  const answer = await connection.request(anchorSubject(shard), "anchor", { timeout: 5000 });
+  const ack = answer.json<{ seq?: number; error?: { description: string } }>();
+  if (ack.seq !== undefined) return ack.seq;
+  throw new CodedError("UNAVAILABLE", `shard ${shard} refused: ${ack.error?.description}`);
 }
 
 /** Settings that change what is promised; the subject list is the routing's business. */

@@ -47,13 +47,6 @@ export function anchorSubject(shard: number): string {
   return `tg.seal.${shard}.anchor`;
 }
 
-/** Epoch and room token of a subject of tg.in or tg.out; null for another subject. */
-export function parseRoomSubject(subject: string): { epoch: number; token: string } | null {
-  const [, , , epoch, token] = subject.split(".");
-  if (epoch === undefined || token === undefined) return null;
-  return { epoch: Number(epoch), token };
-}
-
 /** Server's time stamp (RFC 3339 with up to 9 decimals) as microseconds since 1970-01-01 UTC. */
 export function timeStampUs(text: string): number {
   const dot = text.indexOf(".");
@@ -68,8 +61,10 @@ export function lastNumber(headers: MsgHdrs | undefined, name: string): number {
   return value === undefined || value === "" ? -1 : Number(value);
 }
 
-/** Names of headers that servers add. */
+/** Names of headers: what servers add, and our own tail marker (R7). */
 export const Header = {
+  STREAM: "Nats-Stream",
+  TAIL: "Tg-Tail",
   SEQUENCE: "Nats-Sequence",
   LAST_SEQUENCE: "Nats-Last-Sequence",
   TIME_STAMP: "Nats-Time-Stamp",
