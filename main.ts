@@ -8,9 +8,10 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import path from "node:path";
+import type { Bus } from "./bus/bus.ts";
 import type { Authenticate } from "./gateway/auth.ts";
 import type { PageFile } from "./gateway/http.ts";
-import { type LogLevel, openLog } from "./log.ts";
+import { type LogLevel, openLog, type ProcessLog } from "./log.ts";
 import { helpText, type OptionValues, readOptions } from "./options.ts";
 import { CodedError } from "./proto/coded-error.ts";
 
@@ -33,45 +34,81 @@ async function main(args: readonly string[]): Promise<void> {
 
 async function start(options: OptionValues): Promise<void> {
   const { log } = await openLog(options.text("LOG_FORMAT"), options.text("LOG_LEVEL") as LogLevel);
-  const dataDir = path.resolve(options.text("DATA_DIR"));
-  const [bus, { startGateway }, { startControlPlane }, authenticate] = await Promise.all([
-    import("./bus/embedded/embedded-bus.ts").then(({ openEmbeddedBus }) =>
-      openEmbeddedBus({
-        dataDir,
-        roomMessageCountMax: options.integer("ROOM_MESSAGE_COUNT_MAX"),
-        retentionMs: options.integer("RETENTION_MS"),
-        storeBytesMax: options.integer("STORE_BYTES_MAX"),
-      }),
-    ),
-    import("./gateway/gateway.ts"),
-    import("./controlplane/control-plane.ts"),
-    makeAuthenticate(options),
-  ]);
   const gatewayId = options.text("GATEWAY_ID") || randomBytes(4).toString("hex");
-  const page = options.text("PAGE") === "on" ? demoPage : null;
-  const [gateway, controlPlane] = await Promise.all([
-    startGateway(
-      { bus, log, authenticate, version: readVersion(), gatewayId, page },
-      gatewayOptions(options),
-    ),
-    startControlPlane(bus, log, {
+  const parts = options.text("PARTS");
+  const [{ bus, store }, gateway, controlPlane] = await Promise.all([
+    openBus(options, gatewayId),
+    parts === "controlplane" ? null : prepareGateway(options, gatewayId, log),
+    parts === "gateway" ? null : import("./controlplane/control-plane.ts"),
+  ]);
+  const [runningGateway, runningControlPlane] = await Promise.all([
+    gateway?.(bus) ?? null,
+    controlPlane?.startControlPlane(bus, log, {
       host: options.text("CONTROL_HOST"),
       port: options.integer("CONTROL_PORT"),
-    }),
+    }) ?? null,
   ]);
-  announce(options, gateway.port, controlPlane.address, dataDir);
+  announce(options, runningGateway?.port ?? null, runningControlPlane?.address ?? null, store);
 
   let isStopping = false;
   const stop = async (signal: NodeJS.Signals) => {
     if (isStopping) process.exit(1); // asked twice: do not wait for anything
     isStopping = true;
     log.info({ signal }, "stopping: clients are told to reconnect, the store is closed");
-    await Promise.all([gateway.close(), controlPlane.close()]);
+    await Promise.all([runningGateway?.close(), runningControlPlane?.close()]);
     await bus.close();
     process.exit(0);
   };
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
+}
+
+/** Imports the gateway and its authentication while the bus opens. */
+async function prepareGateway(options: OptionValues, gatewayId: string, log: ProcessLog) {
+  const [{ startGateway }, authenticate] = await Promise.all([
+    import("./gateway/gateway.ts"),
+    makeAuthenticate(options),
+  ]);
+  const page = options.text("PAGE") === "on" ? demoPage : null;
+  return (bus: Bus) =>
+    startGateway(
+      { bus, log, authenticate, version: readVersion(), gatewayId, page },
+      gatewayOptions(options),
+    );
+}
+
+/** The bus that the options ask for, and where it keeps messages, for people. */
+async function openBus(
+  options: OptionValues,
+  gatewayId: string,
+): Promise<{ bus: Bus; store: string }> {
+  const servers = options.list("NATS_URL");
+  if (servers.length === 0) {
+    const { openEmbeddedBus } = await import("./bus/embedded/embedded-bus.ts");
+    const store = path.resolve(options.text("DATA_DIR"));
+    const bus = await openEmbeddedBus({
+      dataDir: store,
+      roomMessageCountMax: options.integer("ROOM_MESSAGE_COUNT_MAX"),
+      retentionMs: options.integer("RETENTION_MS"),
+      storeBytesMax: options.integer("STORE_BYTES_MAX"),
+    });
+    return { bus, store };
+  }
+  const { openNatsBus } = await import("./bus/nats/nats-bus.ts");
+  const isFile = options.text("NATS_CREDS_FILE") !== "";
+  const bus = await openNatsBus({
+    servers,
+    name: gatewayId,
+    credentials: isFile ? readOptionFile(options, "NATS_CREDS_FILE") : "",
+    token: options.text("NATS_TOKEN"),
+    user: options.text("NATS_USER"),
+    password: options.text("NATS_PASSWORD"),
+    shardCount: options.integer("SHARD_COUNT"),
+    replicaCount: options.integer("REPLICA_COUNT"),
+    roomMessageCountMax: options.integer("ROOM_MESSAGE_COUNT_MAX"),
+    retentionMs: options.integer("RETENTION_MS"),
+  });
+  return { bus, store: bus.status().detail };
 }
 
 function gatewayOptions(options: OptionValues) {
@@ -108,7 +145,7 @@ async function makeAuthenticate(options: OptionValues): Promise<Authenticate> {
 
 function readOptionFile(
   options: OptionValues,
-  name: "AUTH_TOKENS_FILE" | "AUTH_JWT_KEY_FILE",
+  name: "AUTH_TOKENS_FILE" | "AUTH_JWT_KEY_FILE" | "NATS_CREDS_FILE",
 ): string {
   const file = options.text(name);
   try {
@@ -129,29 +166,42 @@ function readVersion(): string {
   return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
 }
 
-function announce(options: OptionValues, port: number, grpc: string, dataDir: string): void {
+/** Says where what is; `port` and `grpc` are null for a part that does not run here. */
+function announce(
+  options: OptionValues,
+  port: number | null,
+  grpc: string | null,
+  store: string,
+): void {
   const readyMs = Math.round(performance.now());
   const host = options.text("HOST");
-  const http = `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
-  const url = `${http.replace("http", "ws")}/ws`;
+  const http = port === null ? null : `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+  const url = http === null ? null : `${http.replace("http", "ws")}/ws`;
   if (options.text("LOG_FORMAT") === "json") {
-    const line = { ready: true, url, http, grpc, dataDir, readyMs, pid: process.pid };
+    const line = { ready: true, url, http, grpc, dataDir: store, readyMs, pid: process.pid };
     process.stdout.write(`${JSON.stringify(line)}\n`);
     return;
   }
   const auth = options.text("AUTH");
-  const access =
-    auth === "none"
-      ? "everyone on this machine, no one else (AUTH=none, loopback only)"
-      : `holders of a token (AUTH=${auth})`;
-  const page = options.text("PAGE") === "on" ? `\n  page        ${http}/` : "";
+  const rows: [string, string | null][] = [
+    ["page", options.text("PAGE") === "on" && http !== null ? `${http}/` : null],
+    ["WebSocket", url],
+    ["gRPC", grpc],
+    [options.text("NATS_URL") === "" ? "data" : "bus", store],
+    [
+      "open to",
+      auth === "none"
+        ? "everyone on this machine, no one else (AUTH=none, loopback only)"
+        : `holders of a token (AUTH=${auth})`,
+    ],
+  ];
+  const shown = rows.flatMap(([name, value]) =>
+    value === null ? [] : [`  ${name.padEnd(12)}${value}`],
+  );
   process.stdout.write(`
   Tidegate ${readVersion()} is ready, ${readyMs} ms after its start.
-${page}
-  WebSocket   ${url}
-  gRPC        ${grpc}
-  data        ${dataDir}
-  open to     ${access}
+
+${shown.join("\n")}
 
   try this    npx tidegatectl sub chat:lobby
               echo hello | npx tidegatectl pub chat:lobby

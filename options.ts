@@ -6,6 +6,7 @@
  */
 import { parseArgs } from "node:util";
 import { EMBEDDED_BUS_DEFAULTS as BUS } from "./bus/embedded/options.ts";
+import { NATS_BUS_DEFAULTS as NATS } from "./bus/nats/options.ts";
 import { GATEWAY_DEFAULTS as GATEWAY, isLoopback } from "./gateway/options.ts";
 import { CodedError } from "./proto/coded-error.ts";
 
@@ -34,6 +35,12 @@ const list: OptionKind = { type: "list" };
 
 /** Every option, in the order of `--help`. */
 export const OPTIONS = [
+  row(
+    "PARTS",
+    choice("all", "gateway", "controlplane"),
+    "all",
+    "What this process runs; one part alone needs NATS_URL.",
+  ),
   row("PORT", integer(0, 65_535), GATEWAY.port, "Port of WebSocket and HTTP; 0 takes a free one."),
   row("HOST", text, GATEWAY.host, "Address of WebSocket and HTTP; beyond loopback AUTH is needed."),
   row("CONTROL_PORT", integer(0, 65_535), 9090, "Port of the control plane's gRPC; 0: a free one."),
@@ -116,6 +123,23 @@ export const OPTIONS = [
     integer(1024 ** 2, 1024 ** 4),
     BUS.storeBytesMax,
     "Bytes of the store; beyond it publishes are refused with STORE_FULL, reads go on.",
+  ),
+  row("NATS_URL", list, "", "nats://host:port of NATS servers; empty: the embedded bus."),
+  row("NATS_CREDS_FILE", text, "", "For NATS_URL: credentials file of the NATS account."),
+  row("NATS_TOKEN", text, "", "For NATS_URL: token; better in the environment than as a flag."),
+  row("NATS_USER", text, "", "For NATS_URL: user name."),
+  row("NATS_PASSWORD", text, "", "For NATS_URL: password of NATS_USER; never printed."),
+  row(
+    "SHARD_COUNT",
+    integer(1, 256),
+    NATS.shardCount,
+    "For NATS_URL: streams that durable rooms are spread over; decided at the first start.",
+  ),
+  row(
+    "REPLICA_COUNT",
+    integer(1, 5),
+    NATS.replicaCount,
+    "For NATS_URL: copies of each stream, 1, 3 or 5; production wants 3.",
   ),
   row("GATEWAY_ID", text, "", "Name of this gateway, [a-z0-9-], at most 32; empty: a random one."),
   row("PAGE", choice("on", "off"), "on", "Whether the demo page is served at /."),
@@ -258,6 +282,14 @@ function checkTogether(values: ReadonlyMap<string, string>): void {
   }
   if (auth === "jwt" && read("AUTH_JWT_KEY_FILE") === "") {
     throw new CodedError("OPTION_INVALID", "AUTH is jwt, so AUTH_JWT_KEY_FILE must name a file");
+  }
+  if (read("PARTS") !== "all" && read("NATS_URL") === "") {
+    const detail = `PARTS is "${read("PARTS")}", so NATS_URL must name servers: the embedded bus has one process`;
+    throw new CodedError("OPTION_INVALID", detail);
+  }
+  if (![1, 3, 5].includes(Number(read("REPLICA_COUNT")))) {
+    const detail = `REPLICA_COUNT is "${read("REPLICA_COUNT")}", must be 1, 3 or 5`;
+    throw new CodedError("OPTION_INVALID", detail);
   }
   if (!/^[a-z0-9-]{0,32}$/.test(read("GATEWAY_ID"))) {
     throw new CodedError("OPTION_INVALID", "GATEWAY_ID must be [a-z0-9-], at most 32 characters");

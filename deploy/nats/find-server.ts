@@ -65,17 +65,17 @@ function installByPip(): string | null {
   const requirements = path.join(import.meta.dirname, "requirements.txt");
   const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"];
   const place = ["--require-hashes", "--prefix", cacheDir, "-r", requirements];
-  return attempt("python3", [...pip, "--ignore-installed", ...place], {});
+  return attempt("python3", [...pip, "--ignore-installed", ...place]);
 }
 
 function installByGo(): string | null {
   const target = `github.com/nats-io/nats-server/v2@${goVersion}`;
-  return attempt("go", ["install", target], { GOBIN: path.join(cacheDir, "bin") });
+  return attempt("env", [`GOBIN=${path.join(cacheDir, "bin")}`, "go", "install", target]);
 }
 
-function attempt(command: string, args: string[], env: Record<string, string>): string | null {
+function attempt(command: string, args: string[]): string | null {
   try {
-    execFileSync(command, args, { env: { ...process.env, ...env }, stdio: "pipe" });
+    execFileSync(command, args, { stdio: "pipe" });
     return null;
   } catch (error) {
     const { stderr } = error as { stderr?: Buffer };

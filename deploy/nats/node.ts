@@ -57,7 +57,8 @@ export class NatsNode {
     const file = path.join(folder, "nats.conf");
     writeFileSync(file, nodeConfig(this.options));
     const log = path.join(folder, "nats.log");
-    this.#child = spawn(binary, ["-c", file, "-l", log], { stdio: "ignore" });
+    // A group of its own: Ctrl-C in a terminal ends our process, which then stops nodes in order.
+    this.#child = spawn(binary, ["-c", file, "-l", log], { stdio: "ignore", detached: true });
     const endMs = Date.now() + START_MS_MAX;
     while (!(await accepts(port))) {
       if (!this.isRunning || Date.now() > endMs) {

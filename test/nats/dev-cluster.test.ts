@@ -1,0 +1,59 @@
+/**
+ * `npm run dev:cluster`: seven processes that form one system, all ended by one signal.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { RawClient } from "../gateway/raw-client.ts";
+
+const root = path.resolve(import.meta.dirname, "../..");
+
+test("dev:cluster: starts, carries a message between its gateways, and stops clean", async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), "tidegate-dev-"));
+  const child = spawn(
+    path.join(root, "node_modules/.bin/node"),
+    ["--disable-warning=ExperimentalWarning", "deploy/dev-cluster/main.ts"],
+    { cwd: root, env: { ...process.env, DATA_DIR: folder }, stdio: ["ignore", "pipe", "ignore"] },
+  );
+  const exited = once(child, "exit");
+  onTestFinished(async () => {
+    child.kill("SIGINT");
+    await exited;
+    rmSync(folder, { recursive: true, force: true });
+  });
+  let text = "";
+  for await (const chunk of child.stdout) {
+    text += chunk;
+    if (text.includes("Ctrl-C stops all of it.")) break;
+  }
+  const ports = [...text.matchAll(/WebSocket +ws:..127\.0\.0\.1:(\d+)/g)].map((m) => Number(m[1]));
+  expect(ports).toHaveLength(2);
+  expect(text.match(/gRPC +127/g)).toHaveLength(2);
+  const [a, b] = [await RawClient.open(ports[0] ?? 0), await RawClient.open(ports[1] ?? 0)];
+  const { roomAlias } = await a.join("chat:dev");
+  await b.ack(b.publish({ room: "chat:dev", seq: 1, payload: "across" }));
+  expect(await a.texts(roomAlias, 1)).toEqual(["across"]);
+  const pids = processesUsing(folder);
+  expect(pids.length).toBeGreaterThanOrEqual(3);
+  child.kill("SIGINT");
+  const [code] = (await exited) as [number | null];
+  expect(code).toBe(0);
+  expect((await a.closed).code).toBe(4003);
+  expect(pids.filter((pid) => existsSync(`/proc/${pid}`))).toEqual([]);
+}, 90_000);
+
+/** Processes whose command line names the folder: the nats-servers. */
+function processesUsing(folder: string): number[] {
+  return readdirSync("/proc")
+    .map(Number)
+    .filter((pid) => {
+      try {
+        return pid > 0 && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(folder);
+      } catch {
+        return false; // it has ended meanwhile
+      }
+    });
+}
