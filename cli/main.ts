@@ -6,8 +6,7 @@ import { constants } from "node:os";
 import path from "node:path";
 import type { Context, Target } from "./context.ts";
 import { ExitCode } from "./exit-code.ts";
-import { describeFailure } from "./failure.ts";
-import { asFailure, buildProgram, isHelp } from "./program.ts";
+import { runCommand } from "./run.ts";
 
 const { env, stdout, stderr, stdin } = process;
 const ending = new AbortController();
@@ -31,44 +30,30 @@ stdout.on("error", (error: NodeJS.ErrnoException) => {
 });
 stderr.on("error", () => ending.abort()); // nobody to tell
 
-const exitCode = await run(process.argv.slice(2));
+const context: Context = {
+  stdin,
+  stdout,
+  stderr,
+  isTerminal: stdout.isTTY === true,
+  isKeyboard: stdin.isTTY === true,
+  signal: ending.signal,
+};
+const defaults: Target = {
+  url: env.TIDEGATE_URL || "ws://127.0.0.1:8080/ws",
+  control: env.TIDEGATE_CONTROL || "127.0.0.1:9090",
+  token: env.TIDEGATE_TOKEN || "",
+  tenant: env.TIDEGATE_TENANT || "default",
+};
+const readFile = (file: string) => readFileSync(file, "utf8");
+const setup = { version: readVersion(), defaults, readFile };
+const exitCode = await runCommand(
+  process.argv.slice(2),
+  context,
+  setup,
+  Boolean(env.TIDEGATE_DEBUG),
+);
 await new Promise((resolve) => stdout.write("", resolve));
-process.exit(exitCode);
-
-async function run(args: readonly string[]): Promise<number> {
-  const context: Context = {
-    stdin,
-    stdout,
-    stderr,
-    isTerminal: stdout.isTTY === true,
-    isKeyboard: stdin.isTTY === true,
-    signal: ending.signal,
-  };
-  const defaults: Target = {
-    url: env.TIDEGATE_URL || "ws://127.0.0.1:8080/ws",
-    control: env.TIDEGATE_CONTROL || "127.0.0.1:9090",
-    token: env.TIDEGATE_TOKEN || "",
-    tenant: env.TIDEGATE_TENANT || "default",
-  };
-  const readFile = (file: string) => readFileSync(file, "utf8");
-  const program = buildProgram(context, { version: readVersion(), defaults, readFile });
-  try {
-    await program.parseAsync(args, { from: "user" });
-    return endCode();
-  } catch (reason) {
-    if (isHelp(reason)) return ExitCode.OK;
-    if (ending.signal.aborted) return endCode();
-    const failure = asFailure(reason);
-    const { text, exitCode } = describeFailure(failure);
-    stderr.write(text);
-    if (env.TIDEGATE_DEBUG) console.error(failure);
-    return exitCode;
-  }
-}
-
-function endCode(): number {
-  return endedBy === null ? ExitCode.OK : 128 + constants.signals[endedBy];
-}
+process.exit(endedBy === null ? exitCode : 128 + constants.signals[endedBy]);
 
 function readVersion(): string {
   const file = path.join(import.meta.dirname, "../package.json");

@@ -1,12 +1,12 @@
 /**
- * `tidegatectl class …` as a process, against a real control plane.
+ * `tidegatectl class …` against a real control plane.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
 import { openControlPlane } from "../controlplane/start-control-plane.ts";
-import { type Ended, runCli } from "./run-cli.ts";
+import { type Ended, runCli, runProcess } from "./run-cli.ts";
 
 let address = "";
 let tenantCount = 0;
@@ -79,6 +79,16 @@ test("class apply: creates, changes field by field, and says what changed", asyn
   const got = await run(["get", "game"]);
   expect(got.stdout).toContain("historyCountMax    100\n");
   expect(got.stdout).toContain("origin             created\n");
+});
+
+test("class: as a process, from stdin to stdout", async () => {
+  const env = { TIDEGATE_CONTROL: address, TIDEGATE_TENANT: "process" };
+  const input = JSON.stringify({ name: "game", mode: "durable" });
+  const applied = await runProcess(["class", ...apply], { env, input });
+  expect(applied).toMatchObject({ code: 0, stderr: "" });
+  expect(applied.stdout).toContain("class game created\n");
+  const failed = await runProcess(["class", "get", "none"], { env });
+  expect(failed).toMatchObject({ code: 5, stdout: "" });
 });
 
 test("class apply: --dry-run says the same and writes nothing", async () => {
@@ -160,7 +170,7 @@ test("class delete: deletes, resets a built-in one, and refuses the rest", async
 });
 
 test("class: an unreachable control plane ends with exit code 3 and says how to mend it", async () => {
-  const ended = await runCli(["class", "list", "--control", "127.0.0.1:1"]);
+  const ended = await runProcess(["class", "list", "--control", "127.0.0.1:1"]);
   expect(ended).toMatchObject({ code: 3, stdout: "" });
   expect(ended.stderr).toContain(
     "the control plane at 127.0.0.1:1 can not be reached: ECONNREFUSED",

@@ -1,5 +1,5 @@
 /**
- * Help, completion, version and wrong command lines of the real process.
+ * Help, completion, version and wrong command lines.
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
@@ -7,10 +7,10 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { EXIT_CODE_MEANINGS } from "../../cli/exit-code.ts";
-import { binary, runCli } from "./run-cli.ts";
+import { binary, runCli, runProcess } from "./run-cli.ts";
 
 test("--help: teaches commands, options with their environment, examples and exit codes", async () => {
-  const { code, stdout, stderr } = await runCli(["--help"]);
+  const { code, stdout, stderr } = await runProcess(["--help"]);
   expect([code, stderr]).toEqual([0, ""]);
   for (const name of ["pub", "sub", "history", "class", "completion", "version"]) {
     expect(stdout).toMatch(new RegExp(`^  ${name}\\b`, "m"));
@@ -79,7 +79,6 @@ test.each(["zsh", "fish"])(
 );
 
 test.each([
-  [[], "a command is missing"],
   [["frobnicate"], "unknown command 'frobnicate'"],
   [["sub"], "missing required argument 'room'"],
   [["pub", "--rat", "5", "chat:x"], "unknown option '--rat'"],
@@ -90,6 +89,14 @@ test.each([
   const { code, stdout, stderr } = await runCli(args);
   expect([code, stdout]).toEqual([2, ""]);
   expect(stderr).toContain(reason);
+  expect(stderr).not.toContain("    at ");
+});
+
+test("no command: shows the help on stderr, and is a usage error of the process", async () => {
+  const { code, stdout, stderr } = await runProcess([]);
+  expect([code, stdout]).toEqual([2, ""]);
+  expect(stderr).toContain("Usage: tidegatectl [options] [command]");
+  expect(stderr).toContain("tidegatectl: a command is missing [OPTION_INVALID]");
   expect(stderr).not.toContain("    at ");
 });
 

@@ -1,5 +1,5 @@
 /**
- * `tidegatectl pub`, `sub` and `history` as processes, against a real all-in-one.
+ * `tidegatectl pub`, `sub` and `history` against a real all-in-one.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
 import { type Server, startServer } from "../start-server.ts";
-import { binary, runCli, startCli } from "./run-cli.ts";
+import { binary, runCli, runProcess, startCli } from "./run-cli.ts";
 
 let server: Server;
 let env: Record<string, string> = {};
@@ -40,10 +40,10 @@ test("pub: each line is a message, acknowledged and stored in order", async () =
   const room = newRoom();
   const lines = Array.from({ length: 2000 }, (_, at) => `line ${at}`);
   const input = `${lines.join("\n")}\n`;
-  const ended = await runCli(["pub", room], { env, input });
+  const ended = await runProcess(["pub", room], { env, input });
   expect(ended).toMatchObject({ code: 0, stdout: "" });
   expect(ended.stderr).toMatch(/tidegatectl: 2000 of 2000 messages acknowledged in [\d.]+ s\n$/);
-  const stored = await runCli(["history", room, "--all"], { env });
+  const stored = await runProcess(["history", room, "--all"], { env });
   expect(stored.stdout).toBe(`${lines.slice(1000).join("\n")}\n`); // the class keeps 1000
 });
 
@@ -171,6 +171,7 @@ test("sub: ends quietly when its reader goes away", async () => {
     faults += chunk;
   });
   const ended = once(shell, "close");
+  await once(shell.stdout, "data");
   // Only a write shows that nobody reads: keep writing until it has ended.
   let isOver = false;
   ended.then(() => {

@@ -1,9 +1,13 @@
 /**
- * Runs the real tidegatectl as a process.
+ * Runs tidegatectl: as the real process, or, where only its words matter, within the test's own,
+ * which saves half a second each.
  */
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import path from "node:path";
+import { Readable, Writable } from "node:stream";
+import { runCommand } from "../../cli/run.ts";
 
 /** The launcher, as a shell finds it. */
 export const binary = path.resolve(import.meta.dirname, "../../cli/bin/tidegatectl");
@@ -56,12 +60,45 @@ export function startCli(args: readonly string[], env: Readonly<Record<string, s
   return { child, ended, until, stdout: () => text.stdout, stderr: () => text.stderr };
 }
 
-/** Runs it to its end. */
-export function runCli(
-  args: readonly string[],
-  options: { env?: Readonly<Record<string, string>>; input?: string | Buffer } = {},
-): Promise<Ended> {
+/** Environment and input of a run. */
+interface RunOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly input?: string | Buffer;
+}
+
+/** Runs the process to its end. */
+export function runProcess(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
   const run = startCli(args, options.env ?? {});
   run.child.stdin.end(options.input ?? "");
   return run.ended;
+}
+
+/** Runs it to its end without a process of its own. */
+export async function runCli(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
+  const { env = {}, input = "" } = options;
+  const text = { stdout: "", stderr: "" };
+  const collect = (stream: "stdout" | "stderr") =>
+    new Writable({
+      write(chunk, _encoding, done) {
+        text[stream] += chunk;
+        done();
+      },
+    });
+  const context = {
+    stdin: Readable.from([Buffer.from(input)]),
+    stdout: collect("stdout"),
+    stderr: collect("stderr"),
+    isTerminal: false,
+    isKeyboard: false,
+    signal: new AbortController().signal,
+  };
+  const defaults = {
+    url: env.TIDEGATE_URL ?? "",
+    control: env.TIDEGATE_CONTROL ?? "",
+    token: env.TIDEGATE_TOKEN ?? "",
+    tenant: env.TIDEGATE_TENANT ?? "default",
+  };
+  const readFile = (file: string) => readFileSync(file, "utf8");
+  const code = await runCommand(args, context, { version: "0.0.0", defaults, readFile }, false);
+  return { code, ...text };
 }
