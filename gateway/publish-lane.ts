@@ -7,7 +7,8 @@
  * time is an argument.
  *
  * What is given up is answered in order too, and the lane then refuses later ones until the first
- * refused comes again: else a client's retry of n would be stored after n + 1. A failed publish that a
+ * refused comes again, or its budget ends and the next refused is the first: else a client's retry of n
+ * would be stored after n + 1, which it sent before it heard. A failed publish that a
  * later one has overtaken can not be stored in order any more; it ends as OUTCOME_UNKNOWN.
  */
 import type { AppendAck } from "../bus/bus.ts";
@@ -16,6 +17,9 @@ import { CodedError } from "../proto/coded-error.ts";
 
 /** A retryable failure is tried again this long before the client hears of it, microseconds. */
 export const LANE_RETRY_US = 2_000_000;
+
+/** Refused publishes remembered; more than any client has unanswered. Beyond it: refused all the same. */
+export const REFUSED_COUNT_MAX = 1024;
 
 /** One publish on its way. */
 export interface LaneEntry {
@@ -50,9 +54,8 @@ export class PublishLane<Entry extends LaneEntry> {
   #isHolding = false;
   /** Highest producer seq stored while the lane lives. */
   #storedSeq = 0;
-  /** The first refused publish: later ones are refused until it comes again, or its budget ends. */
-  #refusedSeq = 0;
-  #refusedUntilUs = 0;
+  /** Refused publishes, and when their budgets end: none is taken before the first of them. */
+  readonly #refused = new Map<number, number>();
 
   constructor(effects: LaneEffects<Entry>) {
     this.#effects = effects;
@@ -61,19 +64,19 @@ export class PublishLane<Entry extends LaneEntry> {
   /** Whether nothing is under way and nothing has to be remembered. */
   isIdle(nowUs: number): boolean {
     const isSettled = this.#inFlightCount === 0 && this.#failed.length === 0;
-    return isSettled && this.#waiting.length === 0 && nowUs >= this.#refusedUntilUs;
+    return isSettled && this.#waiting.length === 0 && this.#firstRefused(nowUs) === 0;
   }
 
   /** Takes a publish from a client. */
   submit(entry: Entry, nowUs: number): void {
-    if (nowUs < this.#refusedUntilUs) {
-      if (entry.producerSeq > this.#refusedSeq) {
-        const detail = `publish ${this.#refusedSeq} of this room failed; send it again first`;
-        this.#effects.answer(entry, new CodedError("UNAVAILABLE", detail), null);
-        return;
-      }
-      this.#refusedUntilUs = 0;
+    const first = this.#firstRefused(nowUs);
+    if (first > 0 && entry.producerSeq > first) {
+      this.#remember(entry);
+      const detail = `publish ${first} of this room failed; send it again first`;
+      this.#effects.answer(entry, new CodedError("UNAVAILABLE", detail), null);
+      return;
     }
+    this.#refused.delete(entry.producerSeq);
     if (this.#isHolding) this.#waiting.push(entry);
     else this.#send(entry, nowUs);
   }
@@ -110,7 +113,7 @@ export class PublishLane<Entry extends LaneEntry> {
         const detail = `publish ${first.entry.producerSeq} was overtaken by ${this.#storedSeq}`;
         this.#effects.answer(first.entry, new CodedError("OUTCOME_UNKNOWN", detail), null);
       } else if (nowUs - first.entry.startedUs >= LANE_RETRY_US) {
-        this.#giveUp(nowUs);
+        this.#giveUp();
         return;
       } else {
         if (isWaitNeeded) this.#effects.retryLater();
@@ -122,18 +125,36 @@ export class PublishLane<Entry extends LaneEntry> {
     for (const entry of this.#waiting.splice(0)) this.submit(entry, nowUs);
   }
 
-  /** Refuses the failed and the waiting, in order, and remembers the first. */
-  #giveUp(nowUs: number): void {
+  /** Refuses the failed and the waiting, in order, and remembers them. */
+  #giveUp(): void {
     const failed = this.#failed.splice(0);
     const [first] = failed;
     if (first === undefined) return;
-    for (const { entry, error } of failed) this.#effects.answer(entry, error, null);
+    for (const { entry, error } of failed) {
+      this.#remember(entry);
+      this.#effects.answer(entry, error, null);
+    }
     for (const entry of this.#waiting.splice(0)) {
+      this.#remember(entry);
       this.#effects.answer(entry, first.error, null);
     }
     this.#isHolding = false;
-    this.#refusedSeq = first.entry.producerSeq;
-    this.#refusedUntilUs = Math.max(nowUs, first.entry.firstSentUs + PUBLISH_BUDGET_US);
+  }
+
+  #remember({ producerSeq, firstSentUs }: Entry): void {
+    if (this.#refused.size >= REFUSED_COUNT_MAX) return;
+    this.#refused.set(producerSeq, firstSentUs + PUBLISH_BUDGET_US);
+  }
+
+  /** The lowest refused publish that may still come again, 0 if none. */
+  #firstRefused(nowUs: number): number {
+    if (this.#refused.size === 0) return 0;
+    let first = 0;
+    for (const [seq, untilUs] of this.#refused) {
+      if (untilUs < nowUs) this.#refused.delete(seq);
+      else if (first === 0 || seq < first) first = seq;
+    }
+    return first;
   }
 
   #send(entry: Entry, nowUs: number): void {

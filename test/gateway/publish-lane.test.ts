@@ -50,6 +50,7 @@ type Step =
   | { readonly do: "send"; readonly count: number }
   | { readonly do: "settle"; readonly fate: Fate }
   | { readonly do: "wait"; readonly ms: number }
+  | { readonly do: "hear" }
   | { readonly do: "break" };
 type Fate = "stored" | "refused" | "final" | "unknown-stored" | "unknown-lost";
 
@@ -72,6 +73,8 @@ class Simulation {
   readonly #failed = new Set<Entry>();
   readonly #final = new Set<number>();
   #retryAtUs = 0;
+  readonly #answered = new Set<Entry>();
+  readonly #onTheWay: { entry: Entry; isToResend: boolean }[] = [];
   // The client.
   #connection = 1;
   #seq = 0;
@@ -107,6 +110,9 @@ class Simulation {
         for (const seq of this.#unanswered) this.#toResend.add(seq);
         this.#unanswered.clear();
         break;
+      case "hear":
+        this.#hear();
+        break;
       default:
         step satisfies never;
     }
@@ -118,6 +124,7 @@ class Simulation {
     for (let i = 0; i < 10_000; i += 1) {
       this.run({ do: "settle", fate: "stored" });
       this.run({ do: "wait", ms: 100 });
+      this.run({ do: "hear" });
       const isDone = this.#unanswered.size === 0 && this.#toResend.size === 0;
       if (isDone && this.#inFlight.length === 0 && this.#retryAtUs === 0) return;
     }
@@ -153,9 +160,18 @@ class Simulation {
     this.answerCount += 1;
     this.#failed.delete(entry);
     if (error === null) this.acked.push(entry.producerSeq);
-    if (entry.connection !== this.#connection) return;
-    if (!this.#unanswered.delete(entry.producerSeq)) throw new Error("answered twice");
-    if (error?.info.retry === "same") this.#toResend.add(entry.producerSeq);
+    if (this.#answered.has(entry)) throw new Error("answered twice");
+    this.#answered.add(entry);
+    this.#onTheWay.push({ entry, isToResend: error?.info.retry === "same" });
+  }
+
+  /** The client reads the answers that are on their way; until then it has gone on sending. */
+  #hear(): void {
+    for (const { entry, isToResend } of this.#onTheWay.splice(0)) {
+      if (entry.connection !== this.#connection) continue;
+      this.#unanswered.delete(entry.producerSeq);
+      if (isToResend) this.#toResend.add(entry.producerSeq);
+    }
   }
 
   #append(entry: Entry): void {
@@ -218,10 +234,12 @@ const waits = fc.record({
   do: fc.constant("wait" as const),
   ms: fc.oneof(fc.constant(100), fc.constantFrom(1, 2100, 21_000)),
 });
+const hears = fc.record({ do: fc.constant("hear" as const) });
 const calm: fc.Arbitrary<Step> = fc.oneof(
   { weight: 4, arbitrary: sends },
   { weight: 9, arbitrary: settles("unknown-lost") },
   { weight: 3, arbitrary: waits },
+  { weight: 4, arbitrary: hears },
 );
 // With breaks no publish ends unknown and lost: its answer could be lost too, and the client would send
 // it again after a later one was stored. Nothing but a memory of all names could keep the order then.
@@ -229,6 +247,7 @@ const stormy: fc.Arbitrary<Step> = fc.oneof(
   { weight: 4, arbitrary: sends },
   { weight: 9, arbitrary: settles() },
   { weight: 3, arbitrary: waits },
+  { weight: 4, arbitrary: hears },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("break" as const) }) },
 );
 
