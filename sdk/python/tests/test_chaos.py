@@ -78,16 +78,13 @@ async def live(url: str, seed: int) -> None:
         await tidegate.connect(url, socket=dice.choice(kinds), room_queue_max=queue_max)
         for queue_max in (4, 64, 1_024)
     ]
-    await publishers[0].join(rooms[0])  # one knows an alias and the mode, the other does not
+    await publishers[0].join(rooms[0])  # one knows an alias and the mode, the other neither
     seen = [[Seen() for _ in rooms] for _ in readers]
     reading = []
     for reader, places in zip(readers, seen, strict=True):
         for name, place in zip(rooms, places, strict=True):
             room = await reader.join(name, codec=tidegate.json_codec)
             reading.append(asyncio.create_task(read(room, place, dice)))
-    # A class of unknown mode is not published to again after a break: let it be known.
-    for publisher in publishers:
-        await publisher.publish("chat:chaos-first", b"")
     cutting = asyncio.create_task(cut([*publishers, *readers], dice))
     acked: dict[Name, int] = {}
     for part in await asyncio.gather(

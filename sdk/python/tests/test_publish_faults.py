@@ -11,7 +11,7 @@ import tidegate
 from tests.drive import ROOM, run
 from tests.fake_gateway import SERVER_TIME_US, Peer, gateway, place
 from tidegate import TidegateError
-from tidegate._gen.tidegate.client.v1 import frame_pb2
+from tidegate._gen.tidegate.client.v1 import frame_pb2, history_pb2
 from tidegate.options import SocketKind
 
 
@@ -112,8 +112,9 @@ def test_publish_never_written_ends_as_unavailable(socket: SocketKind) -> None:
     run(main())
 
 
-def test_publish_in_a_room_of_unknown_mode_is_not_repeated_after_a_break(
-    socket: SocketKind,
+@pytest.mark.parametrize("is_durable", [True, False])
+def test_publish_in_a_room_of_unknown_mode_is_repeated_only_if_it_is_durable(
+    socket: SocketKind, is_durable: bool
 ) -> None:
     # An ephemeral room has nothing that would drop the second copy.
     async def first(peer: Peer) -> None:
@@ -121,14 +122,31 @@ def test_publish_in_a_room_of_unknown_mode_is_not_repeated_after_a_break(
         await peer.receive("publish")
         await peer.cut()
 
+    async def second(peer: Peer) -> None:
+        await peer.welcome()
+        history = await peer.receive("history")
+        assert (history.room, history.limit) == (ROOM, 1)
+        if is_durable:
+            await peer.send(history_page=history_pb2.HistoryPage(request_id=history.request_id))
+        else:
+            await peer.refuse(history.request_id, "NOT_DURABLE", retryable=False)
+        again = await peer.receive("publish")
+        assert again.payload == (b"a" if is_durable else b"b")
+        await peer.ack(again, 6)
+
     async def main() -> None:
         async with (
-            gateway(first) as url,
+            gateway(first, second) as url,
             await tidegate.connect(url, socket=socket) as client,
         ):
+            publishing = client.publish(ROOM, b"a")
+            if is_durable:
+                await publishing
+                return
             with pytest.raises(TidegateError) as caught:
-                await client.publish(ROOM, b"a")
+                await publishing
             assert caught.value.code == "OUTCOME_UNKNOWN"
+            await client.publish(ROOM, b"b")
 
     run(main())
 

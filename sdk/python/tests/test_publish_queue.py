@@ -5,8 +5,6 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
-import pytest
-
 from tidegate.errors import TidegateError
 from tidegate.publish_queue import Entry, Failure, PublishQueue
 
@@ -119,14 +117,31 @@ def test_break_off_resends_all_unanswered_in_order_one_by_one() -> None:
     assert seqs(queue.take(0, 9)) == [3]
 
 
-@pytest.mark.parametrize("is_durable", [False, None])
-def test_break_off_without_a_store_that_drops_copies_ends_as_unknown(
-    is_durable: bool | None,
-) -> None:
-    queue = make(2, is_durable)
+def test_break_off_without_a_store_that_drops_copies_ends_as_unknown() -> None:
+    queue = make(2, is_durable=False)
     queue.take(0, 1)
     assert outcomes(queue.break_off()) == [(0, "OUTCOME_UNKNOWN")]
     assert seqs(queue.take(0, 9)) == [2]
+
+
+def test_break_off_in_unknown_mode_holds_until_the_mode_is_known() -> None:
+    for is_durable in (True, False):
+        queue = make(2, is_durable=None)
+        queue.take(0, 1)
+        assert queue.break_off() == []
+        assert queue.needs_mode
+        assert queue.take(0, 9) == []
+        ended = queue.set_mode(is_durable)
+        assert outcomes(ended) == ([] if is_durable else [(0, "OUTCOME_UNKNOWN")])
+        assert seqs(queue.take(0, 9)) == ([1] if is_durable else [2])
+
+
+def test_refuse_retryable_in_unknown_mode_is_sent_again_as_nothing_was_done() -> None:
+    queue = make(1, is_durable=None)
+    queue.take(0, 1)
+    queue.refuse(1, retryable(), 0)
+    assert not queue.needs_mode
+    assert seqs(queue.take(0, 9)) == [1]
 
 
 def test_final_error_after_an_unanswered_try_is_unknown_with_the_error_as_cause() -> None:

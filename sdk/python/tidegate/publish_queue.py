@@ -66,7 +66,8 @@ class PublishQueue(Generic[T]):
             may be tried.
         first_seq: The first number to give.
         is_durable: Whether tries without an answer may be repeated: True in durable rooms, where
-            the store drops the second copy; False in ephemeral ones; None when not known.
+            the store drops the second copy; False in ephemeral ones. None when not known: they
+            wait for `set_mode`.
     """
 
     def __init__(self, budget_us: int, first_seq: int = 1, is_durable: bool | None = None) -> None:
@@ -95,6 +96,25 @@ class PublishQueue(Generic[T]):
         """Whether nothing waits, flies or is to be sent again."""
         return not (self._waiting or self._flying or self._failed)
 
+    @property
+    def needs_mode(self) -> bool:
+        """Whether the next publish may be stored already, and it is not known if that matters."""
+        return self.is_durable is None and bool(self._failed) and self._failed[0].is_uncertain
+
+    def set_mode(self, is_durable: bool) -> list[Failure[T]]:
+        """Learn whether the room is durable.
+
+        Returns:
+            The publishes that end by this: those whose second copy nothing would drop.
+        """
+        self.is_durable = is_durable
+        if is_durable:
+            return []
+        ended = [entry for entry in self._failed if entry.is_uncertain]
+        self._failed = [entry for entry in self._failed if not entry.is_uncertain]
+        self._settle()
+        return [self._fail(entry) for entry in ended]
+
     def add(self, entry: Entry[T]) -> None:
         """Queue a publish behind all others."""
         self._waiting.append(entry)
@@ -111,7 +131,8 @@ class PublishQueue(Generic[T]):
         if self._phase == "flow":
             return bool(self._waiting)
         if self._phase == "resend":
-            return bool(self._failed) and not self._flying and now_us >= self._hold_until_us
+            is_due = not self._flying and now_us >= self._hold_until_us
+            return bool(self._failed) and is_due and not self.needs_mode
         return False
 
     def take(self, now_us: int, count_max: int) -> list[Entry[T]]:
@@ -171,7 +192,7 @@ class PublishQueue(Generic[T]):
         ended: list[Failure[T]] = []
         for entry in flying:
             entry.is_uncertain = True
-            if self.is_durable is True and not self._is_overtaken(entry):
+            if self.is_durable is not False and not self._is_overtaken(entry):
                 self._keep_failed(entry)
             else:
                 ended.append(self._fail(entry))

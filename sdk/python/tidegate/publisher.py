@@ -7,7 +7,7 @@ connection share, and the clock.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 
 from tidegate._gen.tidegate.client.v1 import frame_pb2
@@ -56,6 +56,7 @@ class Publisher:
         alias_of: The alias of a room joined on this connection, or 0.
         is_durable: Whether a room is durable, by its class; None when not known.
         learn_mode: Takes what an acknowledgement shows of a room's mode.
+        ask_mode: Finds out whether a room is durable; False when that can not be found out.
         count_max: Publishes that have not ended, over all rooms.
     """
 
@@ -65,6 +66,7 @@ class Publisher:
         alias_of: Callable[[str], int],
         is_durable: Callable[[str], bool | None],
         learn_mode: Callable[[str, bool], None],
+        ask_mode: Callable[[str], Coroutine[None, None, bool]],
         count_max: int,
     ) -> None:
         self._loop = asyncio.get_running_loop()
@@ -72,6 +74,8 @@ class Publisher:
         self._alias_of = alias_of
         self._is_durable = is_durable
         self._learn_mode = learn_mode
+        self._ask_mode = ask_mode
+        self._asking: dict[str, asyncio.Task[None]] = {}
         self._count_max = count_max
         self._lanes: dict[str, _Lane] = {}
         self._ready: dict[str, _Lane] = {}  # may have something to write; oldest turn first
@@ -146,6 +150,7 @@ class Publisher:
             if not lane.queue.is_empty:
                 lane.queue.is_durable = self._is_durable(lane.room)
                 self._end(lane.queue.break_off())
+                self._ready[lane.room] = lane
 
     def pump(self) -> None:
         """Write what may be written now; hot path."""
@@ -156,6 +161,8 @@ class Publisher:
         for _ in range(len(self._ready)):
             room, lane = next(iter(self._ready.items()))
             del self._ready[room]
+            if lane.queue.needs_mode:
+                self._settle_mode(lane)
             while True:
                 credit = min(self._window - self._unanswered, _TURN_MAX)
                 if credit <= 0 or not connection.is_writable:
@@ -175,6 +182,8 @@ class Publisher:
         self._connection = None
         if self._timer is not None:
             self._timer.cancel()
+        for asking in self._asking.values():
+            asking.cancel()
         for lane in self._lanes.values():
             for entry in lane.queue.drain():
                 self._finish(entry)
@@ -208,6 +217,21 @@ class Publisher:
                 self._ready.pop(room, None)
                 del self._lanes[room]
                 return
+
+    def _settle_mode(self, lane: _Lane) -> None:
+        """Find out the mode of a room whose unanswered publishes wait for it."""
+        is_durable = self._is_durable(lane.room)
+        if is_durable is not None:
+            self._end(lane.queue.set_mode(is_durable))
+        elif lane.room not in self._asking:
+            self._asking[lane.room] = asyncio.create_task(self._ask(lane), name="tidegate-mode")
+
+    async def _ask(self, lane: _Lane) -> None:
+        is_durable = await self._ask_mode(lane.room)
+        del self._asking[lane.room]
+        self._end(lane.queue.set_mode(is_durable))
+        self._ready[lane.room] = lane
+        self.pump()
 
     def _write(self, connection: Connection, lane: _Lane, entry: Entry[_Future]) -> None:
         self._unanswered += 1

@@ -61,6 +61,7 @@ class Session:
             self._alias_of,
             self._mode_of,
             self._learn_mode,
+            self._ask_mode,
             options.publish_queue_max,
         )
 
@@ -294,6 +295,17 @@ class Session:
 
     def _mode_of(self, room: str) -> bool | None:
         return self._modes.get(room.partition(":")[0])
+
+    async def _ask_mode(self, room: str) -> bool:
+        """Find out a room's mode by its history; without an answer it counts as ephemeral."""
+        try:
+            await self.history(room, None, None, 1)
+        except TidegateError as error:
+            if error.code == "NOT_DURABLE":
+                self._learn_mode(room, False)
+            return False
+        self._learn_mode(room, True)
+        return True
 
     def _learn_mode(self, room: str, is_durable: bool) -> None:
         """Remember a class's mode, which never changes."""
