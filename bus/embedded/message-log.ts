@@ -29,6 +29,10 @@ export interface RoomState {
   lastSeq: number;
   /** Appends since retention.ts last looked at the room. */
   appendedCount: number;
+  /** Appends since the room was loaded. */
+  appendTotal: number;
+  /** What {@link MessageLog.floor} found last, and when. */
+  floor: { count: number; appendTotal: number; position: Position | null } | null;
   /** Number of the transaction that last appended to the room. */
   touchedBy: number;
 }
@@ -77,7 +81,7 @@ export class MessageLog {
     this.#dueCount = dueCount;
     this.#statements = prepare(database);
     this.#dedupe = new DedupeWindow(DEDUPE_WINDOW_US, seed);
-    const newest = this.#statements.newest.get() as unknown as [number, number] | undefined;
+    const newest = this.#statements.newest.get() as unknown as Place | undefined;
     const trimmed = this.#statements.trimmed.get() as unknown as [number];
     this.#lastSeq = Math.max(newest?.[0] ?? 0, trimmed[0]);
     this.#lastTimeUs = newest?.[1] ?? 0;
@@ -220,6 +224,7 @@ export class MessageLog {
     this.#lastSeq = seq;
     room.lastSeq = seq;
     room.appendedCount += 1;
+    room.appendTotal += 1;
     this.#touchedBytes += envelope.length + 48;
     if (room.touchedBy !== this.#transaction) {
       room.touchedBy = this.#transaction;
@@ -229,7 +234,7 @@ export class MessageLog {
     view.settle(at, seq, timeUs, prevSeq);
   }
 
-  /** Puts into the present transaction that everything up to `seq` is trimmed: no seq comes twice. */
+  /** Puts into the transaction that everything up to `seq` is trimmed: no seq comes twice. */
   storeTrimmed(seq: number): void {
     this.#statements.setTrimmed.run(seq);
   }
@@ -243,43 +248,68 @@ export class MessageLog {
 
   /** Reads rows of a room from `fromSeq` on, oldest first. */
   rowsFrom(token: string, fromSeq: number, limit: number): Iterable<MessageRow> {
-    const roomId = this.#roomId(token);
-    if (roomId === 0) return [];
-    return this.#statements.readFrom.iterate(roomId, fromSeq, limit) as Iterable<never>;
+    const room = this.#knownRoom(token);
+    if (room === null) return [];
+    return this.#statements.readFrom.iterate(room.id, fromSeq, limit) as Iterable<never>;
   }
 
   /** Reads rows of a room before `beforeSeq`, newest first. */
   rowsBefore(token: string, beforeSeq: number, limit: number): Iterable<MessageRow> {
-    const roomId = this.#roomId(token);
-    if (roomId === 0) return [];
-    return this.#statements.readBefore.iterate(roomId, beforeSeq, limit) as Iterable<never>;
+    const room = this.#knownRoom(token);
+    if (room === null) return [];
+    return this.#statements.readBefore.iterate(room.id, beforeSeq, limit) as Iterable<never>;
   }
 
   /** The newest position of a room, or null. */
   head(token: string): Position | null {
-    const roomId = this.#roomId(token);
-    const row = this.#statements.roomNewest.get(roomId) as unknown as [number, number] | undefined;
-    return row === undefined ? null : { epoch: EMBEDDED_EPOCH, seq: row[0], timeUs: row[1] };
+    const room = this.#knownRoom(token);
+    if (room === null) return null;
+    const row = this.#statements.roomNewest.get(room.id) as unknown as Place | undefined;
+    return row === undefined ? null : positionOf(row);
   }
 
-  /** Position of the `count`-th newest message of a room, or null. */
+  /**
+   * Position of the `count`-th newest message of a room, or null. Finding it walks `count` index
+   * entries, so it is remembered until a 64th as many were appended: every join asks for it.
+   */
   floor(token: string, count: number): Position | null {
-    const found = this.#statements.roomFloor.get(this.#roomId(token), count - 1);
-    const row = found as unknown as [number, number] | undefined;
-    return row === undefined ? null : { epoch: EMBEDDED_EPOCH, seq: row[0], timeUs: row[1] };
+    const room = this.#knownRoom(token);
+    if (room === null) return null;
+    const known = room.floor;
+    const isFresh = known?.count === count && room.appendTotal - known.appendTotal <= count >> 6;
+    if (known !== null && isFresh && this.#isStored(known.position)) return known.position;
+    const row = this.#statements.roomFloor.get(room.id, count - 1) as unknown as Place | undefined;
+    const position = row === undefined ? null : positionOf(row);
+    room.floor = { count, appendTotal: room.appendTotal, position };
+    return position;
   }
 
   /** State of a room that is appended to; interns its token. */
   #room(token: string): RoomState {
+    const known = this.#knownRoom(token);
+    if (known !== null) return known;
+    return this.#loadRoom(token, Number(this.#statements.addRoom.run(token).lastInsertRowid));
+  }
+
+  /** State of a room, or null when nothing was ever stored in it. */
+  #knownRoom(token: string): RoomState | null {
     const cached = this.#rooms.get(token);
     if (cached !== undefined) return cached;
-    let id = this.#roomId(token);
-    if (id === 0) id = Number(this.#statements.addRoom.run(token).lastInsertRowid);
-    const newest = this.#statements.roomNewest.get(id) as unknown as [number, number] | undefined;
-    // Due at once: nobody knows how many were appended before the room was loaded.
-    const appendedCount = this.#dueCount - 1;
-    const lastSeq = newest?.[0] ?? 0;
-    const room: RoomState = { id, lastSeq, appendedCount, touchedBy: 0 };
+    const row = this.#statements.roomId.get(token) as unknown as [number] | undefined;
+    return row === undefined ? null : this.#loadRoom(token, row[0]);
+  }
+
+  #loadRoom(token: string, id: number): RoomState {
+    const newest = this.#statements.roomNewest.get(id) as unknown as Place | undefined;
+    const room: RoomState = {
+      id,
+      lastSeq: newest?.[0] ?? 0,
+      // Due at once: nobody knows how many were appended before the room was loaded.
+      appendedCount: this.#dueCount - 1,
+      appendTotal: 0,
+      touchedBy: 0,
+      floor: null,
+    };
     if (this.#rooms.size >= ROOM_CACHE_COUNT_MAX) {
       for (const oldest of this.#rooms.keys()) {
         this.#rooms.delete(oldest);
@@ -290,11 +320,11 @@ export class MessageLog {
     return room;
   }
 
-  #roomId(token: string): number {
-    const cached = this.#rooms.get(token);
-    if (cached !== undefined) return cached.id;
-    const row = this.#statements.roomId.get(token) as unknown as [number] | undefined;
-    return row?.[0] ?? 0;
+  /** Whether a position is still there; true for null, which names none. */
+  #isStored(position: Position | null): boolean {
+    if (position === null) return true;
+    const row = this.#statements.timeFrom.get(position.seq) as unknown as Place | undefined;
+    return row?.[0] === position.seq;
   }
 
   /** Where the names of the window begin in the log, found by steps back from its end. */
@@ -302,7 +332,7 @@ export class MessageLog {
     let seq = this.#lastSeq;
     while (seq > 0) {
       seq = Math.max(0, seq - recallStepCount);
-      const row = this.#statements.timeFrom.get(seq) as unknown as [number, number] | undefined;
+      const row = this.#statements.timeFrom.get(seq) as unknown as Place | undefined;
       if (row !== undefined && row[1] < sinceUs) return row[0];
     }
     return 0;
@@ -311,6 +341,13 @@ export class MessageLog {
 
 /** Seq, room id, time, producer, producer seq. */
 type NameRow = [number, number, number, Uint8Array, number];
+
+function positionOf([seq, timeUs]: Place): Position {
+  return { epoch: EMBEDDED_EPOCH, seq, timeUs };
+}
+
+/** Seq and time of a row. */
+type Place = [number, number];
 
 type Statements = ReturnType<typeof prepare>;
 

@@ -1,6 +1,6 @@
 /**
  * An ack means fsynced. The page cache survives a kill, so the order of system calls is judged:
- * no ack may leave before the fdatasync that follows the write of its message. synchronous=OFF
+ * no ack may leave before the sync that follows the write of its message. synchronous=OFF
  * must fail.
  */
 import { spawnSync } from "node:child_process";
@@ -9,7 +9,9 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { STORE_FILE } from "../../bus/embedded/database.ts";
-import { AppendProcess, commandOf } from "./append-process.ts";
+import { openEmbeddedBus } from "../../bus/embedded/embedded-bus.ts";
+import { AppendProcess, commandOf, killRoom } from "./append-process.ts";
+import { readAll } from "./contract-tools.ts";
 import { judgeTrace } from "./trace.ts";
 
 const appendCount = 150;
@@ -36,7 +38,7 @@ async function trace(isSynchronous: boolean): Promise<string> {
 }
 
 describe.skipIf(isSkipped)(`embedded bus durability, by strace${reason}`, () => {
-  test("no ack leaves before the fdatasync that follows the write of its message", async () => {
+  test("no ack leaves before the sync that follows the write of its message", async () => {
     const verdict = judgeTrace(await trace(true), producer, `${STORE_FILE}-wal`);
     expect(verdict.ackCount).toBe(appendCount);
     expect(verdict.early).toEqual([]);
@@ -47,6 +49,36 @@ describe.skipIf(isSkipped)(`embedded bus durability, by strace${reason}`, () => 
     const verdict = judgeTrace(await trace(false), producer, `${STORE_FILE}-wal`);
     expect(verdict.ackCount).toBe(appendCount);
     expect(verdict.early.length).toBeGreaterThan(appendCount / 2);
+  }, 60_000);
+});
+
+describe.skipIf(isSkipped)(`embedded bus with a failing disk, by strace${reason}`, () => {
+  test("a failed fsync leaves its commit unknown and ends the store, not the process", async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), "tidegate-trace-"));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    const injected = "inject=fsync,fdatasync:error=EIO:when=12+";
+    const failing = ["-e", "trace=fsync,fdatasync", "-e", injected];
+    const strace = ["strace", "-f", ...failing, "-o", path.join(folder, "trace.txt")];
+    const dataDir = path.join(folder, "data");
+    const task = { dataDir, producer, roomCount: 1, inFlight: 4, total: 200 };
+    const writer = new AppendProcess([...strace, ...commandOf(task)]);
+    writer.go();
+    await writer.ended();
+    expect(writer.lines.at(-1)).toBe("end");
+    const codes = writer.errors.map(({ code }) => code);
+    expect(writer.acks.length).toBeGreaterThan(0);
+    expect(writer.acks.length + codes.length).toBe(200);
+    const unknownCount = codes.filter((code) => code === "OUTCOME_UNKNOWN").length;
+    expect(unknownCount).toBeGreaterThan(0);
+    expect(unknownCount).toBeLessThanOrEqual(4);
+    expect(codes.slice(0, unknownCount)).toEqual(Array(unknownCount).fill("OUTCOME_UNKNOWN"));
+    expect(new Set(codes.slice(unknownCount))).toEqual(new Set(["UNAVAILABLE"]));
+
+    const bus = await openEmbeddedBus({ dataDir });
+    onTestFinished(() => bus.close());
+    const stored = new Set((await readAll(bus, killRoom(0))).map(({ seq }) => seq));
+    for (const { position } of writer.acks) expect(stored).toContain(position.seq);
+    expect(stored.size).toBeLessThanOrEqual(writer.acks.length + unknownCount);
   }, 60_000);
 });
 

@@ -164,6 +164,24 @@ describe("StoreWorker retention", () => {
     ]);
   });
 
+  test("floor: at most a 64th too old, and never a trimmed one", () => {
+    const store = new StoreHarness({ retentionMs: 60_000 });
+    const floor = () => {
+      const answer = store.read({ op: "floor", token: lobby.token, count: 640 });
+      return (answer as { seq: number } | null)?.seq ?? 0;
+    };
+    expect(floor()).toBe(0);
+    for (let seq = 1; seq <= 700; seq += 1) {
+      store.append({ room: lobby, producer: "p", seq });
+      const exact = Math.max(0, seq - 639);
+      expect(floor()).toBeLessThanOrEqual(exact);
+      expect(floor()).toBeGreaterThanOrEqual(exact - 10);
+    }
+    store.pass(61);
+    store.turn();
+    expect(floor()).toBe(0);
+  });
+
   test("age: only whole prefixes go, prev of what follows stays as it was stored", () => {
     const store = new StoreHarness({ retentionMs: 60_000 });
     store.append(...many(lobby, 5));
