@@ -2,7 +2,7 @@
  * History pages: requests that outlive connections, since asking twice does no harm.
  */
 import { backoffMs } from "./backoff.ts";
-import type { Clock } from "./clock.ts";
+import type { CancelTimer, Clock } from "./clock.ts";
 import { TidegateError } from "./error.ts";
 import type { RoomInvalid, RoomMessage } from "./event.ts";
 import { frameError } from "./frame.ts";
@@ -49,6 +49,7 @@ interface Pending {
   readonly reject: (error: TidegateError) => void;
   isSent: boolean;
   failedCount: number;
+  cancelRetry: CancelTimer;
 }
 
 /** The pages asked for and not yet answered. */
@@ -78,6 +79,7 @@ export class HistoryRequests {
       });
       const done = () => {
         cancel();
+        pending.cancelRetry();
         this.#pending.delete(pending);
       };
       const pending: Pending = {
@@ -92,6 +94,7 @@ export class HistoryRequests {
         },
         isSent: false,
         failedCount: 0,
+        cancelRetry: () => {},
       };
       this.#pending.add(pending);
       this.#send(pending);
@@ -118,7 +121,7 @@ export class HistoryRequests {
     if (frame.retryable) {
       const delayMs = backoffMs(pending.failedCount, frame.retryAfterMs, this.#link.random());
       pending.failedCount += 1;
-      this.#link.clock.setTimer(delayMs, () => this.#send(pending));
+      pending.cancelRetry = this.#link.clock.setTimer(delayMs, () => this.#send(pending));
     } else pending.reject(frameError(frame));
     return true;
   }

@@ -6,6 +6,7 @@
  * room outlives connections; only a gap event tells that something could not be recovered.
  */
 import { backoffMs } from "./backoff.ts";
+import type { CancelTimer } from "./clock.ts";
 import { errorInfo, TidegateError } from "./error.ts";
 import {
   type GapReason,
@@ -77,6 +78,7 @@ export class JoinedRoom<T> implements Room<T>, RoomEnd {
   #isOver = false;
   #error: TidegateError | null = null;
   #failedJoinCount = 0;
+  #cancelJoin: CancelTimer = () => {};
   #wakers: (() => void)[] = [];
   #leavers: (() => void)[] = [];
 
@@ -173,7 +175,8 @@ export class JoinedRoom<T> implements Room<T>, RoomEnd {
   }
 
   onJoined(joined: Joined): void {
-    if (this.#membership.state.is !== "joining" && joined.requestId !== 0) return;
+    // Unasked (request id 0) only to one who is in: not to one who is leaving, or has left.
+    if (this.#membership.state.is !== (joined.requestId === 0 ? "in" : "joining")) return;
     const verdict = this.#membership.onJoined(joined);
     this.#failedJoinCount = 0;
     const policy = roomPolicy(joined.policy);
@@ -250,6 +253,7 @@ export class JoinedRoom<T> implements Room<T>, RoomEnd {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#error = error;
+    this.#cancelJoin();
     this.#membership.end();
     if (error === null) this.#queue.clear();
     this.#wake();
@@ -344,7 +348,8 @@ export class JoinedRoom<T> implements Room<T>, RoomEnd {
 
   #joinLater(leastMs: number): void {
     const delayMs = backoffMs(this.#failedJoinCount, leastMs, this.#link.random());
-    this.#link.clock.setTimer(delayMs, () => this.#requestJoin());
+    this.#cancelJoin();
+    this.#cancelJoin = this.#link.clock.setTimer(delayMs, () => this.#requestJoin());
   }
 
   #wake(): void {

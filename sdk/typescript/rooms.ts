@@ -63,8 +63,9 @@ export class Rooms {
 
   /** Whether a room is to be in, and is not yet. */
   isJoining(name: string): boolean {
-    const is = this.#byName.get(name)?.state.is;
-    return is === "out" || is === "joining";
+    const state = this.#byName.get(name)?.state;
+    if (state?.is === "leaving") return state.next === "rejoin";
+    return state?.is === "out" || state?.is === "joining";
   }
 
   /** Whether a room that is in is durable; null for others. */

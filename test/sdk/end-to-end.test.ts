@@ -4,7 +4,11 @@ import { once } from "node:events";
 import path from "node:path";
 import { credentials } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { RoomClass, RoomMode } from "../../proto/gen/tidegate/control/v1/room_class.ts";
+import {
+  PublishPermission,
+  RoomClass,
+  RoomMode,
+} from "../../proto/gen/tidegate/control/v1/room_class.ts";
 import { RoomClassServiceClient } from "../../proto/gen/tidegate/control/v1/room_class_service.ts";
 import {
   type Client,
@@ -23,16 +27,23 @@ let server: Server;
 beforeAll(async () => {
   server = await startServer();
   await createClass(server, "log", 100_000);
+  await createClass(server, "club", 100, PublishPermission.MEMBERS);
 });
 afterAll(() => server?.close());
 
 /** A durable class that reaches back further than the built-in one. */
-async function createClass({ grpc }: Server, id: string, historyCountMax: number): Promise<void> {
+async function createClass(
+  { grpc }: Server,
+  id: string,
+  historyCountMax: number,
+  publishPermission: PublishPermission = PublishPermission.CLIENTS,
+): Promise<void> {
   const client = new RoomClassServiceClient(grpc, credentials.createInsecure());
   const roomClass: RoomClass = {
     ...RoomClass.decode(new Uint8Array(0)),
     mode: RoomMode.DURABLE,
     historyCountMax,
+    publishPermission,
   };
   await new Promise<void>((resolve, reject) => {
     const request = { parent: "tenants/default", roomClassId: id, roomClass, validateOnly: false };
@@ -158,6 +169,24 @@ describe("cuts in the middle of publishing", () => {
     const page = await writer.history("chat:cuts", { limit: 500 });
     expect(page.messages.map(wordOf)).toEqual(wanted.slice(-500));
   }, 60_000);
+});
+
+describe("a room that takes publishes from members only", () => {
+  test("publishes over breaks wait for the room to be joined again, and none is refused", async () => {
+    const client = await open();
+    await expect(client.publish("club:a", "x")).rejects.toMatchObject({
+      code: "PERMISSION_DENIED",
+    });
+    const room = await client.join("club:a");
+    const wanted = names("c", 60);
+    const publishes = wanted.map(async (word, n) => {
+      const ack = await room.publish(word);
+      if (n % 10 === 0) client.dropConnection();
+      return ack.isDuplicate;
+    });
+    await Promise.all(publishes);
+    expect(await collect(room, wanted.length)).toEqual(wanted);
+  });
 });
 
 describe("kill -9 of the server", () => {

@@ -1,4 +1,6 @@
-/** What is published: the tarball's plain JavaScript and types, its size, and the README's example. */
+/**
+ * What is published: the tarball's plain JavaScript and types, its size, and the README's example.
+ */
 import { execFile, execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

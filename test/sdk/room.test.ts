@@ -3,7 +3,14 @@ import { describe, expect, test } from "vitest";
 import { json, text } from "../../sdk/typescript/codec.ts";
 import type { RoomEvent } from "../../sdk/typescript/event.ts";
 import { sha256 } from "../../sdk/typescript/sha256.ts";
-import { ephemeralOf, messageOf, POLICY, positionOf, SERVER_TIME_US } from "./fake-gateway.ts";
+import {
+  ephemeralOf,
+  joined,
+  messageOf,
+  POLICY,
+  positionOf,
+  SERVER_TIME_US,
+} from "./fake-gateway.ts";
 import { joinRoom, openScene, take, wordOf } from "./scene.ts";
 
 const ephemeralPolicy = { ...POLICY, durable: false };
@@ -335,6 +342,27 @@ describe("memberships", () => {
     })();
     await expect(looping).rejects.toMatchObject({ code: "ROOM_CLASS_UNKNOWN" });
     expect(words).toEqual(["1"]);
+  });
+
+  test("a Joined that nobody asked for goes on from there, but brings nobody back who left", async () => {
+    const scene = await openScene();
+    const { connection } = scene;
+    const room = await joinRoom(scene, "chat:a", 1);
+    connection.sendAll([
+      messageOf(1, 1),
+      joined(0, "chat:a", 1, { recovered: true }),
+      messageOf(1, 2),
+    ]);
+    expect(await take(room, 2)).toEqual(["1", "2"]);
+    const left = room.leave();
+    const { requestId } = await connection.take("leave");
+    connection.sendAll([
+      joined(0, "chat:a", 1, { recovered: false }),
+      { $case: "left", value: { requestId, roomAlias: 1, code: "" } },
+    ]);
+    await left;
+    expect(await take(room, 1)).toEqual([]);
+    await joinRoom(scene, "chat:a", 1);
   });
 
   test("a membership ended for a while is joined again after the last message", async () => {
