@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -131,7 +132,7 @@ Script = Callable[[Peer], Awaitable[None]]
 
 
 @asynccontextmanager
-async def gateway(*scripts: Script) -> AsyncIterator[str]:
+async def gateway(*scripts: Script, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     """Serves one script for each connection, in order; gives the URL.
 
     At the end every script must have run to its end without a failed assertion. Connections beyond
@@ -161,10 +162,11 @@ async def gateway(*scripts: Script) -> AsyncIterator[str]:
         compression=None,
         ping_interval=None,
         write_limit=16_384,
+        ssl=tls,
     ) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         try:
-            yield f"ws://127.0.0.1:{port}/ws"
+            yield f"{'wss' if tls else 'ws'}://127.0.0.1:{port}/ws"
             ends = [asyncio.create_task(event.wait()) for event in done]
             if ends:
                 await asyncio.wait(ends, timeout=5)

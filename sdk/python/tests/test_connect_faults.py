@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import socket as tcp
+import ssl
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 
 import tidegate
-from tests.drive import ROOM, run, take
+from tests.drive import ROOM, next_of, run, take
 from tests.fake_gateway import Peer, gateway, place
-from tidegate import TidegateError
+from tidegate import Message, TidegateError
 from tidegate._gen.tidegate.client.v1 import frame_pb2, message_pb2, session_pb2
 from tidegate.connection import Connection
 from tidegate.options import SocketKind
@@ -284,5 +288,45 @@ def test_close_in_the_moment_of_the_welcome_ends(
             assert client.status == "closed"
             tasks = [task.get_name() for task in asyncio.all_tasks()]
             assert "tidegate-session" not in tasks
+
+    run(main())
+
+
+def test_connect_over_tls_verifies_the_certificate(socket: SocketKind, tmp_path: Path) -> None:
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no openssl on this machine to make a certificate with")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    made = subprocess.run(
+        [
+            *(openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"),
+            *("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-keyout", str(key), "-out", str(certificate)),
+        ],
+        capture_output=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.joined(await peer.receive("join"), head=place(5))
+        await peer.message(6, payload=bytes(60_000))
+        await peer.ack(await peer.receive("publish"), 7)
+
+    async def main() -> None:
+        async with gateway(script, tls=tls) as url:
+            with pytest.raises(TidegateError, match="CERTIFICATE_VERIFY_FAILED") as caught:
+                await tidegate.connect(url, socket=socket, connect_timeout_ms=300)
+            assert caught.value.code == "CONNECT_FAILED"
+            context = ssl.create_default_context(cafile=str(certificate))
+            async with await tidegate.connect(url, socket=socket, ssl=context) as client:
+                room = await client.join(ROOM)
+                event = await next_of(room)
+                assert isinstance(event, Message)
+                assert event.payload == bytes(60_000)
+                await room.publish(bytes(60_000))
 
     run(main())

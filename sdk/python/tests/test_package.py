@@ -105,10 +105,10 @@ def test_generated_code_is_what_the_proto_files_give(tmp_path: Path) -> None:
     protos = sorted(str(path) for path in (ROOT / "proto/tidegate/client/v1").glob("*.proto"))
     shown = call(
         *(sys.executable, "-m", "grpc_tools.protoc", "-I", str(ROOT / "proto")),
-        *(f"--python_out={made}", *protos),
+        *(f"--python_out={made}", f"--pyi_out={made}", *protos),
     )
     assert shown.returncode == 0, shown.stderr
-    for file in made.rglob("*_pb2.py"):
+    for file in made.rglob("*_pb2.py*"):
         kept = FOLDER / "tidegate" / "_gen" / file.relative_to(made)
         text = kept.read_text().replace("from tidegate._gen.tidegate.", "from tidegate.")
         assert text == file.read_text(), f"{kept.name} is old: npm run generate"
