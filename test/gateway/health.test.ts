@@ -1,0 +1,40 @@
+/** What /health says of plain facts. */
+import { expect, test } from "vitest";
+import { decideHealth, type HealthFacts } from "../../gateway/health.ts";
+
+const facts: HealthFacts = {
+  isStopping: false,
+  bus: { isConnected: true, detail: "store in data" },
+  connectionCount: 3,
+  roomCount: 2,
+  memberCount: 5,
+  laneCount: 1,
+  fannedOutCount: 70,
+  laggedCount: 4,
+  version: "1.2.3",
+  gatewayId: "gw",
+};
+const memory = { rss: 100, heapUsed: 50, external: 25, heapTotal: 60, arrayBuffers: 1 };
+
+test("decideHealth: every fact, under the names that operators read", () => {
+  expect(decideHealth(facts, memory, 12.345)).toEqual({
+    status: "ok",
+    version: "1.2.3",
+    gateway: "gw",
+    uptime_s: 12.3,
+    connections: 3,
+    rooms: 2,
+    members: 5,
+    publish_lanes: 1,
+    messages_fanned_out: 70,
+    slow_member_events: 4,
+    memory: { rss_bytes: 100, heap_used_bytes: 50, external_bytes: 25 },
+    bus: { connected: true, detail: "store in data" },
+  });
+});
+
+test("decideHealth: degraded without its bus, stopping above all", () => {
+  const away = { ...facts, bus: { isConnected: false, detail: "gone" } };
+  expect(decideHealth(away, memory, 1).status).toBe("degraded");
+  expect(decideHealth({ ...away, isStopping: true }, memory, 1).status).toBe("stopping");
+});

@@ -1,0 +1,62 @@
+/** Options of a gateway: all defaults, and every wrong value refused with its name and bounds. */
+import { expect, test } from "vitest";
+import { GATEWAY_DEFAULTS, isLoopback, validateGatewayOptions } from "../../gateway/options.ts";
+
+test("defaults: all of them", () => {
+  const defaults = {
+    host: "127.0.0.1",
+    port: 8080,
+    frameBytesMax: 65_536,
+    roomCountMax: 256,
+    inFlightMax: 1024,
+    backpressureBytesMax: 65_536,
+    connectionCountMax: 100_000,
+    handshakeMs: 5000,
+    idleTimeoutS: 30,
+    historyPageMax: 500,
+    allowedOrigins: [],
+    allowedHosts: [],
+  };
+  expect(GATEWAY_DEFAULTS).toEqual(defaults);
+  expect(validateGatewayOptions({})).toEqual(defaults);
+});
+
+test("validateGatewayOptions: what is given replaces the default, and nothing else changes", () => {
+  const options = validateGatewayOptions({ port: 0, historyPageMax: 7, allowedOrigins: ["*"] });
+  expect(options).toEqual({
+    ...GATEWAY_DEFAULTS,
+    port: 0,
+    historyPageMax: 7,
+    allowedOrigins: ["*"],
+  });
+});
+
+test.each(["", "5", null, Number.NaN, Number.POSITIVE_INFINITY, 1.5, -1, 2 ** 31])(
+  "validateGatewayOptions: %j is no number of anything",
+  (value) => {
+    const names = Object.entries(GATEWAY_DEFAULTS).flatMap(([name, given]) =>
+      typeof given === "number" ? [name] : [],
+    );
+    expect(names.length).toBe(9);
+    for (const name of names) {
+      const attempt = () => validateGatewayOptions({ [name]: value });
+      expect(attempt).toThrow("[OPTION_INVALID]");
+      expect(attempt).toThrow(`${name} is ${value}, must be `);
+    }
+  },
+);
+
+test.each([
+  ["127.0.0.1", true],
+  ["127.255.0.9", true],
+  ["localhost", true],
+  ["::1", true],
+  ["0.0.0.0", false],
+  ["::", false],
+  ["", false],
+  ["127.0.0.1.example", false],
+  ["localhost.example", false],
+  ["10.0.0.1", false],
+])("isLoopback: %j is %s", (host, expected) => {
+  expect(isLoopback(host)).toBe(expected);
+});
