@@ -26,6 +26,7 @@ export class AllInOne {
   /** @param allowedOrigin a web origin whose pages may connect. */
   constructor(allowedOrigin: string) {
     this.#allowedOrigin = allowedOrigin;
+    process.on("exit", this.#clear);
   }
 
   get addresses(): Addresses {
@@ -67,6 +68,13 @@ export class AllInOne {
   /** Ends it and removes its data. */
   async close(): Promise<void> {
     await this.kill();
-    rmSync(this.#dataDir, { recursive: true, force: true });
+    this.#clear();
+    process.off("exit", this.#clear);
   }
+
+  /** Also when the run itself is ended: the server is not to outlive it. */
+  readonly #clear = () => {
+    this.#child?.kill("SIGKILL");
+    rmSync(this.#dataDir, { recursive: true, force: true });
+  };
 }

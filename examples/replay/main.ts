@@ -8,6 +8,7 @@ import { REPLAY_HELP, type ReplayOptions, readReplayOptions } from "./options.ts
 import { runReplay } from "./run.ts";
 import { formatOutcome } from "./table.ts";
 
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(args: readonly string[]): Promise<number> {

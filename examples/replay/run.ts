@@ -29,11 +29,14 @@ const rooms = {
 };
 const durableRooms = [rooms.flights, rooms.earthquakes];
 
+/** How many publishes ended in which way. */
+export type OutcomeCounts = Readonly<Record<SentMessage["outcome"], number>>;
+
 /** What a run found. */
 export interface Outcome {
   readonly verdicts: readonly RoomVerdict[];
-  /** Publishes by what became of them. */
-  readonly publishes: Readonly<Record<SentMessage["outcome"], number>>;
+  /** Publishes by room and by what became of them. */
+  readonly publishes: { readonly durable: OutcomeCounts; readonly ephemeral: OutcomeCounts };
   /** Consumers that could not run here, and why. */
   readonly skipped: readonly string[];
   /** Connections of consumers and publishers that were reset. */
@@ -96,9 +99,10 @@ async function replay(
   const names = consumers.map((consumer) => consumer.log.name).join(", ");
   tell(`${names} have joined; replaying for ${options.seconds} s`);
 
-  const trouble = makeTrouble(server, ways, publisherWay, options.seconds, tell);
-  await publishAll(publishers, options.seconds);
-  const { cutCount, restartMs } = await trouble;
+  const [{ cutCount, restartMs }] = await Promise.all([
+    makeTrouble(server, ways, publisherWay, options.seconds, tell),
+    publishAll(publishers, options.seconds),
+  ]);
   tell("everything is published; waiting for the last consumer");
   await Promise.all(durableRooms.map((room) => publishers[0]?.markEnd(room)));
   await Promise.race([
@@ -110,15 +114,22 @@ async function replay(
   const verdicts = Object.values(rooms).flatMap((room) =>
     judgeRoom(room, durableRooms.includes(room), sent, logs),
   );
+  const publishes = {
+    durable: countOutcomes(sent.filter(({ room }) => durableRooms.includes(room))),
+    ephemeral: countOutcomes(sent.filter(({ room }) => !durableRooms.includes(room))),
+  };
+  const { seconds } = options;
+  return { verdicts, publishes, skipped, cutCount, killCount: 1, restartMs, seconds };
+}
+
+function countOutcomes(sent: readonly SentMessage[]): OutcomeCounts {
   const count = (outcome: SentMessage["outcome"]) =>
     sent.filter((message) => message.outcome === outcome).length;
-  const publishes = {
+  return {
     acknowledged: count("acknowledged"),
     unknown: count("unknown"),
     failed: count("failed"),
   };
-  const { seconds } = options;
-  return { verdicts, publishes, skipped, cutCount, killCount: 1, restartMs, seconds };
 }
 
 async function startConsumers(
@@ -179,20 +190,20 @@ async function makeTrouble(
     return new Promise((resolve) => setTimeout(resolve, waitMs));
   };
   let cutCount = 0;
-  await at(0.25);
+  await at(0.15);
+  cutCount += publisherWay.cut(0);
+  tell("cut the publishers' connections");
+  await at(0.3);
   const awayMs = Math.min(1000, seconds * 50);
   for (const way of consumerWays) cutCount += way.cut(awayMs);
-  tell(`cut ${cutCount} connections of consumers, for ${awayMs} ms`);
-  await at(0.5);
+  tell(`cut every consumer's connection, for ${awayMs} ms`);
+  await at(0.55);
   const killedMs = performance.now();
   await server.kill();
   tell("killed the server with kill -9; starting it again");
   await server.start();
   const restartMs = Math.round(performance.now() - killedMs);
   tell(`the server is ready again after ${restartMs} ms`);
-  await at(0.8);
-  cutCount += publisherWay.cut(0);
-  tell("cut the publishers' connections");
   return { cutCount, restartMs };
 }
 

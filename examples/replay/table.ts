@@ -4,7 +4,7 @@
  * Pure.
  */
 import { isKept, type RoomVerdict } from "./judge.ts";
-import type { Outcome } from "./run.ts";
+import type { Outcome, OutcomeCounts } from "./run.ts";
 
 type Column = readonly [title: string, cell: (verdict: RoomVerdict) => string | number];
 
@@ -44,12 +44,11 @@ const ephemeral: readonly Column[] = [
 /** All of it as text. */
 export function formatOutcome(outcome: Outcome): string {
   const { verdicts, publishes, skipped, cutCount, restartMs, seconds } = outcome;
-  const { acknowledged, unknown, failed } = publishes;
   const lines = [
-    `${acknowledged} publishes acknowledged in ${seconds} s, ${unknown} of unknown outcome, ` +
-      `${failed} failed.`,
-    `${cutCount} connections cut; server killed with kill -9 once, ready again after ` +
-      `${restartMs} ms.`,
+    `In ${seconds} s: ${cutCount} connections cut, the server killed with kill -9 once and ready ` +
+      `again after ${restartMs} ms.`,
+    `Publishes into durable rooms: ${formatCounts(publishes.durable)}.`,
+    `Publishes into the ephemeral room: ${formatCounts(publishes.ephemeral)}.`,
     "",
     "Durable rooms: every acknowledged message, once, in one order for all.",
     ...formatTable(
@@ -67,6 +66,10 @@ export function formatOutcome(outcome: Outcome): string {
     ...skipped.map((text) => `Left out: ${text}.`),
   ];
   return `${lines.join("\n")}\n`;
+}
+
+function formatCounts({ acknowledged, unknown, failed }: OutcomeCounts): string {
+  return `${acknowledged} acknowledged, ${unknown} of unknown outcome, ${failed} failed`;
 }
 
 function formatTable(columns: readonly Column[], verdicts: readonly RoomVerdict[]): string[] {

@@ -39,8 +39,11 @@ test(
     expect(code, stderr).toBe(0);
     const outcome = read(stdout);
     expect(outcome).toMatchObject({ ok: true, killCount: 1 });
-    expect(outcome.cutCount).toBeGreaterThanOrEqual(consumers.length);
+    expect(outcome.cutCount).toBe(consumers.length + 2); // of consumers and of two publishers
     expect(outcome.skipped).toHaveLength(3 - consumers.length);
+    const { durable: published } = outcome.publishes;
+    expect(published.acknowledged).toBeGreaterThan(0);
+    expect(published.failed).toBe(0); // nothing is away for the 20 s that a publish may wait
     const durable = outcome.verdicts.filter((verdict) => verdict.isDurable);
     expect(durable.map((verdict) => verdict.consumer)).toEqual([...consumers, ...consumers]);
     for (const verdict of durable) {
