@@ -18,7 +18,7 @@ class Undecodable {
   }
 }
 
-/** Loads status.ts, which is large: its details are generated code that no start has to wait for. */
+/** Loads status.ts: its details are much generated code, which no start has to wait for. */
 export function loadStatus() {
   return import("./status.ts");
 }

@@ -8,7 +8,6 @@ import { Server, ServerCredentials, setLogger } from "@grpc/grpc-js";
 import type { Bus } from "../bus/bus.ts";
 import { CodedError } from "../proto/coded-error.ts";
 import { HealthService } from "../proto/gen/grpc/health/v1/health.ts";
-import { ServerReflectionService } from "../proto/gen/grpc/reflection/v1/reflection.ts";
 import { MessagingServiceService } from "../proto/gen/tidegate/control/v1/messaging_service.ts";
 import { RoomClassServiceService } from "../proto/gen/tidegate/control/v1/room_class_service.ts";
 import { CallGate, forgiving, loadStatus } from "./calls.ts";
@@ -16,7 +15,7 @@ import { HealthCalls } from "./health-service.ts";
 import type { Log } from "./log.ts";
 import { MessagingCalls } from "./messaging-service.ts";
 import { type ControlPlaneOptions, validateControlPlaneOptions } from "./options.ts";
-import { ReflectionCalls } from "./reflection-service.ts";
+import { ReflectionDoor } from "./reflection-door.ts";
 import { RoomClassCalls } from "./room-class-service.ts";
 import { RoomClassStore } from "./room-class-store.ts";
 
@@ -42,14 +41,6 @@ const serviceNames = {
   ],
 };
 
-/** Version v1alpha has the messages of v1 under another name; old clients ask for it. */
-const reflectionAlpha = {
-  serverReflectionInfo: {
-    ...ServerReflectionService.serverReflectionInfo,
-    path: "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-  },
-};
-
 /**
  * Starts a control plane; resolves when it listens.
  *
@@ -72,18 +63,17 @@ export async function startControlPlane(
   addMessaging(server, gate, new MessagingCalls(bus, classes, options.historyPageMax));
   const health = new HealthCalls(serviceNames.control, () => bus.status().isConnected);
   server.addService(HealthService, health.server);
-  const reflection = new ReflectionCalls(log, Object.values(serviceNames).flat());
-  server.addService(ServerReflectionService, reflection.server);
-  server.addService(reflectionAlpha, reflection.server);
+  const reflection = new ReflectionDoor(log, Object.values(serviceNames).flat());
+  reflection.addTo(server);
   const port = await listen(server, options);
   const address = `${options.host.includes(":") ? `[${options.host}]` : options.host}:${port}`;
-  log.info({ address }, "control plane listens");
+  log.debug({ address }, "control plane listens");
   // Now rather than in the first failing call, but after all that a start waits for.
   loadStatus().catch((reason) => log.error({ err: reason }, "status.ts can not be loaded"));
   let closing: Promise<void> | null = null;
   const stop = async () => {
     health.close();
-    reflection.close();
+    await reflection.close();
     await drain(server, options.drainTimeoutMs);
     log.info({ address }, "control plane stopped");
   };

@@ -65,7 +65,7 @@ export class HealthCalls {
     if (this.#isClosed || this.#watches.size >= HEALTH_WATCH_COUNT_MAX) {
       const reason = this.#isClosed ? "it is stopping" : `${HEALTH_WATCH_COUNT_MAX} calls watch`;
       const end = { code: status.UNAVAILABLE, details: reason };
-      call.destroy(Object.assign(new Error(reason), end));
+      call.emit("error", Object.assign(new Error(reason), end));
       return;
     }
     const first = this.#statusOf(call.request.service);

@@ -2,6 +2,7 @@
  * What the control plane wants of a logger; a pino logger fits.
  */
 export interface Log {
+  debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;

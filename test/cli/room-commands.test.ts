@@ -6,7 +6,10 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { credentials } from "@grpc/grpc-js";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
+import { MessagingServiceClient } from "../../proto/gen/tidegate/control/v1/messaging_service.ts";
+import { call } from "../controlplane/start-control-plane.ts";
 import { type Server, startServer } from "../start-server.ts";
 import { binary, runCli, runProcess, startCli } from "./run-cli.ts";
 
@@ -151,6 +154,30 @@ test("sub: a position that is not in the history is told on stderr", async () =>
   const { code, stdout, stderr } = await runCli(args, { env });
   expect([code, stdout]).toEqual([0, "a\n"]);
   expect(stderr).toContain("messages are missing here: an unknown number");
+});
+
+test("sub: hears what a backend publishes through the control plane", async () => {
+  for (const room of [newRoom("chat"), newRoom("live")]) {
+    const run = startCli(["sub", room, "--json", "--count", "1"], env);
+    onTestFinished(() => void run.child.kill("SIGKILL"));
+    const client = new MessagingServiceClient(server.grpc, credentials.createInsecure());
+    onTestFinished(() => client.close());
+    const payload = Buffer.from("from the backend");
+    const request = { parent: "tenants/default", room, payload, user: "billing", requestId: "" };
+    let isOver = false;
+    run.ended.finally(() => {
+      isOver = true;
+    });
+    // Until it has joined and heard one; nothing else tells that it has joined.
+    while (!isOver) await call(client, client.publish, request);
+    const { code, stdout } = await run.ended;
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      room,
+      user: "billing",
+      payload: "from the backend",
+    });
+  }
 });
 
 test("sub: ends quietly when its reader goes away", async () => {

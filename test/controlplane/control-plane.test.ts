@@ -176,7 +176,7 @@ test("ControlPlane.close: cuts a call that does not end, and may be called twice
 
 test("startControlPlane: a port in use is ADDRESS_IN_USE", async () => {
   const { plane, bus } = await testControlPlane();
-  const log = { info: () => {}, warn: () => {}, error: () => {} };
+  const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
   const second = startControlPlane(bus, log, { port: plane.port });
   await expect(second).rejects.toMatchObject({ code: "ADDRESS_IN_USE" });
 });

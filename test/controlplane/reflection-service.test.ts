@@ -2,6 +2,7 @@
  * grpc.reflection with a client that knows nothing beforehand: it finds a service, loads its
  * descriptors, and calls it by them.
  */
+import { once } from "node:events";
 import { create, createFileRegistry, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
   type FileDescriptorProto,
@@ -33,10 +34,12 @@ async function ask(stream: Stream, asks: readonly Ask[]): Promise<Answer[]> {
 }
 
 let plane: Awaited<ReturnType<typeof openControlPlane>>["plane"];
+let errors: object[] = [];
 
 beforeAll(async () => {
   const opened = await openControlPlane();
   plane = opened.plane;
+  errors = opened.errors;
   return () => opened.close();
 });
 
@@ -151,4 +154,37 @@ test("reflection: a client that knows nothing can call by what it learns", async
     name: "tenants/default/roomClasses/chat",
     builtIn: true,
   });
+});
+
+test("reflection: bytes that do not decode end the stream with INVALID_ARGUMENT", async () => {
+  const client = new Client(plane.address, credentials.createInsecure());
+  onTestFinished(() => client.close());
+  const pass = (bytes: Buffer) => bytes;
+  const stream = client.makeBidiStreamRequest(
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    pass,
+    pass,
+  );
+  const failed = once(stream, "error");
+  stream.write(Buffer.from([0x1a, 0xff]));
+  const [error] = await failed;
+  expect(error.code).toBe(status.INVALID_ARGUMENT);
+});
+
+test("reflection: a client that cancels, or floods without reading, harms nobody", async () => {
+  const client = new v1.ServerReflectionClient(plane.address, credentials.createInsecure());
+  onTestFinished(() => client.close());
+  const hostile = client.serverReflectionInfo();
+  hostile.on("error", () => {}); // our own cancel
+  hostile.pause();
+  const messageRequest: Ask = { $case: "fileContainingSymbol", value: "google.rpc.ErrorInfo" };
+  for (let at = 0; at < 2000; at += 1) hostile.write({ host: "h", messageRequest });
+  const [answer] = await ask(openStream(), [{ $case: "listServices", value: "" }]);
+  expect(answer?.$case).toBe("listServicesResponse");
+  const closed = new Promise((resolve) => hostile.once("status", resolve));
+  hostile.cancel();
+  await closed;
+  const again = await ask(openStream(), [{ $case: "listServices", value: "" }]);
+  expect(again).toHaveLength(1);
+  expect(errors).toEqual([]);
 });

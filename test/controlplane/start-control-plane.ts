@@ -53,7 +53,8 @@ export async function openControlPlane(
   const bus = await openEmbeddedBus({ dataDir });
   const errors: object[] = [];
   const ignore = () => {};
-  const log = { info: ignore, warn: ignore, error: (fields: object) => errors.push(fields) };
+  const error = (fields: object) => errors.push(fields);
+  const log = { debug: ignore, info: ignore, warn: ignore, error };
   const closeBus = async () => {
     await bus.close();
     rmSync(dataDir, { recursive: true, force: true });

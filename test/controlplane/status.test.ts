@@ -6,7 +6,7 @@ import { CodedError } from "../../proto/coded-error.ts";
 import { ERRORS, type ErrorCode } from "../../proto/gen/errors.ts";
 import { refusal } from "./start-control-plane.ts";
 
-const silent = { info: () => {}, warn: () => {}, error: () => {} };
+const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 test("encodeStatus: every code has the gRPC status of its row, and its reason", async () => {
   for (const [code, row] of Object.entries(ERRORS)) {
