@@ -246,18 +246,26 @@ export class MessageLog {
     if (row !== undefined) this.#rooms.delete(row[0]);
   }
 
+  /** Whether exactly that message is stored in that room (R9): its seq, and its time. */
+  isHeld(token: string, { epoch, seq, timeUs }: Position): boolean {
+    const room = this.#knownRoom(token);
+    if (room === null || epoch !== EMBEDDED_EPOCH) return false;
+    const row = this.#statements.roomAndTime.get(seq) as unknown as Place | undefined;
+    return row !== undefined && row[0] === room.id && row[1] === timeUs;
+  }
+
   /** Reads rows of a room from `fromSeq` on, oldest first. */
-  rowsFrom(token: string, fromSeq: number, limit: number): Iterable<MessageRow> {
+  rowsFrom(token: string, fromSeq: number, count: number): MessageRow[] {
     const room = this.#knownRoom(token);
     if (room === null) return [];
-    return this.#statements.readFrom.iterate(room.id, fromSeq, limit) as Iterable<never>;
+    return this.#statements.readFrom.all(room.id, fromSeq, count) as unknown as MessageRow[];
   }
 
   /** Reads rows of a room before `beforeSeq`, newest first. */
-  rowsBefore(token: string, beforeSeq: number, limit: number): Iterable<MessageRow> {
+  rowsBefore(token: string, beforeSeq: number, count: number): MessageRow[] {
     const room = this.#knownRoom(token);
     if (room === null) return [];
-    return this.#statements.readBefore.iterate(room.id, beforeSeq, limit) as Iterable<never>;
+    return this.#statements.readBefore.all(room.id, beforeSeq, count) as unknown as MessageRow[];
   }
 
   /** The newest position of a room, or null. */
@@ -346,7 +354,7 @@ function positionOf([seq, timeUs]: Place): Position {
   return { epoch: EMBEDDED_EPOCH, seq, timeUs };
 }
 
-/** Seq and time of a row. */
+/** Two numbers of a row: seq and time, unless said otherwise. */
 type Place = [number, number];
 
 type Statements = ReturnType<typeof prepare>;
@@ -362,6 +370,7 @@ function prepare(database: DatabaseSync) {
     // An empty array without memory is bound as NULL.
     insert: statement("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ifnull(?, x''))"),
     newest: statement("SELECT seq, time_us FROM message ORDER BY seq DESC LIMIT 1"),
+    roomAndTime: statement("SELECT room_id, time_us FROM message WHERE seq = ?"),
     timeFrom: statement("SELECT seq, time_us FROM message WHERE seq >= ? ORDER BY seq LIMIT 1"),
     names: statement(
       "SELECT seq, room_id, time_us, producer, producer_seq FROM message WHERE seq >= ? " +

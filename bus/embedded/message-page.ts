@@ -24,6 +24,8 @@ export interface EncodedPage {
 }
 
 const headBytes = 32;
+/** Rows read from SQLite at a time: 64 MB at most, of envelopes of ENVELOPE_BYTES_MAX. */
+const chunkCount = 64;
 
 /** Reads on from a position, inclusive check first (R9). */
 export function readPageAfter(
@@ -32,16 +34,15 @@ export function readPageAfter(
   after: Position | null,
   limit: number,
 ): EncodedPage {
-  if (after === null) return takePage(log.rowsFrom(token, 0, limit + 1), limit, true);
-  if (after.epoch === EMBEDDED_EPOCH) {
-    const rows = log.rowsFrom(token, after.seq, limit + 2)[Symbol.iterator]();
-    const first = rows.next();
-    const isHeld =
-      first.done !== true && first.value[0] === after.seq && first.value[1] === after.timeUs;
-    if (isHeld) return takePage({ [Symbol.iterator]: () => rows }, limit, true);
-    rows.return?.();
-  }
-  return takePage(log.rowsFrom(token, 0, limit + 1), limit, false);
+  const isContinuous = after === null || log.isHeld(token, after);
+  const fromSeq = isContinuous && after !== null ? after.seq + 1 : 0;
+  const { rows, hasMore } = takeRows(
+    limit,
+    fromSeq,
+    (seq, count) => log.rowsFrom(token, seq, count),
+    ([seq]) => seq + 1,
+  );
+  return { ...encodeRows(rows), isContinuous, hasMore };
 }
 
 /** Reads back from a position, exclusive; null: the newest. The page holds the newest first. */
@@ -54,38 +55,61 @@ export function readPageBefore(
   let beforeSeq = Number.MAX_SAFE_INTEGER;
   if (before !== null && before.epoch < EMBEDDED_EPOCH) beforeSeq = 0;
   if (before !== null && before.epoch === EMBEDDED_EPOCH) beforeSeq = before.seq;
-  return takePage(log.rowsBefore(token, beforeSeq, limit + 1), limit, true);
+  const { rows, hasMore } = takeRows(
+    limit,
+    beforeSeq,
+    (seq, count) => log.rowsBefore(token, seq, count),
+    ([seq]) => seq,
+  );
+  return { ...encodeRows(rows), isContinuous: true, hasMore };
 }
 
-function takePage(rows: Iterable<MessageRow>, limit: number, isContinuous: boolean): EncodedPage {
-  const taken: MessageRow[] = [];
+/**
+ * Takes rows up to the limit or PAGE_BYTES_MAX, in chunks: one by one costs nearly twice as much,
+ * all at once could be 500 MB.
+ *
+ * @param next where to read on after a row.
+ */
+function takeRows(
+  limit: number,
+  start: number,
+  read: (seq: number, count: number) => MessageRow[],
+  next: (row: MessageRow) => number,
+): { rows: MessageRow[]; hasMore: boolean } {
+  const rows: MessageRow[] = [];
   let bytes = 0;
-  let hasMore = false;
-  for (const row of rows) {
-    if (taken.length === limit || (taken.length > 0 && bytes + row[3].length > PAGE_BYTES_MAX)) {
-      hasMore = true;
-      break;
+  for (let seq = start; ; ) {
+    const count = Math.min(chunkCount, limit + 1 - rows.length);
+    const chunk = read(seq, count);
+    for (const row of chunk) {
+      bytes += row[3].length;
+      const isFull = rows.length === limit || (rows.length > 0 && bytes > PAGE_BYTES_MAX);
+      if (isFull) return { rows, hasMore: true };
+      rows.push(row);
+      seq = next(row);
     }
-    bytes += row[3].length;
-    taken.push(row);
+    if (chunk.length < count) return { rows, hasMore: false };
   }
-  return { count: taken.length, buffer: encodeRows(taken, bytes), isContinuous, hasMore };
 }
 
-function encodeRows(rows: readonly MessageRow[], envelopeBytes: number): ArrayBuffer {
+function encodeRows(rows: readonly MessageRow[]): { count: number; buffer: ArrayBuffer } {
+  let envelopeBytes = 0;
+  for (const row of rows) envelopeBytes += row[3].length;
   const buffer = new ArrayBuffer(rows.length * headBytes + envelopeBytes);
   const numbers = new Float64Array(buffer, 0, rows.length * 4);
   const bytes = new Uint8Array(buffer);
   let end = rows.length * headBytes;
-  for (const [i, row] of rows.entries()) {
-    numbers[i * 4] = row[0];
-    numbers[i * 4 + 1] = row[1];
-    numbers[i * 4 + 2] = row[2];
-    numbers[i * 4 + 3] = row[3].length;
+  let i = 0;
+  for (const row of rows) {
+    numbers[i] = row[0];
+    numbers[i + 1] = row[1];
+    numbers[i + 2] = row[2];
+    numbers[i + 3] = row[3].length;
     bytes.set(row[3], end);
     end += row[3].length;
+    i += 4;
   }
-  return buffer;
+  return { count: rows.length, buffer };
 }
 
 /** The answer of Bus.readAfter. */
