@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { from, listPaths } from "../tidy/source.ts";
 
-const folders = "bench|bus|cli|controlplane|docs|examples|gateway|proto|sdk|test";
+const folders = "bench|bus|cli|controlplane|deploy|docs|examples|gateway|proto|sdk|test";
 const pattern = new RegExp(`\`((?:${folders})/[\\w./-]*|[\\w-]+\\.(?:ts|mjs|json))\``, "g");
 /** Names of files that a reader makes, or that stand for many. */
 const examples = /^(hello\.(ts|py)|options\.ts|main\.ts|index\.ts)$/;
@@ -30,4 +30,18 @@ test("paths: a file that is gone is caught", () => {
   expect(findMissingPaths("a.md", "see `bus/bus.ts` and `bus/gone.ts`")).toEqual([
     "a.md: bus/gone.ts",
   ]);
+});
+
+test("paths: every document that code names is there", () => {
+  const isCode = (file: string) => /\.(ts|mjs|py|proto|json|yaml)$/.test(file);
+  // The examples of the tidy rules name files that need not be there.
+  const code = listPaths().filter((file) => isCode(file) && !file.startsWith("test/tidy/"));
+  const named = code.flatMap((file) =>
+    [...readFileSync(from(file), "utf8").matchAll(/\bdocs\/[\w/-]+\.md\b/g)].map(([document]) => [
+      file,
+      document,
+    ]),
+  );
+  expect(named.length).toBeGreaterThan(10);
+  expect(named.filter(([, document = ""]) => !existsSync(from(document)))).toEqual([]);
 });

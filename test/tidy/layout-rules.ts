@@ -31,6 +31,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   controlplane: ["proto", "bus"],
   "sdk/typescript": [],
   cli: ["proto", "sdk/typescript"],
+  deploy: ["proto"],
 };
 /** The demo page runs in the browser: it is a user of the SDK, not a piece of the server. */
 const browserFolder = "examples/page/browser/";
@@ -50,6 +51,7 @@ const importDirection: Rule = {
     ["controlplane/a.ts", 'const b = await import("../gateway/b.ts");'],
     ["sdk/typescript/a.ts", 'import { b } from "../../proto/b.ts";'],
     ["cli/a.ts", 'import { b } from "../bus/b.ts";'],
+    ["bus/nats/a.ts", 'import { b } from "../../deploy/b.ts";'],
     ["examples/page/browser/a.ts", 'import { b } from "../../../bus/b.ts";'],
     ["gateway/a.ts", 'import { main } from "../main.ts";'],
     ["bus/a.ts", 'import { connect } from "@tidegate/sdk";'],
