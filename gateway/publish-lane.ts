@@ -1,15 +1,15 @@
 /**
  * R3, order: the lane of one producer in one durable room.
  *
- * Publishes go to the bus in the order they came. After a failure nothing more is sent, everything in
- * flight is settled, and then the failed are sent again one by one in order (free retries put 5 281 of
- * 269 614 in the wrong order, this none). Pure: what it wants done goes through LaneEffects, and the
- * time is an argument.
+ * Publishes go to the bus in the order they came. After a failure nothing more is sent, everything
+ * in flight is settled, and then the failed are sent again one by one in order (free retries put 5
+ * 281 of 269 614 in the wrong order, this none). Pure: what it wants done goes through LaneEffects,
+ * and the time is an argument.
  *
  * What is given up is answered in order too, and the lane then refuses later ones until the first
- * refused comes again, or its budget ends and the next refused is the first: else a client's retry of n
- * would be stored after n + 1, which it sent before it heard. A failed publish that a
- * later one has overtaken can not be stored in order any more; it ends as OUTCOME_UNKNOWN.
+ * refused comes again, or its budget ends and the next refused is the first: else a client's retry
+ * of n would be stored after n + 1, which it sent before it heard. A failed publish that a later
+ * one has overtaken can not be stored in order any more; it ends as OUTCOME_UNKNOWN.
  */
 import type { AppendAck } from "../bus/bus.ts";
 import { PUBLISH_BUDGET_US } from "../bus/void.ts";
@@ -18,7 +18,10 @@ import { CodedError } from "../proto/coded-error.ts";
 /** A retryable failure is tried again this long before the client hears of it, microseconds. */
 export const LANE_RETRY_US = 2_000_000;
 
-/** Refused publishes remembered; more than any client has unanswered. Beyond it: refused all the same. */
+/**
+ * Refused publishes remembered; more than any client has unanswered. Beyond it: refused all the
+ * same.
+ */
 export const REFUSED_COUNT_MAX = 1024;
 
 /** One publish on its way. */

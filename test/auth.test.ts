@@ -1,6 +1,6 @@
 /**
- * Identities end to end, in real processes: token files and JWTs, capabilities in every frame that has a
- * room, and tenants that never see each other.
+ * Identities end to end, in real processes: token files and JWTs, capabilities in every frame that
+ * has a room, and tenants that never see each other.
  */
 import { createHmac, generateKeyPairSync } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";

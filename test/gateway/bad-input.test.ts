@@ -1,6 +1,7 @@
 /**
  * Hostile frames over real sockets: each is answered by an error or a close of the table, and a
- * bystander in another room sees nothing of it. Names and numbers: bad-names.test.ts, bad-numbers.test.ts.
+ * bystander in another room sees nothing of it. Names and numbers: bad-names.test.ts,
+ * bad-numbers.test.ts.
  */
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -65,7 +66,8 @@ describe("frames that do not decode", () => {
       for (let end = 0; end < bytes.length; end += 1) {
         outcomes.push(await gateway.outcome([bytes.subarray(0, end)]));
       }
-      // The length in front makes every cut visible, but the cut to nothing: a frame without a kind.
+      // The length in front makes every cut visible, but the cut to nothing: a frame without a
+      // kind.
       expect(outcomes[0]).toEqual({ ...lives, frames: [] });
       for (const outcome of outcomes.slice(1)) expect(outcome).toMatchObject(invalid);
       await expectUnaffected();

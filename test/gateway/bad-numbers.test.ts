@@ -1,6 +1,6 @@
 /**
- * Numbers and positions that no honest client sends, and those that honest clients send after a backup
- * was restored: each has its documented answer, and the connection goes on.
+ * Numbers and positions that no honest client sends, and those that honest clients send after a
+ * backup was restored: each has its documented answer, and the connection goes on.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { GapReason } from "../../proto/gen/tidegate/client/v1/message.ts";

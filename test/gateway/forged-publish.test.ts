@@ -1,7 +1,7 @@
 /**
  * A Publish that carries what only a gateway may write: field numbers of Message, Envelope and
- * ServerFrame, repeated and unknown fields in any order. Nothing of it may reach another client outside
- * the payload, and both decoders must read the same out of it.
+ * ServerFrame, repeated and unknown fields in any order. Nothing of it may reach another client
+ * outside the payload, and both decoders must read the same out of it.
  */
 import { randomBytes } from "node:crypto";
 import { BinaryWriter } from "@bufbuild/protobuf/wire";

@@ -1,7 +1,8 @@
 /**
  * The gateway under mutated frames: it lives, a bystander's rooms go on, connections end only with
  * documented codes, and nothing of them is left. Frames that were found to be tricky are in
- * test/corpus/client-frames.txt and are replayed. Decoders alone: publish-scan.test.ts, server-frames.test.ts.
+ * test/corpus/client-frames.txt and are replayed. Decoders alone: publish-scan.test.ts,
+ * server-frames.test.ts.
  */
 import { readFileSync } from "node:fs";
 import path from "node:path";
@@ -32,7 +33,9 @@ const closeCodes = new Set<number>([
   ERRORS.FRAME_TOO_LARGE.close,
 ]);
 
-/** Valid frames that change state: joins, publishes, leaves, history, in rooms of the fuzz's own. */
+/**
+ * Valid frames that change state: joins, publishes, leaves, history, in rooms of the fuzz's own.
+ */
 function seeds(): Buffer[] {
   const rooms = ["chat:f1", "chat:f2", "live:f1", "chat:*", "live:>"];
   const frames = rooms.flatMap((room, i) => [

@@ -2,8 +2,8 @@
  * Answers that are held back for a full socket keep their place: what follows them in a room never
  * comes before them.
  *
- * It showed as a Message of an unknown alias before the Joined that names it: a socket that has drained
- * below its limit, but not to half of it, took messages while Joined was still held.
+ * It showed as a Message of an unknown alias before the Joined that names it: a socket that has
+ * drained below its limit, but not to half of it, took messages while Joined was still held.
  */
 import { expect, test } from "vitest";
 import type { RawClient } from "./raw-client.ts";

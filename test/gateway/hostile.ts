@@ -1,6 +1,6 @@
 /**
- * A gateway with a bystander: hostile frames go in on fresh connections, and the bystander shows that
- * nothing of it reached anyone else.
+ * A gateway with a bystander: hostile frames go in on fresh connections, and the bystander shows
+ * that nothing of it reached anyone else.
  */
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { ClientFrame, type ServerFrame } from "../../proto/gen/tidegate/client/v1/frame.ts";
@@ -39,7 +39,8 @@ export async function openHostile(given: TestGatewayOptions = {}) {
      * Sends frames on a connection that has said Hello, and waits until it answers or ends.
      *
      * @param frames a text is sent as a text message.
-     * @param answerCount frames to wait for besides, for what is answered after a look at the store.
+     * @param answerCount frames to wait for besides, for what is answered after a look at the
+     * store.
      */
     async outcome(
       frames: readonly (Uint8Array | string)[],
@@ -61,7 +62,9 @@ export async function openHostile(given: TestGatewayOptions = {}) {
       await client.closed;
       return outcome;
     },
-    /** What the bystander has seen of what it should not: nothing, and it gets the next messages. */
+    /**
+     * What the bystander has seen of what it should not: nothing, and it gets the next messages.
+     */
     async unexpected(): Promise<ServerKind[]> {
       seq += 1;
       await sender.ack(sender.publish({ room: "chat:bystander", seq, payload: `next ${seq}` }));

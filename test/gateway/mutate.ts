@@ -1,6 +1,6 @@
 /**
- * Arbitraries for fuzzing: fields written by hand in any order and shape, and valid frames that were
- * mutated (bits flipped, cut, spliced, repeated).
+ * Arbitraries for fuzzing: fields written by hand in any order and shape, and valid frames that
+ * were mutated (bits flipped, cut, spliced, repeated).
  */
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import fc from "fast-check";
@@ -76,7 +76,9 @@ function fixedField(field: number, value: bigint): Uint8Array {
     .finish();
 }
 
-/** A ClientFrame around a Publish of such fields; sometimes with a wrong length or more behind it. */
+/**
+ * A ClientFrame around a Publish of such fields; sometimes with a wrong length or more behind it.
+ */
 export const publishFrames: fc.Arbitrary<Buffer> = fc
   .record({
     fields: fc.array(publishFields, { maxLength: 9 }),

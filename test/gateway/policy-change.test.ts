@@ -1,6 +1,7 @@
 /**
- * A changed room class reaches open rooms: what members may do, how far back they read, what happens to
- * slow ones; a deleted class ends memberships, and a record that is no class changes nothing.
+ * A changed room class reaches open rooms: what members may do, how far back they read, what
+ * happens to slow ones; a deleted class ends memberships, and a record that is no class changes
+ * nothing.
  */
 import { describe, expect, test } from "vitest";
 import { GapReason } from "../../proto/gen/tidegate/client/v1/message.ts";

@@ -1,10 +1,11 @@
 /**
- * The publish lane (R3) between an honest client and a bus that fails: acknowledged publishes are stored
- * in the producer's order, everything is answered exactly once, and the lane comes to rest.
+ * The publish lane (R3) between an honest client and a bus that fails: acknowledged publishes are
+ * stored in the producer's order, everything is answered exactly once, and the lane comes to rest.
  *
  * The simulation is a list of steps that fast-check shrinks. Two buses: one that refuses everything
- * appended before its caller heard of a refusal (embedded), and one that fails each append for itself
- * (as timeouts over a network do). A lane that retries freely is shown to break the order on both.
+ * appended before its caller heard of a refusal (embedded), and one that fails each append for
+ * itself (as timeouts over a network do). A lane that retries freely is shown to break the order on
+ * both.
  */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -241,8 +242,9 @@ const calm: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: waits },
   { weight: 4, arbitrary: hears },
 );
-// With breaks no publish ends unknown and lost: its answer could be lost too, and the client would send
-// it again after a later one was stored. Nothing but a memory of all names could keep the order then.
+// With breaks no publish ends unknown and lost: its answer could be lost too, and the client would
+// send it again after a later one was stored. Nothing but a memory of all names could keep the
+// order then.
 const stormy: fc.Arbitrary<Step> = fc.oneof(
   { weight: 4, arbitrary: sends },
   { weight: 9, arbitrary: settles() },

@@ -1,4 +1,6 @@
-/** The log of what topics were handed: the first message lost in each room, from one dropped frame. */
+/**
+ * The log of what topics were handed: the first message lost in each room, from one dropped frame.
+ */
 import { describe, expect, test } from "vitest";
 import { PUBLISH_LOG_ENTRIES, PublishLog } from "../../gateway/publish-log.ts";
 

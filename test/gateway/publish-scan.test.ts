@@ -1,6 +1,6 @@
 /**
- * The fast scan against the generated decoder, over generated frames: what the scan takes, both read
- * alike; what it calls invalid, the decoder refuses, or it is beyond what a number holds.
+ * The fast scan against the generated decoder, over generated frames: what the scan takes, both
+ * read alike; what it calls invalid, the decoder refuses, or it is beyond what a number holds.
  */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -19,9 +19,9 @@ function decode(frame: Buffer): ClientFrame["frame"] | "refused" {
 }
 
 /**
- * Whether a frame holds what the scan leaves to the decoder: a group or its end, a field number 0, a
- * tag of more than 32 bits, or a varint above 2^53 - 1 where a number or a length stands. Written anew
- * and simply, with BigInt.
+ * Whether a frame holds what the scan leaves to the decoder: a group or its end, a field number 0,
+ * a tag of more than 32 bits, or a varint above 2^53 - 1 where a number or a length stands. Written
+ * anew and simply, with BigInt.
  */
 function isBeyondScan(frame: Buffer): boolean {
   let at = 1;

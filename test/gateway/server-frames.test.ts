@@ -1,4 +1,6 @@
-/** Frames written by hand are, byte for byte in meaning, what the generated code reads and writes. */
+/**
+ * Frames written by hand are, byte for byte in meaning, what the generated code reads and writes.
+ */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {

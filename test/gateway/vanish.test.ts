@@ -1,6 +1,7 @@
 /**
- * Clients that vanish at any moment: between Join and Joined, with publishes in flight, while catching
- * up, while their token is judged. Nothing of them is left, and no closed socket is touched.
+ * Clients that vanish at any moment: between Join and Joined, with publishes in flight, while
+ * catching up, while their token is judged. Nothing of them is left, and no closed socket is
+ * touched.
  */
 import { describe, expect, test } from "vitest";
 import { seededRandom } from "./lossy-bus.ts";

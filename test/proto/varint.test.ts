@@ -75,7 +75,9 @@ describe("varints", () => {
   });
 });
 
-/** Above 2^53 - 1; or with bits above the 64th in its tenth byte, which the generated reader drops. */
+/**
+ * Above 2^53 - 1; or with bits above the 64th in its tenth byte, which the generated reader drops.
+ */
 function isBeyond(bytes: Uint8Array, value: bigint): boolean {
   return value > BigInt(Number.MAX_SAFE_INTEGER) || (bytes[9] ?? 0) > 1;
 }
