@@ -16,8 +16,11 @@ import { pressIntoTime, type TimedEvent } from "./time-line.ts";
 /** Flights a second: lively, and still little for three consumers on a small shared machine. */
 const FLIGHTS_PER_S = 100;
 const EARTHQUAKES_PER_S = 40;
-/** A consumer that has not caught up so long after the last publish is judged by what it has. */
-const CATCH_UP_MS = 20_000;
+/**
+ * A consumer that has not caught up so long after the last publish is judged by what it has. Longer
+ * than the longest wait of an SDK between two tries, 30 s.
+ */
+const CATCH_UP_MS = 40_000;
 
 const rooms = {
   /** Of a class made for the run. */
