@@ -10,32 +10,12 @@ import type { Position } from "../position.ts";
 import { DEDUPE_WINDOW_US, VOID_AFTER_US } from "../void.ts";
 import { type RecordView, Refusal } from "./append-batch.ts";
 import { DedupeWindow, type FirstCopy } from "./dedupe-window.ts";
+import { type RoomState, Rooms } from "./rooms.ts";
 
 /** Epoch of every position: an embedded store has one owner for ever. */
 export const EMBEDDED_EPOCH = 1;
-/**
- * Rooms whose newest seq is kept in memory, some 200 bytes each; the one added first makes room and
- * is read from the index when it returns.
- */
-export const ROOM_CACHE_COUNT_MAX = 65_536;
-
 /** Rows whose names are recalled in one step after a start. */
 const recallStepCount = 4096;
-
-/** What the log knows of a room between appends. */
-export interface RoomState {
-  readonly id: number;
-  /** Newest seq stored, 0 for none; a room that is trimmed to nothing is forgotten as a whole. */
-  lastSeq: number;
-  /** Appends since retention.ts last looked at the room. */
-  appendedCount: number;
-  /** Appends since the room was loaded. */
-  appendTotal: number;
-  /** What {@link MessageLog.floor} found last, and when. */
-  floor: { count: number; appendTotal: number; position: Position | null } | null;
-  /** Number of the transaction that last appended to the room. */
-  touchedBy: number;
-}
 
 /** Sums of one {@link MessageLog.append}. */
 export interface AppendSummary {
@@ -50,7 +30,7 @@ export type MessageRow = [number, number, number, Uint8Array];
 export class MessageLog {
   readonly #statements: Statements;
   readonly #dedupe: DedupeWindow;
-  readonly #rooms = new Map<string, RoomState>();
+  readonly #rooms: Rooms;
   readonly #dueRooms: RoomState[] = [];
   readonly #dueCount: number;
   readonly #copy: FirstCopy = { seq: 0, timeUs: 0 };
@@ -80,6 +60,7 @@ export class MessageLog {
   ) {
     this.#dueCount = dueCount;
     this.#statements = prepare(database);
+    this.#rooms = new Rooms(database, dueCount);
     this.#dedupe = new DedupeWindow(DEDUPE_WINDOW_US, seed);
     const newest = this.#statements.newest.get() as unknown as Place | undefined;
     const trimmed = this.#statements.trimmed.get() as unknown as [number];
@@ -196,8 +177,10 @@ export class MessageLog {
     refusal: Refusal | null,
     summary: AppendSummary,
   ): void {
-    const room = this.#room(view.token(at));
-    const first = this.#dedupe.find(room.id, view.producer(at), view.number(at, 0));
+    const token = view.token(at);
+    const room = this.#rooms.find(token);
+    const producer = view.producer(at);
+    const first = room && this.#dedupe.find(room.id, producer, view.number(at, 0));
     if (first !== null) {
       view.settle(at, -first.seq, first.timeUs, 0);
     } else if (timeUs - view.number(at, 1) > VOID_AFTER_US) {
@@ -206,7 +189,7 @@ export class MessageLog {
       summary.isRefusing = true;
       view.refuse(at, refusal ?? Refusal.UNAVAILABLE);
     } else {
-      this.#store(room, view, at, timeUs, uptimeUs);
+      this.#store(room ?? this.#rooms.add(token), view, at, timeUs, uptimeUs);
       summary.storedCount += 1;
     }
   }
@@ -239,16 +222,14 @@ export class MessageLog {
     this.#statements.setTrimmed.run(seq);
   }
 
-  /** Deletes a room that has no messages, inside a transaction: rooms must not add up for ever. */
+  /** Deletes a room that has no messages left, inside a transaction. */
   forgetEmptyRoom(id: number): void {
-    if (this.#statements.roomNewest.get(id) !== undefined) return;
-    const row = this.#statements.deleteRoom.get(id) as unknown as [string] | undefined;
-    if (row !== undefined) this.#rooms.delete(row[0]);
+    this.#rooms.deleteEmpty(id);
   }
 
   /** Whether exactly that message is stored in that room (R9): its seq, and its time. */
   isHeld(token: string, { epoch, seq, timeUs }: Position): boolean {
-    const room = this.#knownRoom(token);
+    const room = this.#rooms.find(token);
     if (room === null || epoch !== EMBEDDED_EPOCH) return false;
     const row = this.#statements.roomAndTime.get(seq) as unknown as Place | undefined;
     return row !== undefined && row[0] === room.id && row[1] === timeUs;
@@ -256,21 +237,21 @@ export class MessageLog {
 
   /** Reads rows of a room from `fromSeq` on, oldest first. */
   rowsFrom(token: string, fromSeq: number, count: number): MessageRow[] {
-    const room = this.#knownRoom(token);
+    const room = this.#rooms.find(token);
     if (room === null) return [];
     return this.#statements.readFrom.all(room.id, fromSeq, count) as unknown as MessageRow[];
   }
 
   /** Reads rows of a room before `beforeSeq`, newest first. */
   rowsBefore(token: string, beforeSeq: number, count: number): MessageRow[] {
-    const room = this.#knownRoom(token);
+    const room = this.#rooms.find(token);
     if (room === null) return [];
     return this.#statements.readBefore.all(room.id, beforeSeq, count) as unknown as MessageRow[];
   }
 
   /** The newest position of a room, or null. */
   head(token: string): Position | null {
-    const room = this.#knownRoom(token);
+    const room = this.#rooms.find(token);
     if (room === null) return null;
     const row = this.#statements.roomNewest.get(room.id) as unknown as Place | undefined;
     return row === undefined ? null : positionOf(row);
@@ -281,7 +262,7 @@ export class MessageLog {
    * entries, so it is remembered until a 64th as many were appended: every join asks for it.
    */
   floor(token: string, count: number): Position | null {
-    const room = this.#knownRoom(token);
+    const room = this.#rooms.find(token);
     if (room === null) return null;
     const known = room.floor;
     const isFresh = known?.count === count && room.appendTotal - known.appendTotal <= count >> 6;
@@ -290,42 +271,6 @@ export class MessageLog {
     const position = row === undefined ? null : positionOf(row);
     room.floor = { count, appendTotal: room.appendTotal, position };
     return position;
-  }
-
-  /** State of a room that is appended to; interns its token. */
-  #room(token: string): RoomState {
-    const known = this.#knownRoom(token);
-    if (known !== null) return known;
-    return this.#loadRoom(token, Number(this.#statements.addRoom.run(token).lastInsertRowid));
-  }
-
-  /** State of a room, or null when nothing was ever stored in it. */
-  #knownRoom(token: string): RoomState | null {
-    const cached = this.#rooms.get(token);
-    if (cached !== undefined) return cached;
-    const row = this.#statements.roomId.get(token) as unknown as [number] | undefined;
-    return row === undefined ? null : this.#loadRoom(token, row[0]);
-  }
-
-  #loadRoom(token: string, id: number): RoomState {
-    const newest = this.#statements.roomNewest.get(id) as unknown as Place | undefined;
-    const room: RoomState = {
-      id,
-      lastSeq: newest?.[0] ?? 0,
-      // Due at once: nobody knows how many were appended before the room was loaded.
-      appendedCount: this.#dueCount - 1,
-      appendTotal: 0,
-      touchedBy: 0,
-      floor: null,
-    };
-    if (this.#rooms.size >= ROOM_CACHE_COUNT_MAX) {
-      for (const oldest of this.#rooms.keys()) {
-        this.#rooms.delete(oldest);
-        break;
-      }
-    }
-    this.#rooms.set(token, room);
-    return room;
   }
 
   /** Whether a position is still there; true for null, which names none. */
@@ -337,8 +282,10 @@ export class MessageLog {
 
   /** Where the names of the window begin in the log, found by steps back from its end. */
   #firstNameSeq(sinceUs: number): number {
+    const oldest = this.#statements.timeFrom.get(0) as unknown as Place | undefined;
+    if (oldest === undefined) return 0;
     let seq = this.#lastSeq;
-    while (seq > 0) {
+    while (seq > oldest[0]) {
       seq = Math.max(0, seq - recallStepCount);
       const row = this.#statements.timeFrom.get(seq) as unknown as Place | undefined;
       if (row !== undefined && row[1] < sinceUs) return row[0];
@@ -378,9 +325,6 @@ function prepare(database: DatabaseSync) {
     ),
     trimmed: statement("SELECT seq FROM trimmed"),
     setTrimmed: statement("UPDATE trimmed SET seq = ?"),
-    addRoom: statement("INSERT INTO room (token) VALUES (?)"),
-    deleteRoom: statement("DELETE FROM room WHERE id = ? RETURNING token"),
-    roomId: statement("SELECT id FROM room WHERE token = ?"),
     roomNewest: statement(
       "SELECT seq, time_us FROM message WHERE room_id = ? ORDER BY seq DESC LIMIT 1",
     ),

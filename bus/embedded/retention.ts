@@ -8,8 +8,9 @@
  */
 import type { DatabaseSync } from "node:sqlite";
 import { DEDUPE_WINDOW_US } from "../void.ts";
-import { type MessageLog, ROOM_CACHE_COUNT_MAX, type RoomState } from "./message-log.ts";
+import type { MessageLog } from "./message-log.ts";
 import type { EmbeddedBusOptions } from "./options.ts";
+import { ROOM_CACHE_COUNT_MAX, type RoomState } from "./rooms.ts";
 
 /** Rows of one step, some 5 ms; after larger commits as many as those stored, to keep pace. */
 export const TRIM_STEP_COUNT = 512;

@@ -92,6 +92,11 @@ export class StoreHarness {
     this.#isOpen = true;
   }
 
+  /** Rooms in the file. */
+  countRooms(): number {
+    return Number(this.#database?.prepare("SELECT count(*) AS n FROM room").get()?.n);
+  }
+
   /** Whether SQLite reports a full disk when the file would have to grow. */
   set isDiskFull(isFull: boolean) {
     this.#database?.exec(`PRAGMA max_page_count = ${isFull ? 1 : 4294967294}`);

@@ -102,6 +102,15 @@ describe("StoreWorker void rule", () => {
     expect(seqsOf(edge)).toEqual([1]);
   });
 
+  test("a room of which nothing was stored leaves nothing behind", () => {
+    const store = new StoreHarness();
+    const before = store.countRooms();
+    store.append({ room: lobby, producer: "p", seq: 1, ageUs: 26e6 });
+    expect(store.countRooms()).toBe(before);
+    store.append({ room: lobby, producer: "p", seq: 1 });
+    expect(store.countRooms()).toBe(before + 1);
+  });
+
   test("times rise within small steps back of the clock", () => {
     const store = new StoreHarness();
     const [first] = store.append({ room: lobby, producer: "p", seq: 1 });
@@ -213,6 +222,7 @@ describe("StoreWorker retention", () => {
     store.append(...many(other, 1, 20, "q"));
     store.turn();
     expect(store.seqsOf(lobby)).toEqual([]);
+    expect(store.countRooms()).toBe(1);
     expect(store.append(...many(lobby, 1, 20, "q"))).toMatchObject([{ seq: 8, prevSeq: 0 }]);
     expect(store.seqsOf(lobby)).toEqual([8]);
     expect(store.seqsOf(other)).toEqual([7]);
