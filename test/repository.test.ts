@@ -10,6 +10,7 @@ import {
   findLooseVersions,
   findUnknownCodes,
   findUnusedCodes,
+  findUnusedDependencies,
 } from "./tidy/repository-rules.ts";
 import { from, isGenerated, isProduct, listPaths } from "./tidy/source.ts";
 
@@ -17,12 +18,12 @@ const readJson = (file: string) => JSON.parse(readFileSync(from(file), "utf8"));
 const errors: Record<string, ErrorRow> = readJson("proto/errors.json").errors;
 const codes = Object.keys(errors);
 
-/** What users run, in every language; the table itself and what is generated from it left out. */
-function readProductCode(): string[] {
-  return listPaths()
-    .filter((file) => /\.(ts|mjs|py)$/.test(file) && isProduct(file) && !isGenerated(file))
+const readAll = (isWanted: (file: string) => boolean) =>
+  listPaths()
+    .filter((file) => /\.(ts|mjs|py)$/.test(file) && isWanted(file))
     .map((file) => readFileSync(from(file), "utf8"));
-}
+/** What users run, in every language; the table itself and what is generated from it left out. */
+const readProductCode = () => readAll((file) => isProduct(file) && !isGenerated(file));
 
 describe("proto/errors.json", () => {
   const row = { grpc: "INTERNAL", where: "gateway", means: "It broke.", fix: "Mend it." };
@@ -70,6 +71,17 @@ describe("packages", () => {
       "a: ^1.0.0",
       "c: *",
     ]);
+  });
+
+  test("package.json: every run-time dependency is imported by what users run", () => {
+    // Generated code counts, and so does the page, which the all-in-one serves.
+    const code = readAll((file) => !/^(test|bench)\//.test(file));
+    // Replaced by services on generated code; to be taken out of package.json.
+    const leaving = ["@grpc/reflection", "grpc-health-check"];
+    const unused = findUnusedDependencies(readJson("package.json"), code);
+    expect(unused.filter((name) => !leaving.includes(name))).toEqual([]);
+    const manifest = { dependencies: { used: "1.0.0", idle: "1.0.0" } };
+    expect(findUnusedDependencies(manifest, ['import { a } from "used/part";'])).toEqual(["idle"]);
   });
 
   test("package-lock.json: every package has a hash and no registry's address", () => {

@@ -69,6 +69,16 @@ export function findLooseVersions(manifest: {
     .map(([name, version]) => `${name}: ${version}`);
 }
 
+/** Run-time dependencies that no product file imports: each is code that somebody has to trust. */
+export function findUnusedDependencies(
+  manifest: { readonly dependencies?: Readonly<Record<string, string>> },
+  sources: readonly string[],
+): string[] {
+  return Object.keys(manifest.dependencies ?? {}).filter(
+    (name) => !sources.some((text) => text.includes(`"${name}"`) || text.includes(`"${name}/`)),
+  );
+}
+
 /** Packages of a package-lock.json without a hash, or with a registry's address. */
 export function checkLockfile(lock: {
   readonly packages: Readonly<
