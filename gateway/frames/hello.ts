@@ -33,7 +33,12 @@ export async function handleHello(
     if (connection.socket === null || connection.phase !== Phase.VERIFYING) return;
     welcome(context, connection, hello, identity);
   } catch (error) {
-    context.sender.close(connection, CodedError.from(error));
+    const coded = CodedError.from(error);
+    if (coded.code === "INTERNAL") {
+      const id = connectionId(context, connection.number);
+      context.log.error({ error, connection: id }, "hello failed");
+    }
+    context.sender.close(connection, coded);
   }
 }
 

@@ -30,7 +30,9 @@ export function handlePublish(
     else publishEphemeral(context, connection, identity, target, scan, frame);
   } catch (error) {
     const room = scan.room ?? findMembership(connection, scan.roomAlias)?.room.address.room ?? "";
-    context.sender.sendError(connection, scan.requestId, CodedError.from(error), room);
+    const coded = CodedError.from(error);
+    if (coded.code === "INTERNAL") context.log.error({ error, room }, "publish failed");
+    context.sender.sendError(connection, scan.requestId, coded, room);
   }
 }
 
