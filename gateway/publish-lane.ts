@@ -15,8 +15,13 @@ import type { AppendAck } from "../bus/bus.ts";
 import { PUBLISH_BUDGET_US } from "../bus/void.ts";
 import { CodedError } from "../proto/coded-error.ts";
 
-/** A retryable failure is tried again this long before the client hears of it, microseconds. */
-export const LANE_RETRY_US = 2_000_000;
+/**
+ * A retryable failure is tried again this long before the client hears of it, microseconds: longer than
+ * a shard is without a leader (4 to 9 s), shorter than the budget of R2.
+ */
+export const LANE_RETRY_US = 15_000_000;
+/** A full store stays full: the client hears of it after this. */
+export const LANE_RETRY_FULL_US = 2_000_000;
 
 /**
  * Refused publishes remembered; more than any client has unanswered. Beyond it: refused all the
@@ -115,7 +120,7 @@ export class PublishLane<Entry extends LaneEntry> {
         this.#failed.shift();
         const detail = `publish ${first.entry.producerSeq} was overtaken by ${this.#storedSeq}`;
         this.#effects.answer(first.entry, new CodedError("OUTCOME_UNKNOWN", detail), null);
-      } else if (nowUs - first.entry.startedUs >= LANE_RETRY_US) {
+      } else if (nowUs - first.entry.startedUs >= retryUs(first.error)) {
         this.#giveUp();
         return;
       } else {
@@ -171,4 +176,8 @@ export class PublishLane<Entry extends LaneEntry> {
     this.#inFlightCount += 1;
     this.#effects.append(entry);
   }
+}
+
+function retryUs(error: CodedError): number {
+  return error.code === "STORE_FULL" ? LANE_RETRY_FULL_US : LANE_RETRY_US;
 }

@@ -83,8 +83,8 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   return {
     ...ready,
     dataDir,
-    port: Number(new URL(ready.http).port),
-    controlPort: Number(ready.grpc.split(":").at(-1)),
+    port: ready.http === null ? 0 : Number(new URL(ready.http).port), // null: PARTS without it
+    controlPort: Number(ready.grpc?.split(":").at(-1) ?? 0),
     stderr: () => stderr,
     kill: async () => void (await end("SIGKILL")),
     stop: () => end("SIGTERM"),

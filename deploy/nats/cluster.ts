@@ -16,21 +16,21 @@ export interface NatsCluster {
 /**
  * Starts `count` nodes on free ports below `folder`.
  *
- * @param config more lines of configuration for every node.
+ * @param base a configuration file that every node starts from.
  */
 export async function startNats(
   binary: string,
   folder: string,
   count: 1 | 3,
-  config = "",
+  base?: string,
 ): Promise<NatsCluster> {
   const free = await freePorts(count * 2);
   const [ports, routes] = [free.slice(0, count), free.slice(count)];
   const nodes = ports.map((port, i) => {
     const name = `n${i}`;
-    const base = { binary, name, port, folder: path.join(folder, name), config };
+    const alone = { binary, name, port, folder: path.join(folder, name), base };
     const cluster = { name: "tidegate", port: routes[i] ?? 0, routes };
-    return new NatsNode(count === 1 ? base : { ...base, cluster });
+    return new NatsNode(count === 1 ? alone : { ...alone, cluster });
   });
   await Promise.all(nodes.map((node) => node.start()));
   return {

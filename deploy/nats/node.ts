@@ -23,8 +23,8 @@ export interface NodeOptions {
   readonly port: number;
   /** Folder of its store, configuration and log; made when missing. */
   readonly folder: string;
-  /** More lines of configuration. */
-  readonly config?: string;
+  /** A configuration file to start from; addresses, store and cluster below win over it. */
+  readonly base?: string;
   /** In a cluster: own route port and those of all nodes. */
   readonly cluster?: { readonly name: string; readonly port: number; readonly routes: number[] };
 }
@@ -88,11 +88,14 @@ export class NatsNode {
 
 /** A node's configuration file. */
 export function nodeConfig(options: NodeOptions): string {
-  const { name, port, folder, cluster } = options;
+  const { name, port, folder, cluster, base } = options;
+  const store = JSON.stringify(path.join(folder, "store"));
   const lines = [
+    // The server takes the path as relative to this file, also when it is absolute.
+    ...(base === undefined ? [] : [`include ${JSON.stringify(path.relative(folder, base))}`]),
     `server_name: ${name}`,
     `listen: 127.0.0.1:${port}`,
-    `jetstream { store_dir: ${JSON.stringify(path.join(folder, "store"))} }`,
+    `jetstream { store_dir: ${store}, sync_interval: always }`,
   ];
   if (cluster !== undefined) {
     const routes = cluster.routes.map((route) => `nats://127.0.0.1:${route}`).join(", ");
@@ -100,7 +103,6 @@ export function nodeConfig(options: NodeOptions): string {
       `cluster { name: ${cluster.name}, listen: 127.0.0.1:${cluster.port}, routes: [${routes}] }`,
     );
   }
-  if (options.config !== undefined) lines.push(options.config);
   return `${lines.join("\n")}\n`;
 }
 

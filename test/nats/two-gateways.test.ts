@@ -68,7 +68,7 @@ test("kill -9 of a gateway: its member resumes at the other, nothing missed or d
     for (let seq = from; seq <= to; seq += 1) {
       ids.push(publisher.publish({ room: "chat:failover", seq, payload: String(seq) }));
     }
-    await Promise.all(ids.map((id) => publisher.ack(id)));
+    await Promise.all(ids.map((id) => answered(publisher, id)));
   };
   await send(1, 200);
   await member.texts(joined.roomAlias, 50);
@@ -108,3 +108,9 @@ test("kill -9 of a NATS node: publishes go on, every acknowledged one reaches al
   expect(texts).toEqual(Array.from({ length: 100 }, (_, i) => String(i + 1)));
   for (const client of [member, publisher]) client.socket.terminate();
 }, 90_000);
+
+/** Waits for the ack; an error fails the test at once, with what it says. */
+async function answered(client: RawClient, requestId: number): Promise<void> {
+  const answer = await Promise.race([client.ack(requestId), client.error(requestId)]);
+  if ("code" in answer) throw new Error(`publish refused: ${answer.code} ${answer.message}`);
+}
