@@ -175,7 +175,7 @@ export class AppendQueue {
     const transfer: ArrayBuffer[] = [];
     for (const batch of batches) {
       this.#sent.push(batch);
-      messages.push({ buffer: batch.buffer, count: batch.count });
+      messages.push({ buffer: batch.buffer, count: batch.count, bytes: batch.byteLength });
       transfer.push(batch.buffer);
     }
     this.#sender.sendAppends(messages, transfer, this.#fence);

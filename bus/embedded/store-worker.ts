@@ -190,9 +190,7 @@ export class StoreWorker {
   #fullness(appends: readonly AppendMessage[]): Refusal | null {
     if (appends.length === 0) return null;
     let bytes = this.#usedBytes();
-    for (const { batches } of appends) {
-      for (const { buffer } of batches) bytes += Math.min(buffer.byteLength, 65_536);
-    }
+    for (const { batches } of appends) for (const batch of batches) bytes += batch.bytes;
     return bytes > this.#options.storeBytesMax ? Refusal.FULL : null;
   }
 

@@ -43,6 +43,8 @@ export type WriteRequest =
 export interface BatchMessage {
   readonly buffer: ArrayBuffer;
   readonly count: number;
+  /** Bytes of the records; the buffer may be larger. */
+  readonly bytes: number;
 }
 
 /** Messages to the worker, worked on in the order sent but for reads. */

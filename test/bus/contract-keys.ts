@@ -169,7 +169,7 @@ export function watchRules(rule: DeclareRule): void {
           await recorder.until(() => recorder.last(key)?.revision === revisions.at(-1));
           const seen = recorder.changes.filter((change) => change.key === key);
           const told = seen.map(({ revision }) => revision);
-          // Replaced values may be skipped; what is told was written, rises, and ends with the last.
+          // Replaced values may be skipped; what is told was written, rises, ends with the last.
           expect(told).toEqual(revisions.filter((revision) => told.includes(revision)));
           expect(told.at(-1)).toBe(revisions.at(-1));
         }

@@ -128,7 +128,7 @@ export class StoreHarness {
       const id = { producer: producer.padEnd(16, "."), seq };
       batch.add(room, id, this.wallUs - ageUs, new Uint8Array(bytes).fill(seq), () => {});
     }
-    const batches = [{ buffer: batch.buffer, count: batch.count }];
+    const batches = [{ buffer: batch.buffer, count: batch.count, bytes: total }];
     this.#worker.take({ kind: "append", batches, fence: this.fence });
     this.#counts.push(batch.count);
   }
