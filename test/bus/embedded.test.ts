@@ -23,6 +23,7 @@ import {
   placeOf,
   Recorder,
   readAll,
+  WatchRecorder,
 } from "./contract-tools.ts";
 
 const shared = mkdtempSync(path.join(tmpdir(), "tidegate-bus-"));
@@ -109,6 +110,29 @@ describe("embedded bus: restart", () => {
     expect((await restored.readAfter(room, placeOf(kept[4] as Position), 20)).isContinuous).toBe(
       true,
     );
+  });
+});
+
+describe("embedded bus: keys", () => {
+  test("a watch begun among writes is told every change from there on, none twice", async () => {
+    const bus = await open(newFolder());
+    const keys = await bus.keyValue("state");
+    const revisions = [await keys.create("a", envelopeOf("0"))];
+    const writing = (async () => {
+      for (let i = 1; i < 200; i += 1) {
+        const last = revisions.at(-1) ?? 0;
+        revisions.push(await keys.update("a", envelopeOf(String(i)), last));
+      }
+    })();
+    const recorders = Array.from({ length: 20 }, () => new WatchRecorder());
+    for (const recorder of recorders) await keys.watch("", recorder);
+    await writing;
+    for (const { changes } of recorders) {
+      const told = changes.map(({ revision }) => revision);
+      expect(told.length).toBeGreaterThan(0);
+      expect(told).toEqual(revisions.slice(revisions.indexOf(told[0] ?? 0)));
+    }
+    expect(revisions).toHaveLength(200);
   });
 });
 
