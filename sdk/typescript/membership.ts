@@ -5,7 +5,7 @@
  * what lasts is the place reached, from which every new Join resumes.
  */
 import { type ChainMode, type ChainPlace, judgeChain } from "./chain.ts";
-import type { Message } from "./gen/tidegate/client/v1/message.ts";
+import type { Message, Position } from "./gen/tidegate/client/v1/message.ts";
 import type { Joined, JoinRoom } from "./gen/tidegate/client/v1/room.ts";
 
 /** Most messages a Join may ask to replay (JoinRoom.history). */
@@ -36,6 +36,9 @@ export class Membership {
   #state: MembershipState = { is: "out" };
   #place: ChainPlace;
   #mode: ChainMode = "anew";
+  /** Of the first Joined, when history was wanted: used until its first message has come. */
+  #head: Position | null = null;
+  #isBackAtHead = false;
   #hasJoined = false;
   #isAfterBreach = false;
   /** Of the last message of an ephemeral room on this membership; 0 when the count starts anew. */
@@ -87,12 +90,14 @@ export class Membership {
     }
     // Asked for the newest of a room that was empty: whole if the first has no predecessor.
     this.#mode = wasEmpty && joined.requestId !== 0 ? "strict" : "anew";
-    if (joined.requestId !== 0 && !wasEmpty && (this.#history === 0 || joined.head === undefined)) {
+    if (joined.requestId === 0 || wasEmpty) return { isFirst, isLoss: joined.recovered === false };
+    if (this.#head !== null && this.#place === null) this.#isBackAtHead = true;
+    else if (this.#history === 0 || joined.head === undefined) {
       // No replay follows, so the head is the place reached: a break before the first live message
       // must not lose it.
       this.#place = joined.head ?? "empty";
       this.#mode = joined.head === undefined ? "anew" : "strict";
-    }
+    } else this.#head = joined.head;
     return { isFirst, isLoss: joined.recovered === false };
   }
 
@@ -102,6 +107,7 @@ export class Membership {
   judge(message: Message): "next" | "old" | "missing" | "lost" {
     if (this.#state.is !== "in") return "old";
     if (this.lostCount(message) > 0) return "lost";
+    if (this.#place === null && this.#startsBehindHead(message)) return "missing";
     const verdict = judgeChain(this.#place, this.#mode, message);
     // Nothing precedes the place "empty", so joining again would bring nothing more.
     return verdict === "missing" && this.#place === "empty" ? "lost" : verdict;
@@ -129,6 +135,7 @@ export class Membership {
 
   /** The chain is broken: leaving, to join again after the place reached. */
   onBreach(): void {
+    this.#place ??= this.#head;
     this.#isAfterBreach = true;
     this.leave("rejoin");
   }
@@ -169,5 +176,18 @@ export class Membership {
   /** Over for good. */
   end(): void {
     this.#state = { is: "ended" };
+  }
+
+  /**
+   * Whether live messages are missing before the first of the wanted history: it was asked for
+   * again after a break, more than it holds have come meanwhile, and so it begins behind the head
+   * of the first Joined. (In a later epoch that can not be known, so it counts as missing.)
+   */
+  #startsBehindHead(message: Message): boolean {
+    const head = this.#head;
+    const position = message.position;
+    if (!this.#isBackAtHead || head === null || position === undefined) return false;
+    if (position.epoch !== head.epoch) return position.epoch > head.epoch;
+    return message.prevSeq > head.seq;
   }
 }

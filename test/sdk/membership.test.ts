@@ -114,6 +114,41 @@ describe("Membership", () => {
     expect(membership.judge(message(1, 0))).toBe("next");
   });
 
+  test("judge: a re-join before the wanted history came misses no live message", () => {
+    // Joined at 9 wanting 1; broken before it came; 10, 11 and 12 were published meanwhile. The
+    // newest 1 is then 12, and 10 and 11 would be lost without a word.
+    const membership = new Membership(1, null);
+    membership.join("chat:a");
+    membership.onJoined(joined({ head: at(9) }));
+    membership.onBreak();
+    expect(membership.join("chat:a")).toEqual({ room: "chat:a", after: undefined, history: 1 });
+    membership.onJoined(joined({ head: at(12) }));
+    expect(membership.judge(message(12, 11))).toBe("missing");
+    membership.onBreach();
+    membership.onLeft();
+    expect(membership.join("chat:a")).toEqual({ room: "chat:a", after: at(9), history: 1 });
+    expect(membership.onJoined(joined({ head: at(12), recovered: true })).isLoss).toBe(false);
+    for (const seq of [10, 11, 12]) {
+      expect(membership.judge(message(seq, seq - 1))).toBe("next");
+      membership.onTaken(message(seq, seq - 1));
+    }
+  });
+
+  test.each([
+    ["goes on in the epoch after the head's", at(12), message(3, 2, 2), "missing"],
+    ["begins before the head", at(12), message(8, 7), "next"],
+    ["begins right behind the head", at(12), message(12, 9), "next"],
+    ["is gone, and a live one shows it", undefined, message(13, 12), "missing"],
+  ])("judge: after such a re-join, history that %s", (_what, head, incoming, verdict) => {
+    const membership = new Membership(1, null);
+    for (const each of [at(9), head]) {
+      membership.join("chat:a");
+      membership.onJoined(joined({ head: each }));
+      if (each?.seq === 9) membership.onBreak();
+    }
+    expect(membership.judge(incoming)).toBe(verdict);
+  });
+
   test("judge: a broken chain means joining again after the last taken, once", () => {
     const membership = memberAt10();
     expect(membership.judge(message(13, 12))).toBe("missing");

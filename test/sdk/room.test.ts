@@ -81,6 +81,22 @@ describe("messages", () => {
     expect(await take(room, 3)).toEqual(["1", "4", "5"]);
   });
 
+  test("a break before the wanted history came costs no message that came meanwhile", async () => {
+    const scene = await openScene();
+    const rest = { head: positionOf(9) };
+    const room = await joinRoom(scene, "chat:a", 1, { history: 1 }, rest);
+    scene.connection.cut();
+    const next = await scene.gateway.accept();
+    await next.welcome();
+    await next.join(1, { head: positionOf(12) });
+    next.send(messageOf(1, 12)); // the newest one; 10 and 11 are live ones that were missed
+    const { requestId } = await next.take("leave");
+    next.send({ $case: "left", value: { requestId, roomAlias: 1, code: "" } });
+    expect((await next.join(1, { recovered: true })).after).toEqual(positionOf(9));
+    next.sendAll([10, 11, 12].map((seq) => messageOf(1, seq)));
+    expect(await take(room, 3)).toEqual(numbers(10, 12));
+  });
+
   test("a codec that refuses one spoils that event only", async () => {
     const scene = await openScene();
     const joining = scene.client.join("chat:a", { codec: json<number>() });

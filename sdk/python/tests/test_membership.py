@@ -127,6 +127,14 @@ def test_rejoin_before_the_wanted_history_came_misses_no_live_message() -> None:
     assert [action(membership, seq, seq - 1) for seq in (10, 11, 12)] == ["deliver"] * 3
 
 
+def test_rejoin_before_the_wanted_history_came_misses_nothing_when_the_epoch_has_changed() -> None:
+    membership = joined(durable(head=9), history=1)
+    membership.wish()
+    membership.take_joined(durable(head=12))
+    assert membership.take_message(Position(2, 1, 0), 0).action == "rejoin"
+    assert membership.wish() == JoinWish(at(9), 1)
+
+
 def test_rejoin_of_a_room_that_was_empty_tells_a_gap_when_its_start_is_gone() -> None:
     membership = joined(durable())
     membership.wish()

@@ -264,4 +264,7 @@ class Membership:
 
 
 def _starts_behind(head: Position, position: Position, prev_seq: int) -> bool:
-    return position.epoch == head.epoch and prev_seq > head.seq
+    """Whether messages between the head and this one are missing; of a later epoch: they may be."""
+    if position.epoch != head.epoch:
+        return position.epoch > head.epoch
+    return prev_seq > head.seq
