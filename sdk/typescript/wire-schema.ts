@@ -13,188 +13,104 @@ import type * as Room from "./gen/tidegate/client/v1/room.ts";
 import type * as Session from "./gen/tidegate/client/v1/session.ts";
 import { defineSchema, type Field, type FieldKind, type Schema } from "./wire.ts";
 
-type Row<T> = readonly [number: number, name: keyof T & string, kind: FieldKind];
+/** Fields by their marks. */
+const RULES: Readonly<Record<string, Field["rule"]>> = { "": "one", "?": "optional", "*": "many" };
 
-/** Fields that are present or default. */
-function one<T>(...rows: Row<T>[]): Field[] {
-  return rows.map(([number, name, kind]) => ({ number, name, kind, rule: "one", oneof: "" }));
+/**
+ * A message. Its fields are named in the order of their numbers, which have no holes: `name kind`,
+ * or `name` alone for the next of the schemas given; `name?` is optional, `name*` a list, and
+ * `group.name` belongs to a oneof. As text because every browser loads it.
+ */
+function schema<T>(text: string, ...schemas: Schema[]): Schema<T> {
+  const fields = text.split(/,\s*/).map((row, at): Field => {
+    const [, oneof = "", name = "", mark = "", kind] =
+      /^(?:(\w+)\.)?(\w+)([?*]?) ?(\w*)$/.exec(row) ?? [];
+    const rule = RULES[mark] ?? "one";
+    return { number: at + 1, name, kind: (kind || schemas.shift()) as FieldKind, rule, oneof };
+  });
+  return defineSchema<T>(fields);
 }
 
-function many<T>(...rows: Row<T>[]): Field[] {
-  return one<T>(...rows).map((field) => ({ ...field, rule: "many" }));
-}
-
-function optional<T>(...rows: Row<T>[]): Field[] {
-  return one<T>(...rows).map((field) => ({ ...field, rule: "optional" }));
-}
-
-function oneof(name: string, ...rows: Row<Record<string, unknown>>[]): Field[] {
-  return one(...rows).map((field) => ({ ...field, oneof: name }));
-}
-
-function schema<T>(...groups: Field[][]): Schema<T> {
-  return defineSchema<T>(groups.flat());
-}
-
-const position = schema<Position>(
-  one<Position>([1, "epoch", "u32"], [2, "seq", "u64"], [3, "timeUs", "i64"]),
-);
+const position = schema<Position>("epoch u32,seq u64,timeUs i64");
 const envelope = schema<Envelope>(
-  one<Envelope>(
-    [1, "firstSentUs", "sf64"],
-    [2, "user", "string"],
-    [3, "producer", "bytes"],
-    [4, "producerSeq", "u64"],
-    [5, "payload", "bytes"],
-  ),
+  "firstSentUs sf64,user string,producer bytes,producerSeq u64,payload bytes",
 );
 const message = schema<Message>(
-  one<Message>(
-    [1, "roomAlias", "u32"],
-    [2, "position", position],
-    [3, "prevSeq", "u64"],
-    [4, "envelope", envelope],
-    [5, "ephemeralSeq", "u64"],
-  ),
+  "roomAlias u32,position,prevSeq u64,envelope,ephemeralSeq u64",
+  position,
+  envelope,
 );
 const limits = schema<Session.Limits>(
-  one<Session.Limits>(
-    [1, "frameBytesMax", "u32"],
-    [2, "roomCountMax", "u32"],
-    [3, "publishInFlightMax", "u32"],
-    [4, "historyPageMax", "u32"],
-  ),
+  "frameBytesMax u32,roomCountMax u32,publishInFlightMax u32,historyPageMax u32",
 );
 const welcome = schema<Session.Welcome>(
-  one<Session.Welcome>(
-    [1, "protocol", "u32"],
-    [2, "connectionId", "string"],
-    [3, "serverTimeUs", "i64"],
-    [4, "limits", limits],
-    [5, "idleTimeoutMs", "u32"],
-    [6, "publishBudgetMs", "u32"],
-    [7, "tenant", "string"],
-    [8, "user", "string"],
-    [9, "serverVersion", "string"],
-  ),
+  `protocol u32,connectionId string,serverTimeUs i64,limits,idleTimeoutMs u32,publishBudgetMs u32,
+   tenant string,user string,serverVersion string`,
+  limits,
 );
 const policy = schema<Room.RoomPolicy>(
-  one<Room.RoomPolicy>(
-    [1, "durable", "bool"],
-    [2, "mayPublish", "bool"],
-    [3, "mayReadHistory", "bool"],
-    [4, "historyCountMax", "u32"],
-    [5, "historyAgeMaxS", "u32"],
-  ),
+  "durable bool,mayPublish bool,mayReadHistory bool,historyCountMax u32,historyAgeMaxS u32",
 );
 const joined = schema<Room.Joined>(
-  one<Room.Joined>(
-    [1, "requestId", "u32"],
-    [2, "room", "string"],
-    [3, "roomAlias", "u32"],
-    [4, "head", position],
-  ),
-  optional<Room.Joined>([5, "recovered", "bool"]),
-  one<Room.Joined>([6, "loss", "u32"], [7, "policy", policy]),
+  "requestId u32,room string,roomAlias u32,head,recovered? bool,loss u32,policy",
+  position,
+  policy,
 );
-const left = schema<Room.Left>(
-  one<Room.Left>([1, "requestId", "u32"], [2, "roomAlias", "u32"], [3, "code", "string"]),
-);
-const publishAck = schema<PublishAck>(
-  one<PublishAck>([1, "requestId", "u32"], [2, "position", position], [3, "duplicate", "bool"]),
-);
-const gap = schema<Gap>(
-  one<Gap>(
-    [1, "roomAlias", "u32"],
-    [2, "reason", "u32"],
-    [3, "missedCount", "u64"],
-    [4, "after", position],
-  ),
-);
+const left = schema<Room.Left>("requestId u32,roomAlias u32,code string");
+const publishAck = schema<PublishAck>("requestId u32,position,duplicate bool", position);
+const gap = schema<Gap>("roomAlias u32,reason u32,missedCount u64,after", position);
 const historyPage = schema<HistoryPage>(
-  one<HistoryPage>([1, "requestId", "u32"]),
-  many<HistoryPage>([2, "messages", message]),
-  one<HistoryPage>([3, "hasMore", "bool"]),
-  optional<HistoryPage>([4, "recovered", "bool"]),
+  "requestId u32,messages*,hasMore bool,recovered? bool",
+  message,
 );
-const pong = schema<Session.Pong>(one<Session.Pong>([1, "id", "u32"], [2, "serverTimeUs", "i64"]));
-const policyChanged = schema<Room.RoomPolicyChanged>(
-  one<Room.RoomPolicyChanged>([1, "roomAlias", "u32"], [2, "policy", policy]),
-);
+const pong = schema<Session.Pong>("id u32,serverTimeUs i64");
+const policyChanged = schema<Room.RoomPolicyChanged>("roomAlias u32,policy", policy);
 const errorFrame = schema<ErrorFrame>(
-  one<ErrorFrame>(
-    [1, "requestId", "u32"],
-    [2, "code", "string"],
-    [3, "message", "string"],
-    [4, "retryable", "bool"],
-    [5, "retryAfterMs", "u32"],
-    [6, "room", "string"],
-  ),
+  "requestId u32,code string,message string,retryable bool,retryAfterMs u32,room string",
 );
 
 /** What gateways send. */
 export const serverFrame = schema<ServerFrame>(
-  oneof(
-    "frame",
-    [1, "welcome", welcome],
-    [2, "joined", joined],
-    [3, "left", left],
-    [4, "publishAck", publishAck],
-    [5, "message", message],
-    [6, "gap", gap],
-    [7, "historyPage", historyPage],
-    [8, "pong", pong],
-    [9, "roomPolicyChanged", policyChanged],
-    [10, "error", errorFrame],
-  ),
+  `frame.welcome,frame.joined,frame.left,frame.publishAck,frame.message,frame.gap,
+   frame.historyPage,frame.pong,frame.roomPolicyChanged,frame.error`,
+  welcome,
+  joined,
+  left,
+  publishAck,
+  message,
+  gap,
+  historyPage,
+  pong,
+  policyChanged,
+  errorFrame,
 );
 
-const build = schema<Session.ClientBuild>(
-  one<Session.ClientBuild>(
-    [1, "name", "string"],
-    [2, "version", "string"],
-    [3, "platform", "string"],
-  ),
-);
+const build = schema<Session.ClientBuild>("name string,version string,platform string");
 const hello = schema<Session.Hello>(
-  one<Session.Hello>(
-    [1, "protocolMin", "u32"],
-    [2, "protocolMax", "u32"],
-    [3, "token", "string"],
-    [4, "build", build],
-    [5, "producerKey", "bytes"],
-  ),
+  "protocolMin u32,protocolMax u32,token string,build,producerKey bytes",
+  build,
 );
-const joinRoom = schema<Room.JoinRoom>(
-  one<Room.JoinRoom>([1, "room", "string"], [2, "after", position], [3, "history", "u32"]),
-);
-const join = schema<Room.Join>(
-  one<Room.Join>([1, "requestId", "u32"]),
-  many<Room.Join>([2, "rooms", joinRoom]),
-);
-const leave = schema<Room.Leave>(one<Room.Leave>([1, "requestId", "u32"], [2, "roomAlias", "u32"]));
+const joinRoom = schema<Room.JoinRoom>("room string,after,history u32", position);
+const join = schema<Room.Join>("requestId u32,rooms*", joinRoom);
+const leave = schema<Room.Leave>("requestId u32,roomAlias u32");
 const publish = schema<Publish>(
-  one<Publish>([1, "requestId", "u32"]),
-  oneof("target", [2, "roomAlias", "u32"], [3, "room", "string"]),
-  one<Publish>([4, "producerSeq", "u64"], [5, "firstSentUs", "sf64"], [6, "payload", "bytes"]),
+  `requestId u32,target.roomAlias u32,target.room string,
+   producerSeq u64,firstSentUs sf64,payload bytes`,
 );
 const history = schema<History>(
-  one<History>([1, "requestId", "u32"]),
-  oneof("target", [2, "roomAlias", "u32"], [3, "room", "string"]),
-  oneof("cursor", [4, "before", position], [5, "after", position]),
-  one<History>([6, "limit", "u32"]),
+  "requestId u32,target.roomAlias u32,target.room string,cursor.before,cursor.after,limit u32",
+  position,
+  position,
 );
-const ping = schema<Session.Ping>(one<Session.Ping>([1, "id", "u32"]));
+const ping = schema<Session.Ping>("id u32");
 
 /** What clients send. */
 export const clientFrame = schema<ClientFrame>(
-  oneof(
-    "frame",
-    [1, "hello", hello],
-    [2, "join", join],
-    [3, "leave", leave],
-    [4, "publish", publish],
-    [5, "history", history],
-    [6, "ping", ping],
-  ),
+  "frame.hello,frame.join,frame.leave,frame.publish,frame.history,frame.ping",
+  hello,
+  join,
+  leave,
+  publish,
+  history,
+  ping,
 );
