@@ -1,9 +1,10 @@
 /**
  * Sending to one connection: answers, pages and last words. Rooms' messages go through fanout.ts.
  *
- * An answer to a connection past its backpressure limit is held back, up to that limit again, and sent
- * when the socket has drained; beyond it the connection is closed. So a slow reader costs at most twice
- * its limit, and a publisher that reads late still gets its acks.
+ * An answer to a connection past its backpressure limit is held back, up to that limit again (but
+ * one answer of any size: a history page alone can be larger), and sent when the socket has drained;
+ * beyond it the connection is closed. So what a slow reader costs is bounded, and a publisher that
+ * reads late still gets its acks.
  */
 import { CodedError } from "../proto/coded-error.ts";
 import { type Connection, Phase } from "./connection.ts";
@@ -125,7 +126,7 @@ export class Sender {
     held.push(frame);
     this.#held.set(connection, held);
     const bytes = held.reduce((sum, each) => sum + each.length, 0);
-    if (bytes > this.#backpressureBytesMax) {
+    if (held.length > 1 && bytes > this.#backpressureBytesMax) {
       const detail = "the connection does not read its answers; read faster and resume";
       this.close(connection, new CodedError("SLOW_CONSUMER", detail));
     }

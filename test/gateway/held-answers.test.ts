@@ -81,3 +81,49 @@ test.each([
   }
   expect(gateway.logged).toEqual([]);
 });
+
+/** A member of a busy live room that stops reading until its socket is full. */
+async function stall(gateway: TestGateway): Promise<{ member: RawClient; other: RawClient }> {
+  const [member, other] = [await gateway.client(), await gateway.client()];
+  for (let seq = 1; seq <= 10; seq += 1) {
+    const payload = "x".repeat(30_000);
+    await other.ack(other.publish({ room: "chat:pages", seq, payload }));
+  }
+  await member.join("live:flood");
+  member.socket.pause();
+  for (let i = 0; gateway.gateway.stats().laggedCount === 0; i += 1) {
+    await other.ack(other.publish({ room: "live:flood", payload: "x".repeat(30_000) }));
+    if (i > 5000) throw new Error("the stalled socket never dropped out");
+  }
+  return { member, other };
+}
+
+test("history asked for while the socket is full: one page larger than the limit comes", async () => {
+  const gateway = await testGateway();
+  const { member, other } = await stall(gateway);
+  const requestId = member.nextId();
+  const target = { $case: "room" as const, value: "chat:pages" };
+  member.send({ $case: "history", value: { requestId, target, cursor: undefined, limit: 10 } });
+  for (let i = 0; i < 20; i += 1) await other.settle();
+  member.socket.resume();
+  // It was closed as a slow consumer, and would have been each time it came back and asked again.
+  const page = await member.next("historyPage", (each) => each.requestId === requestId);
+  expect(page.messages.length).toBe(10);
+  await member.settle();
+  expect(gateway.logged).toEqual([]);
+});
+
+test("a frame that does not decode on a full socket: 4501 once it has drained, nothing handled after", async () => {
+  const gateway = await testGateway();
+  const { member, other } = await stall(gateway);
+  member.socket.send(Buffer.from([0x80]));
+  for (let i = 0; i < 50; i += 1) member.publish({ room: "live:late", payload: "late" });
+  const { roomAlias: alias } = await other.join("live:late");
+  for (let i = 0; i < 20; i += 1) await other.settle();
+  member.socket.resume();
+  expect(await member.closed).toEqual({ code: 4501, reason: "FRAME_INVALID" });
+  await other.settle();
+  expect(other.messages(alias)).toEqual([]);
+  expect(gateway.gateway.stats()).toMatchObject({ connectionCount: 1, memberCount: 1 });
+  expect(gateway.logged).toEqual([]);
+});
