@@ -103,6 +103,7 @@ export async function startGateway(
   routeHttp(app, {
     health: () => decideHealth(stats(), process.memoryUsage(), process.uptime()),
     page: parts.page ?? null,
+    hostRules: options,
     log,
   });
   const listening = await listen(app, options.host, options.port);

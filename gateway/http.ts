@@ -1,7 +1,8 @@
 /**
  * Plain HTTP beside the WebSocket: health, and the demo page when one is given.
  */
-import type { HttpResponse, TemplatedApp } from "uWebSockets.js";
+import type { HttpRequest, HttpResponse, TemplatedApp } from "uWebSockets.js";
+import { decideHost, type HostRules } from "./host-check.ts";
 import type { Log } from "./log.ts";
 
 /** What /health tells. */
@@ -24,6 +25,8 @@ export type PageSource = (path: string) => Promise<PageFile | null>;
 export interface HttpParts {
   readonly health: () => Health;
   readonly page: PageSource | null;
+  /** Who may be named by Host: what is told here is not for a page that rebinds its name to us. */
+  readonly hostRules: HostRules;
   readonly log: Log;
 }
 
@@ -34,7 +37,8 @@ export function routeHttp(app: TemplatedApp, parts: HttpParts): void {
     const { status } = parts.health();
     sendText(res, status === "ok" ? "200 OK" : "503 Service Unavailable", `${status}\n`);
   });
-  app.get("/health", (res) => {
+  app.get("/health", (res, req) => {
+    if (isHostRefused(res, req, parts)) return;
     const health = parts.health();
     res.cork(() => {
       res.writeStatus(health.status === "ok" ? "200 OK" : "503 Service Unavailable");
@@ -44,9 +48,19 @@ export function routeHttp(app: TemplatedApp, parts: HttpParts): void {
   });
   app.any("/*", (res, req) => {
     const isRead = req.getMethod() === "get" || req.getMethod() === "head";
+    if (isHostRefused(res, req, parts)) return;
     if (parts.page === null || !isRead) sendText(res, "404 Not Found", "not found\n");
     else sendPage(res, req.getUrl(), parts.page, parts.log);
   });
+}
+
+/**
+ * Answers 403 when Host names somebody else. Probes (/livez, /readyz) may call us what they like.
+ */
+function isHostRefused(res: HttpResponse, req: HttpRequest, parts: HttpParts): boolean {
+  const refusal = decideHost(parts.hostRules, req.getHeader("host"), "");
+  if (refusal !== null) sendText(res, "403 Forbidden", `[${refusal.code}] ${refusal.detail}\n`);
+  return refusal !== null;
 }
 
 function sendText(res: HttpResponse, status: string, text: string): void {

@@ -4,6 +4,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
+import { type IncomingMessage, request } from "node:http";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -150,6 +151,25 @@ describe("runs", () => {
     for await (const chunk of response) body += chunk;
     expect(body).toContain(`[${code}]`);
     client.socket.terminate();
+  });
+
+  test("a page that rebound its name to us reads nothing, probes may name us anything", async () => {
+    const get = async (urlPath: string) => {
+      const headers = { Host: "evil.example" };
+      const [response] = (await once(
+        request(`${server.http}${urlPath}`, { headers }).end(),
+        "response",
+      )) as [IncomingMessage];
+      let body = "";
+      for await (const chunk of response) body += chunk;
+      return [response.statusCode, body] as const;
+    };
+    for (const urlPath of ["/health", "/"]) {
+      const [status, body] = await get(urlPath);
+      expect([status, body.slice(0, 14)]).toEqual([403, "[HOST_REFUSED]"]);
+    }
+    expect(await get("/livez")).toEqual([200, "ok\n"]);
+    expect(await get("/readyz")).toEqual([200, "ok\n"]);
   });
 
   test("a page of our own may connect", async () => {
