@@ -30,6 +30,7 @@ export class Classes {
   readonly #stored = new Map<string, ClassPolicy | null>();
   readonly #builtIn = new Map<string, ClassPolicy | null>();
   #onChange: ClassListener | null = null;
+  #unwatch: () => void = () => {};
 
   private constructor(log: Log) {
     this.#log = log;
@@ -43,12 +44,17 @@ export class Classes {
     const classes = new Classes(log);
     const bucket = await bus.keyValue(ROOM_CLASS_BUCKET);
     const { promise, resolve } = Promise.withResolvers<void>();
-    await bucket.watch("", {
+    classes.#unwatch = await bucket.watch("", {
       onChange: (change) => classes.#take(change),
       onSynced: resolve,
     });
     await promise;
     return classes;
+  }
+
+  /** Ends the watch; what is known stays as it is. */
+  close(): void {
+    this.#unwatch();
   }
 
   /** Calls `listener` for each change from now on; one listener. */

@@ -50,7 +50,7 @@ export interface Gateway {
   stats(): HealthFacts;
   /**
    * Tells every client to go (4003 SERVER_STOPPING, which reconnects) and stops listening. Appends
-   * under way are left to the bus's own close.
+   * under way are left to the bus's own close. Calling it again gives the same promise.
    */
   close(): Promise<void>;
 }
@@ -107,16 +107,22 @@ export async function startGateway(
     log,
   });
   const listening = await listen(app, options.host, options.port);
+  const close = async () => {
+    isStopping = true;
+    us_listen_socket_close(listening);
+    await connections.closeAll();
+    classes.close();
+    context.publisher.close();
+    rooms.close();
+    app.close();
+  };
+  let closed: Promise<void> | null = null;
   return {
     port: us_socket_local_port(listening),
     stats,
-    async close() {
-      isStopping = true;
-      us_listen_socket_close(listening);
-      await connections.closeAll();
-      context.publisher.close();
-      rooms.close();
-      app.close();
+    close() {
+      closed ??= close(); // uWebSockets.js does not survive a second close of a listener
+      return closed;
     },
   };
 }
