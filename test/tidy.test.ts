@@ -20,7 +20,7 @@ const sources = new Map<string, Source>();
 for (const file of listPaths()) if (!binary.test(file)) sources.set(file, readSource(file));
 
 /** Rules that older files still break: their findings are printed. To be emptied, not extended. */
-const owed = /^(a line has|every export has a docstring|a catch handles)/;
+const owed = /^(a line has|every export has a docstring)/;
 
 function listFindings(rule: Rule, source: Source): string[] {
   if (!rule.appliesTo(source.path)) return [];
