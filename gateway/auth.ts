@@ -1,8 +1,9 @@
 /**
  * Authentication: from the token of Hello to an identity.
  *
- * Three ways: none (everybody is an anonymous user of tenant "default"; loopback only), a static token
- * file, or signed JWTs by one key. `jose` is imported on the first JWT only: it would cost each start.
+ * Three ways: none (everybody is an anonymous user of tenant "default"; loopback only), a static
+ * token file, or signed JWTs by one key. `jose` is imported on the first JWT only: it would cost
+ * each start.
  */
 import { createHash, createPublicKey, createSecretKey, type KeyObject } from "node:crypto";
 import { CodedError } from "../proto/coded-error.ts";
@@ -34,10 +35,11 @@ export function authenticateNone(): Authenticate {
 }
 
 /**
- * Tokens listed in a file: `{"tokens": [{"token", "tenant", "user", "grants": [{"rooms", "can"}]}]}`.
+ * Tokens listed in a file: `{"tokens": [{"token", "tenant", "user", "grants": [{"rooms",
+ * "can"}]}]}`.
  *
- * `tenant` defaults to "default", `grants` to everything. Tokens are kept and compared as hashes, so a
- * lookup's time tells nothing about them.
+ * `tenant` defaults to "default", `grants` to everything. Tokens are kept and compared as hashes,
+ * so a lookup's time tells nothing about them.
  *
  * @param json text of the file.
  * @throws {CodedError} `OPTION_INVALID` naming the entry and the fault.
@@ -76,9 +78,10 @@ const clockToleranceS = 30;
 const secretBytesMin = 32;
 
 /**
- * JWTs signed by one key: a PEM public key (Ed25519: EdDSA), or a secret of 32 bytes or more (HS256).
- * The key alone decides the algorithm, so a token can not choose it. `exp` is required; `sub` is the
- * user, `tenant` the tenant (default "default"), `grants` as in the token file (default everything).
+ * JWTs signed by one key: a PEM public key (Ed25519: EdDSA), or a secret of 32 bytes or more
+ * (HS256). The key alone decides the algorithm, so a token can not choose it. `exp` is required;
+ * `sub` is the user, `tenant` the tenant (default "default"), `grants` as in the token file
+ * (default everything).
  *
  * @param keyText text of the key file.
  * @throws {CodedError} `OPTION_INVALID` when it is no such key.

@@ -1,8 +1,8 @@
 /**
  * The gateway: a uWebSockets.js server that puts clients into rooms.
  *
- * This file wires the parts and listens; connections.ts follows the life of connections, frames/ has
- * what each frame does, local-room.ts what a room does, lagging.ts what a slow member costs.
+ * This file wires the parts and listens; connections.ts follows the life of connections, frames/
+ * has what each frame does, local-room.ts what a room does, lagging.ts what a slow member costs.
  */
 import { App, us_listen_socket_close, us_socket_local_port } from "uWebSockets.js";
 import type { Bus } from "../bus/bus.ts";

@@ -2,7 +2,8 @@
  * Who may open a WebSocket from where: Host and Origin, decided before the upgrade.
  *
  * Pure. Any web page can open a socket to loopback, and can rebind its own name to our address; a
- * program that is no browser sends no Origin and may say what it likes, so this guards users, not us.
+ * program that is no browser sends no Origin and may say what it likes, so this guards users, not
+ * us.
  */
 import type { ErrorCode } from "../proto/coded-error.ts";
 import { isLoopback } from "./options.ts";

@@ -1,11 +1,11 @@
 /**
  * Listening: on the wanted port at once after a kill, and never beside another process.
  *
- * uSockets either shares a port (SO_REUSEPORT with SO_REUSEADDR) or takes it alone with neither, and
- * without SO_REUSEADDR a port stays taken for a minute after a process died with connections open: a
- * gateway killed with -9 could not come back. So the port is shared, after a look that nobody listens
- * there: two processes sharing one by mistake would each get half of the clients. The same look finds
- * a free port, because uSockets sets neither for port 0.
+ * uSockets either shares a port (SO_REUSEPORT with SO_REUSEADDR) or takes it alone with neither,
+ * and without SO_REUSEADDR a port stays taken for a minute after a process died with connections
+ * open: a gateway killed with -9 could not come back. So the port is shared, after a look that
+ * nobody listens there: two processes sharing one by mistake would each get half of the clients.
+ * The same look finds a free port, because uSockets sets neither for port 0.
  */
 
 import type { TemplatedApp, us_listen_socket } from "uWebSockets.js";

@@ -21,8 +21,9 @@ export interface GatewayOptions {
    */
   readonly inFlightMax: number;
   /**
-   * Bytes waiting to be sent to one connection, 16 KiB to 16 MiB. Default 64 KiB: with it 45 healthy
-   * readers noticed nothing of 5 stalled ones. Beyond it: off the fast lane, then by class policy.
+   * Bytes waiting to be sent to one connection, 16 KiB to 16 MiB. Default 64 KiB: with it 45
+   * healthy readers noticed nothing of 5 stalled ones. Beyond it: off the fast lane, then by class
+   * policy.
    */
   readonly backpressureBytesMax: number;
   /** Connections at once, 1 to 1 000 000. Default 100 000. Beyond it: close 1013. */
@@ -45,6 +46,7 @@ export interface GatewayOptions {
   readonly allowedHosts: readonly string[];
 }
 
+/** Every default; the reasons stand at {@link GatewayOptions}. */
 export const GATEWAY_DEFAULTS: GatewayOptions = {
   host: "127.0.0.1",
   port: 8080,

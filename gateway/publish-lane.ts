@@ -16,8 +16,8 @@ import { PUBLISH_BUDGET_US } from "../bus/void.ts";
 import { CodedError } from "../proto/coded-error.ts";
 
 /**
- * A retryable failure is tried again this long before the client hears of it, microseconds: longer than
- * a shard is without a leader (4 to 9 s), shorter than the budget of R2.
+ * A retryable failure is tried again this long before the client hears of it, microseconds: longer
+ * than a shard is without a leader (4 to 9 s), shorter than the budget of R2.
  */
 export const LANE_RETRY_US = 15_000_000;
 /** A full store stays full: the client hears of it after this. */

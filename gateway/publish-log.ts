@@ -1,10 +1,11 @@
 /**
- * The last messages handed to uWebSockets.js's topics, in order: what a dropped frame means for every
- * room of the socket that dropped it.
+ * The last messages handed to uWebSockets.js's topics, in order: what a dropped frame means for
+ * every room of the socket that dropped it.
  *
- * uWS gathers published messages per socket and sends them at the end of the loop turn; a socket over
- * its limit drops one frame, tells us that frame, and silently skips the rest of its batch, frames of
- * other rooms too. The first entry of a room at or after the dropped frame is the first one lost there.
+ * uWS gathers published messages per socket and sends them at the end of the loop turn; a socket
+ * over its limit drops one frame, tells us that frame, and silently skips the rest of its batch,
+ * frames of other rooms too. The first entry of a room at or after the dropped frame is the first
+ * one lost there.
  */
 import type { Position } from "../bus/position.ts";
 
@@ -52,8 +53,8 @@ export class PublishLog {
   }
 
   /**
-   * For a dropped frame: the place before the first lost message, by room alias. Rooms that are not in
-   * the answer lost nothing.
+   * For a dropped frame: the place before the first lost message, by room alias. Rooms that are not
+   * in the answer lost nothing.
    *
    * @returns null when the frame is no longer in the log.
    */

@@ -27,8 +27,8 @@ export class PublishScan {
   /**
    * Scans a whole ClientFrame.
    *
-   * @returns "publish" when it is one well-formed Publish and nothing else; "other" when the generated
-   *   decoder has to look; "invalid" when it is a Publish that does not decode.
+   * @returns "publish" when it is one well-formed Publish and nothing else; "other" when the
+   *   generated decoder has to look; "invalid" when it is a Publish that does not decode.
    */
   scan(frame: Buffer): "publish" | "other" | "invalid" {
     if (frame.length < 2 || frame[0] !== publishTag) return "other";
@@ -101,7 +101,9 @@ export class PublishScan {
     }
   }
 
-  /** Skips an unknown field. A known number with another wire type is unknown too (protobuf spec). */
+  /**
+   * Skips an unknown field. A known number with another wire type is unknown too (protobuf spec).
+   */
   #skip(frame: Buffer, tag: number): boolean {
     const reader = this.#reader;
     switch (tag & 7) {

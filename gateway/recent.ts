@@ -1,6 +1,6 @@
 /**
- * A room's newest messages, kept only while a member catches up, so that its last step from the store
- * to the live messages happens within one loop turn.
+ * A room's newest messages, kept only while a member catches up, so that its last step from the
+ * store to the live messages happens within one loop turn.
  */
 import type { DurableMessage } from "../bus/bus.ts";
 
@@ -9,6 +9,7 @@ export const RECENT_COUNT_MAX = 512;
 /** Bytes of envelopes kept, for rooms of large messages. */
 export const RECENT_BYTES_MAX = 1024 * 1024;
 
+/** The newest messages of one room, within count and bytes. */
 export class RecentMessages {
   readonly #messages: DurableMessage[] = [];
   #byteCount = 0;

@@ -1,8 +1,8 @@
 /**
  * Decides whether a resume recovers exactly what was missed.
  *
- * Pure. The store says whether the position is in the room's history (R9); the class says how far back
- * it reaches, by count (its floor) and by age. Never a partial recovery that looks whole.
+ * Pure. The store says whether the position is in the room's history (R9); the class says how far
+ * back it reaches, by count (its floor) and by age. Never a partial recovery that looks whole.
  */
 import type { ReadAfter } from "../bus/bus.ts";
 import { comparePositions, type Position } from "../bus/position.ts";

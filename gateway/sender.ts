@@ -2,9 +2,9 @@
  * Sending to one connection: answers, pages and last words. Rooms' messages go through fanout.ts.
  *
  * An answer to a connection past its backpressure limit is held back, up to that limit again (but
- * one answer of any size: a history page alone can be larger), and sent when the socket has drained;
- * beyond it the connection is closed. So what a slow reader costs is bounded, and a publisher that
- * reads late still gets its acks.
+ * one answer of any size: a history page alone can be larger), and sent when the socket has
+ * drained; beyond it the connection is closed. So what a slow reader costs is bounded, and a
+ * publisher that reads late still gets its acks.
  */
 import { CodedError } from "../proto/coded-error.ts";
 import { type Connection, Phase } from "./connection.ts";
@@ -71,7 +71,8 @@ export class Sender {
 
   /**
    * Says why, and closes; a full socket is closed when it has drained, or cut after
-   * {@link CLOSE_DRAIN_MS}. A code without a close code is a programmer error; it closes as INTERNAL.
+   * {@link CLOSE_DRAIN_MS}. A code without a close code is a programmer error; it closes as
+   * INTERNAL.
    */
   close(connection: Connection, error: CodedError, requestId = 0): void {
     if (connection.socket === null || connection.phase === Phase.CLOSED) return;

@@ -1,6 +1,6 @@
 /**
- * Publish: one message into a room. Hot path; the payload is copied once, into its envelope, and never
- * decoded.
+ * Publish: one message into a room. Hot path; the payload is copied once, into its envelope, and
+ * never decoded.
  */
 import { encodeEnvelope } from "../../bus/envelope.ts";
 import { PUBLISH_BUDGET_US } from "../../bus/void.ts";
@@ -36,7 +36,10 @@ export function handlePublish(
   }
 }
 
-/** @throws {CodedError} `NOT_JOINED`, `PERMISSION_DENIED`, `ROOM_NAME_INVALID`, `ROOM_CLASS_UNKNOWN`. */
+/**
+ * @throws {CodedError} `NOT_JOINED`, `PERMISSION_DENIED`, `ROOM_NAME_INVALID`,
+ * `ROOM_CLASS_UNKNOWN`.
+ */
 function findTarget(
   context: GatewayContext,
   connection: Connection,
