@@ -32,6 +32,7 @@ export const SHAPES: readonly FanoutShape[] = [
   shape("1x1000@200", 1, 1000, 200, 0),
   shape("1x1000@1000", 1, 1000, 1000, 0),
   shape("500x10@5000", 500, 10, 5000, 0),
+  shape("1x1000@200+durable", 1, 1000, 200, 5000),
   shape("1x1000@1000+durable", 1, 1000, 1000, 5000),
   shape("500x10@5000+durable", 500, 10, 5000, 5000),
 ];
