@@ -107,7 +107,8 @@ export interface Bus {
    *
    * @param firstSentUs server time of the first try (R2): a message that would be stored more than
    *   {@link VOID_AFTER_US} later is void, and its `done` gets `OUTCOME_UNKNOWN`.
-   * @param done gets `STORE_FULL`, `UNAVAILABLE`, `OUTCOME_UNKNOWN`, or the ack.
+   * @param done gets the ack, or `STORE_FULL`, `UNAVAILABLE`, `OUTCOME_UNKNOWN`, `STORE_CORRUPT`,
+   *   `PAYLOAD_TOO_LARGE` (an envelope above 1 MB), `REQUEST_INVALID` (a name out of bounds).
    */
   append(
     room: RoomAddress,

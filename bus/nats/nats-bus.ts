@@ -209,8 +209,7 @@ export class NatsBus implements Bus {
   async #close(): Promise<void> {
     const closed = new CodedError("UNAVAILABLE", "the bus is closed");
     this.#end ??= closed;
-    this.#sweep.close();
-    await this.#appends.close(closed);
+    await Promise.all([this.#sweep.close(), this.#appends.close(closed)]);
     this.#tails.close();
     await this.#times.idle();
     await Promise.allSettled(this.#reads);

@@ -45,6 +45,7 @@ export class Sweep {
   readonly #backstop: NodeJS.Timeout;
   /** Rooms that were not swept since they are listened to: asked for from the start. */
   readonly #fresh = new Set<HeardRoom>();
+  readonly #running = new Set<Promise<void>>();
   #isSettling = false;
   #isClosed = false;
   /** Messages found that were not heard. */
@@ -83,26 +84,31 @@ export class Sweep {
     this.#start([...this.#parts.interest.rooms()], 0);
   }
 
-  close(): void {
+  /** Starts no more, and resolves when those under way have ended: they write to the connection. */
+  async close(): Promise<void> {
     this.#isClosed = true;
     clearInterval(this.#backstop);
     for (const timer of this.#timers) clearTimeout(timer);
+    await Promise.allSettled(this.#running);
   }
 
   #start(rooms: readonly HeardRoom[], staleCount: number): void {
     if (this.#isClosed) return;
     const byShard = Map.groupBy(rooms, ({ room }) => this.#parts.placeOf(room).shard);
     for (const [shard, ofShard] of byShard) {
-      this.#sweepShard(shard, ofShard).then(
+      const running = this.#sweepShard(shard, ofShard).then(
         (isProven) => {
           if (!isProven && staleCount < STALE_MAX) this.#again(ofShard, staleCount);
         },
         () => this.#again(ofShard, staleCount), // not now; the store is asked until it answers
       );
+      this.#running.add(running);
+      void running.finally(() => this.#running.delete(running));
     }
   }
 
   #again(rooms: readonly HeardRoom[], staleCount: number): void {
+    if (this.#isClosed) return;
     this.#later(RETRY_MS, () => this.#start(rooms, staleCount + 1));
   }
 
