@@ -1,5 +1,6 @@
 /**
- * The chain (R5) on a bus that loses, repeats and re-orders live deliveries: members see none of it.
+ * The chain (R5) on a bus that loses, repeats and re-orders live deliveries: members see none of
+ * it.
  */
 import { expect, test } from "vitest";
 import { judgeChain } from "../../bus/chain.ts";

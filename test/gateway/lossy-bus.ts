@@ -1,6 +1,6 @@
 /**
- * A bus whose live deliveries are dropped, repeated, delayed and re-ordered by a seed; the store behind
- * it is whole. What NATS does to a gateway in bad minutes, at will.
+ * A bus whose live deliveries are dropped, repeated, delayed and re-ordered by a seed; the store
+ * behind it is whole. What NATS does to a gateway in bad minutes, at will.
  */
 import type { Bus, DurableMessage, RoomListener } from "../../bus/bus.ts";
 import type { RoomAddress } from "../../bus/subjects.ts";
