@@ -9,6 +9,11 @@
 export const BACKOFF_FIRST_MS = 250;
 /** Longest interval, milliseconds: beyond it waiting longer relieves nobody. */
 export const BACKOFF_MAX_MS = 30_000;
+/**
+ * Longest interval while publishes wait, milliseconds: they live for 20 s, and must not end unknown
+ * because the client slept while the server was back.
+ */
+export const BACKOFF_PUBLISHING_MAX_MS = 2000;
 
 /**
  * The wait before a try, milliseconds.
@@ -16,8 +21,15 @@ export const BACKOFF_MAX_MS = 30_000;
  * @param failedCount tries that failed in a row, 0 or more.
  * @param retryAfterMs least wait that the gateway asked for; 0 for none.
  * @param random a number from 0 (included) to 1.
+ * @param isPublishing whether publishes wait for an answer or to be sent.
  */
-export function backoffMs(failedCount: number, retryAfterMs: number, random: number): number {
-  const intervalMs = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** Math.min(failedCount, 30));
+export function backoffMs(
+  failedCount: number,
+  retryAfterMs: number,
+  random: number,
+  isPublishing: boolean,
+): number {
+  const maxMs = isPublishing ? BACKOFF_PUBLISHING_MAX_MS : BACKOFF_MAX_MS;
+  const intervalMs = Math.min(maxMs, BACKOFF_FIRST_MS * 2 ** failedCount);
   return Math.max(retryAfterMs, Math.floor(random * intervalMs));
 }

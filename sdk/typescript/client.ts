@@ -59,7 +59,7 @@ export class Client<T = Uint8Array> {
     this.#session = session;
     this.#roomLink = {
       clock: runtime.clock,
-      random: runtime.random,
+      backoffMs: (failedCount, retryAfterMs) => session.backoffMs(failedCount, retryAfterMs),
       ownProducer: () => session.ownProducer,
       requestJoin: (room) => session.rooms.requestJoin(room),
       sendLeave: (room, alias) => session.rooms.sendLeave(room, alias),
@@ -176,7 +176,7 @@ export class Client<T = Uint8Array> {
       const detail = `the codec refused the value: ${errorText(cause)}`;
       throw new TidegateError("PAYLOAD_INVALID", detail, { cause });
     }
-    return await this.#session.publisher.publish(room, payload, ack);
+    return await this.#session.publish(room, payload, ack);
   }
 
   async #history<U>(

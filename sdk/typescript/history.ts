@@ -1,7 +1,6 @@
 /**
  * History pages: requests that outlive connections, since asking twice does no harm.
  */
-import { backoffMs } from "./backoff.ts";
 import type { CancelTimer, Clock } from "./clock.ts";
 import { TidegateError } from "./error.ts";
 import type { RoomInvalid, RoomMessage } from "./event.ts";
@@ -38,7 +37,8 @@ export interface HistoryPage<T> {
 export interface HistoryLink {
   readonly clock: Clock;
   isOpen(): boolean;
-  random(): number;
+  /** How long to wait before the next try (backoff.ts), milliseconds. */
+  backoffMs(failedCount: number, retryAfterMs: number): number;
   nextRequestId(): number;
   send(history: History): boolean;
 }
@@ -119,7 +119,7 @@ export class HistoryRequests {
     const pending = this.#settle(frame.requestId);
     if (pending === undefined) return false;
     if (frame.retryable) {
-      const delayMs = backoffMs(pending.failedCount, frame.retryAfterMs, this.#link.random());
+      const delayMs = this.#link.backoffMs(pending.failedCount, frame.retryAfterMs);
       pending.failedCount += 1;
       pending.cancelRetry = this.#link.clock.setTimer(delayMs, () => this.#send(pending));
     } else pending.reject(frameError(frame));

@@ -4,7 +4,6 @@
  * The rules of order and retry are publish-queue.ts; here are the promises, the clock and the
  * socket. Rooms take turns, so a busy room does not hold up the others.
  */
-import { backoffMs } from "./backoff.ts";
 import type { CancelTimer, Clock } from "./clock.ts";
 import { TidegateError } from "./error.ts";
 import { frameError } from "./frame.ts";
@@ -40,7 +39,8 @@ const IDLE_ROOM_KEPT_MS = 60_000;
 /** What the publisher needs of the client. */
 export interface PublishLink {
   readonly clock: Clock;
-  random(): number;
+  /** How long to wait before the next try (backoff.ts), milliseconds. */
+  backoffMs(failedCount: number, retryAfterMs: number): number;
   /** Server time now, microseconds. */
   serverNowUs(): number;
   /** The room's alias on this connection, or 0. */
@@ -98,6 +98,14 @@ export class Publisher {
   /** Whether an answer is being waited for. */
   get isWaiting(): boolean {
     return this.#laneOfRequest.size > 0;
+  }
+
+  /** Whether publishes wait for an answer or to be sent, but for rooms known to be ephemeral. */
+  get isPublishing(): boolean {
+    for (const { room, queue } of this.#busy) {
+      if ((queue.isDurable ?? this.#link.modeOf(room)) !== false) return true;
+    }
+    return false;
   }
 
   /**
@@ -171,8 +179,7 @@ export class Publisher {
     if (lane === undefined) return false;
     const { clock } = this.#link;
     if (frame.retryable) {
-      const random = this.#link.random();
-      const delayMs = backoffMs(lane.queue.failedCount, frame.retryAfterMs, random);
+      const delayMs = this.#link.backoffMs(lane.queue.failedCount, frame.retryAfterMs);
       lane.queue.onRetryable(frame.requestId, clock.nowMs() + delayMs);
     } else {
       lane.queue.onAnswer(frame.requestId, false)?.reject(frameError(frame));

@@ -16,7 +16,8 @@ export interface RoomLink {
   readonly clock: Clock;
   /** This client's producer hash, to know own messages by. */
   ownProducer(): Uint8Array;
-  random(): number;
+  /** How long to wait before the next try (backoff.ts), milliseconds. */
+  backoffMs(failedCount: number, retryAfterMs: number): number;
   /** The room is out and wants in: collect it into the next Join. */
   requestJoin(room: RoomEnd): void;
   sendLeave(room: RoomEnd, alias: number): void;

@@ -5,7 +5,6 @@
  * queue, the application's loop takes them out, and membership.ts says what goes over the wire. The
  * room outlives connections; only a gap event tells that something could not be recovered.
  */
-import { backoffMs } from "./backoff.ts";
 import type { CancelTimer } from "./clock.ts";
 import { errorInfo, TidegateError } from "./error.ts";
 import {
@@ -347,7 +346,7 @@ export class JoinedRoom<T> implements Room<T>, RoomEnd {
   }
 
   #joinLater(leastMs: number): void {
-    const delayMs = backoffMs(this.#failedJoinCount, leastMs, this.#link.random());
+    const delayMs = this.#link.backoffMs(this.#failedJoinCount, leastMs);
     this.#cancelJoin();
     this.#cancelJoin = this.#link.clock.setTimer(delayMs, () => this.#requestJoin());
   }

@@ -4,7 +4,7 @@
  * It dials, hands frames to whom they concern, and after a break dials again. How one socket lives
  * is connection.ts; what users see of all this is client.ts.
  */
-import { backoffMs } from "./backoff.ts";
+import { BACKOFF_PUBLISHING_MAX_MS, backoffMs } from "./backoff.ts";
 import type { CancelTimer, Clock } from "./clock.ts";
 import { Connection, type ServerFrameKind } from "./connection.ts";
 import type { ConnectionEnd } from "./connection-end.ts";
@@ -14,7 +14,7 @@ import type { ErrorFrame } from "./gen/tidegate/client/v1/error.ts";
 import type { Hello, Welcome } from "./gen/tidegate/client/v1/session.ts";
 import { HistoryRequests } from "./history.ts";
 import type { Build, ClientLimits } from "./options.ts";
-import { Publisher } from "./publisher.ts";
+import { Publisher, type PublishResult } from "./publisher.ts";
 import { Rooms } from "./rooms.ts";
 import { ServerClock } from "./server-clock.ts";
 import { sha256 } from "./sha256.ts";
@@ -84,14 +84,17 @@ export class Session {
   #failedCount = 0;
   #hasOpened = false;
   #lastError: TidegateError | null = null;
+  /** While waiting to dial: why, until when, and what the gateway asked for. */
+  #dialWait: { error: TidegateError; atMs: number; notBeforeMs: number } | null = null;
   #cancelDial: CancelTimer = () => {};
   #cancelGiveUp: CancelTimer = () => {};
   #opened: { resolve(): void; reject(error: TidegateError): void } | null = null;
 
   constructor(setup: SessionSetup) {
     this.#setup = setup;
-    const { clock, random } = setup.runtime;
+    const { clock } = setup.runtime;
     const nextRequestId = () => this.#nextRequestId();
+    const backoffMs = (count: number, retryAfterMs: number) => this.backoffMs(count, retryAfterMs);
     this.rooms = new Rooms({
       clock,
       send: (frame) => this.#send(frame),
@@ -102,7 +105,7 @@ export class Session {
     this.publisher = new Publisher(
       {
         clock,
-        random,
+        backoffMs,
         serverNowUs: () => this.#serverClock.nowUs(clock.nowMs()),
         aliasOf: (room) => this.rooms.aliasOf(room),
         isJoining: (room) => this.rooms.isJoining(room),
@@ -120,7 +123,7 @@ export class Session {
     );
     this.history = new HistoryRequests({
       clock,
-      random,
+      backoffMs,
       isOpen: () => this.#connection?.isOpen ?? false,
       nextRequestId,
       send: (value) => this.#send({ $case: "history", value }),
@@ -161,6 +164,19 @@ export class Session {
       this.#opened = { resolve, reject };
       void this.#dial();
     });
+  }
+
+  /** As {@link Publisher.publish}; a long wait for the next dial is cut short. */
+  publish(room: string, payload: Uint8Array, needsAck: boolean): Promise<PublishResult> {
+    const published = this.publisher.publish(room, payload, needsAck);
+    this.#hastenDial();
+    return published;
+  }
+
+  /** How long to wait before the next try of anything: backoff.ts, milliseconds. */
+  backoffMs(failedCount: number, retryAfterMs: number): number {
+    const { random } = this.#setup.runtime;
+    return backoffMs(failedCount, retryAfterMs, random(), this.publisher.isPublishing);
   }
 
   ping(): Promise<number> {
@@ -289,14 +305,34 @@ export class Session {
     }
     this.#lastError = error;
     if (!wasOpen) this.#failedCount += 1;
-    const { clock, random } = this.#setup.runtime;
-    const delayMs = backoffMs(this.#failedCount, error.retryAfterMs, random());
+    this.#dialLater(error, error.retryAfterMs);
+  }
+
+  /** Dials after the back-off, and not before `leastMs`. */
+  #dialLater(error: TidegateError, leastMs: number): void {
+    const { clock } = this.#setup.runtime;
+    const delayMs = this.backoffMs(this.#failedCount, leastMs);
     const attempt = this.#failedCount + 1;
     this.#setStatus({ state: "reconnecting", attempt, delayMs, error });
+    const nowMs = clock.nowMs();
+    this.#dialWait = { error, atMs: nowMs + delayMs, notBeforeMs: nowMs + leastMs };
+    this.#cancelDial();
     this.#cancelDial = clock.setTimer(delayMs, () => {
+      this.#dialWait = null;
       if (!this.#hasOpened) this.#setStatus({ state: "connecting", attempt });
       void this.#dial();
     });
+  }
+
+  /** A publish came: waits no longer than the back-off allows while publishes wait. */
+  #hastenDial(): void {
+    if (this.#dialWait === null || !this.publisher.isPublishing) return;
+    const { error, atMs, notBeforeMs } = this.#dialWait;
+    const nowMs = this.#setup.runtime.clock.nowMs();
+    const leastMs = Math.max(0, notBeforeMs - nowMs);
+    if (atMs - nowMs > Math.max(leastMs, BACKOFF_PUBLISHING_MAX_MS)) {
+      this.#dialLater(error, leastMs);
+    }
   }
 
   /** Over for good; `error` null when its user wanted so. */

@@ -13,9 +13,6 @@ import type * as Room from "./gen/tidegate/client/v1/room.ts";
 import type * as Session from "./gen/tidegate/client/v1/session.ts";
 import { defineSchema, type Field, type FieldKind, type Schema } from "./wire.ts";
 
-/** Fields by their marks. */
-const RULES: Readonly<Record<string, Field["rule"]>> = { "": "one", "?": "optional", "*": "many" };
-
 /**
  * A message. Its fields are named in the order of their numbers, which have no holes: `name kind`,
  * or `name` alone for the next of the schemas given; `name?` is optional, `name*` a list, and
@@ -25,8 +22,13 @@ function schema<T>(text: string, ...schemas: Schema[]): Schema<T> {
   const fields = text.split(/,\s*/).map((row, at): Field => {
     const [, oneof = "", name = "", mark = "", kind] =
       /^(?:(\w+)\.)?(\w+)([?*]?) ?(\w*)$/.exec(row) ?? [];
-    const rule = RULES[mark] ?? "one";
-    return { number: at + 1, name, kind: (kind || schemas.shift()) as FieldKind, rule, oneof };
+    return {
+      number: at + 1,
+      name,
+      kind: (kind || schemas.shift()) as FieldKind,
+      mark: mark as Field["mark"],
+      oneof,
+    };
   });
   return defineSchema<T>(fields);
 }

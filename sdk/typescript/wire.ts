@@ -16,8 +16,8 @@ export interface Field {
   readonly number: number;
   readonly name: string;
   readonly kind: FieldKind;
-  /** `one`: absent is the default. `optional`: absent is undefined. `many`: a list. */
-  readonly rule: "one" | "optional" | "many";
+  /** Empty: absent is the default. `?`: absent is undefined. `*`: a list. */
+  readonly mark: "" | "?" | "*";
   /** The oneof it belongs to, as `{ $case, value }` under this name; else empty. */
   readonly oneof: string;
 }
@@ -70,11 +70,11 @@ class Writer {
   }
 
   message(schema: Schema, message: Message): void {
-    for (const { number, name, kind, rule, oneof } of schema.fields) {
+    for (const { number, name, kind, mark, oneof } of schema.fields) {
       const chosen = oneof === "" ? undefined : (message[oneof] as Case | undefined);
       const value = chosen?.$case === name ? chosen.value : message[name];
-      const isPresent = chosen?.$case === name || rule === "optional";
-      if (rule === "many") for (const item of value as unknown[]) this.#field(number, kind, item);
+      const isPresent = chosen?.$case === name || mark === "?";
+      if (mark === "*") for (const item of value as unknown[]) this.#field(number, kind, item);
       else if (value !== undefined && (isPresent || !isDefault(value))) {
         this.#field(number, kind, value);
       }
@@ -150,9 +150,9 @@ class Reader {
   message(schema: Schema, end: number, depth: number): Message {
     if (depth > DEPTH_MAX) throw new RangeError("nested too deeply");
     const message: Message = {};
-    for (const { name, kind, rule, oneof } of schema.fields) {
+    for (const { name, kind, mark, oneof } of schema.fields) {
       if (oneof !== "") message[oneof] = undefined;
-      else message[name] = rule === "many" ? [] : rule === "one" ? defaultOf(kind) : undefined;
+      else message[name] = mark === "*" ? [] : mark === "" ? defaultOf(kind) : undefined;
     }
     while (this.#at < end) {
       this.#varint();
@@ -164,7 +164,7 @@ class Reader {
       }
       const value = this.#value(field.kind, end, depth);
       if (field.oneof !== "") message[field.oneof] = { $case: field.name, value };
-      else if (field.rule === "many") (message[field.name] as unknown[]).push(value);
+      else if (field.mark === "*") (message[field.name] as unknown[]).push(value);
       else message[field.name] = value;
     }
     return message;

@@ -20,13 +20,14 @@ export interface Scene {
   readonly connection: FakeConnection;
 }
 
-/** A client whose reconnects wait 0 ms, unless the gateway asks for more. */
+/** A client whose reconnects wait 0 ms, unless the gateway or `random` (0 to 1) wants more. */
 export function makeClient(
   url: string,
   options: Partial<ConnectOptions<string>> = {},
   clock: Clock = systemClock,
+  random = 0,
 ): Client<string> {
-  const runtime = { clock, openSocket, platform: "test", random: () => 0 };
+  const runtime = { clock, openSocket, platform: "test", random: () => random };
   const client = new Client<string>(url, { codec: text, ...options }, runtime);
   onTestFinished(() => client.close());
   return client;

@@ -14,14 +14,21 @@ import { sha256 } from "../../sdk/typescript/sha256.ts";
 
 describe("backoffMs", () => {
   test("doubles from 250 ms to 30 s, and takes a random time below", () => {
-    const most = [0, 1, 2, 3, 6, 7, 100].map((failed) => backoffMs(failed, 0, 0.999999));
+    const most = [0, 1, 2, 3, 6, 7, 100].map((failed) => backoffMs(failed, 0, 0.999999, false));
     expect(most).toEqual([249, 499, 999, 1999, 15_999, 29_999, 29_999]);
-    expect(backoffMs(5, 0, 0)).toBe(0);
+    expect(backoffMs(5, 0, 0, false)).toBe(0);
   });
 
   test("waits at least as long as the gateway asked", () => {
-    expect(backoffMs(0, 1000, 0.5)).toBe(1000);
-    expect(backoffMs(7, 1000, 0.5)).toBe(15_000);
+    expect(backoffMs(0, 1000, 0.5, false)).toBe(1000);
+    expect(backoffMs(7, 1000, 0.5, false)).toBe(15_000);
+  });
+
+  test("at most 2 s while publishes wait, unless the gateway asked for more", () => {
+    const most = [0, 1, 3, 4, 7, 100, 9999].map((failed) => backoffMs(failed, 0, 0.999999, true));
+    expect(most).toEqual([249, 499, 1999, 1999, 1999, 1999, 1999]);
+    expect(backoffMs(7, 0, 0, true)).toBe(0);
+    expect(backoffMs(7, 5000, 0.5, true)).toBe(5000);
   });
 });
 

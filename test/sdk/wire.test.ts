@@ -245,7 +245,7 @@ function compare(
       field.number,
       field.name,
       typeof field.kind === "object" ? "message" : field.kind,
-      field.rule,
+      field.mark,
       field.oneof,
     ]),
     name,
@@ -270,8 +270,8 @@ function row(field: FieldDescriptorProto, type: DescriptorProto): unknown[] {
     [FieldDescriptorProto_Type.MESSAGE]: "message",
   };
   const isMany = field.label === FieldDescriptorProto_Label.REPEATED;
-  const rule = field.proto3Optional ? "optional" : isMany ? "many" : "one";
+  const mark = field.proto3Optional ? "?" : isMany ? "*" : "";
   const isInOneof = field.proto3Optional === false && Object.hasOwn(field, "oneofIndex");
   const oneof = isInOneof ? (type.oneofDecl[field.oneofIndex]?.name ?? "") : "";
-  return [field.number, field.jsonName, kinds[field.type], rule, oneof];
+  return [field.number, field.jsonName, kinds[field.type], mark, oneof];
 }

@@ -123,6 +123,13 @@ def test_reconnect_delay_is_full_jitter_below_a_doubling_ceiling() -> None:
     assert reconnect_delay_ms(0, 1_000, 0.0) == 1_000
 
 
+def test_reconnect_delay_is_at_most_two_seconds_while_publishes_wait() -> None:
+    delays = [reconnect_delay_ms(tries, 0, 1.0, True) for tries in (0, 1, 2, 3, 4, 7, 10_000)]
+    assert delays == [250, 500, 1_000, 2_000, 2_000, 2_000, 2_000]
+    assert reconnect_delay_ms(7, 0, 0.0, True) == 0
+    assert reconnect_delay_ms(7, 5_000, 0.5, True) == 6_000  # what was asked for is the floor
+
+
 def test_judge_health_pings_after_a_third_and_breaks_after_all() -> None:
     health = Health(last_frame_s=0.0)
     assert judge_health(health, 30, 9).action == "wait"

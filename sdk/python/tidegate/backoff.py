@@ -7,6 +7,11 @@ from __future__ import annotations
 
 _BASE_MS = 250
 _CEILING_MS = 30_000
+
+PUBLISHING_CEILING_MS = 2_000
+"""The ceiling while publishes wait: they live for 20 s, and must not end unknown because the client
+slept while the server was back."""
+
 # 250 ms x 2^7 passes the ceiling; a larger exponent would only make huge numbers.
 _EXPONENT_MAX = 7
 
@@ -24,14 +29,18 @@ def should_reconnect(close_code: int | None) -> bool:
     return not (4500 <= close_code <= 4999 or close_code in _FINAL_CODES)
 
 
-def reconnect_delay_ms(failed_tries: int, retry_after_ms: int, random: float) -> float:
+def reconnect_delay_ms(
+    failed_tries: int, retry_after_ms: float, random: float, is_publishing: bool = False
+) -> float:
     """Wait before the next try: full jitter, not less than the gateway asked for.
 
     Args:
         failed_tries: Tries since the last connection that got its Welcome, 0 or more.
         retry_after_ms: Of the last ErrorFrame; 0 when not said.
         random: Uniform in [0, 1).
+        is_publishing: Whether publishes wait for an answer or to be sent.
     """
-    ceiling_ms = float(min(_CEILING_MS, _BASE_MS << min(failed_tries, _EXPONENT_MAX)))
+    most_ms = PUBLISHING_CEILING_MS if is_publishing else _CEILING_MS
+    ceiling_ms = float(min(most_ms, _BASE_MS << min(failed_tries, _EXPONENT_MAX)))
     # The jitter stays above the asked wait: else all clients sent away would come back at once.
     return retry_after_ms + random * ceiling_ms

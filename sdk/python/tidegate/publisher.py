@@ -94,6 +94,14 @@ class Publisher:
         """Publishes written on this connection and not answered yet."""
         return self._unanswered
 
+    @property
+    def is_publishing(self) -> bool:
+        """Whether publishes wait for an answer or to be sent, but for rooms known as ephemeral."""
+        return any(
+            not lane.queue.is_empty and self._is_durable(lane.room) is not False
+            for lane in self._lanes.values()
+        )
+
     def publish(self, room: str, payload: bytes) -> _Future:
         """Queue a publish, in the order of calls, and write it if the window allows.
 

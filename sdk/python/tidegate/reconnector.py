@@ -6,12 +6,13 @@ One task runs it. What a connection is used for is session.py's matter.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import random
 from collections.abc import Callable
 from typing import Literal, Protocol
 
-from tidegate.backoff import reconnect_delay_ms, should_reconnect
+from tidegate.backoff import PUBLISHING_CEILING_MS, reconnect_delay_ms, should_reconnect
 from tidegate.connection import CloseError, CloseFacts, Connection, FrameTaker
 from tidegate.errors import TidegateError, copy_error
 from tidegate.options import ConnectOptions
@@ -31,7 +32,11 @@ _FINAL_CODES = frozenset(
 
 
 class ConnectionUser(FrameTaker, Protocol):
-    """What the reconnector tells, beside what the connection does."""
+    """What the reconnector tells and asks, beside what the connection does."""
+
+    @property
+    def is_publishing(self) -> bool:
+        """Whether publishes wait for an answer or to be sent, that are not known as ephemeral."""
 
     def on_connected(self, connection: Connection) -> None:
         """A connection got its Welcome."""
@@ -61,6 +66,7 @@ class Reconnector:
         self._connected: asyncio.Future[None] = self._loop.create_future()
         self._callbacks: list[Callable[[Status], object]] = []
         self._runner: asyncio.Task[None] | None = None
+        self._hasten = asyncio.Event()
 
     async def start(self) -> None:
         """Connect for the first time.
@@ -124,6 +130,10 @@ class Reconnector:
 
         return stop
 
+    def hasten(self) -> None:
+        """A publish came: a long wait for the next try is cut short."""
+        self._hasten.set()
+
     def on_closed(self, facts: CloseFacts) -> None:
         """Of the connection, by way of its user: it is gone."""
         self.connection = None
@@ -144,9 +154,26 @@ class Reconnector:
             if self._connected.done():
                 self._connected = self._loop.create_future()
                 self._set_status("reconnecting")
-            exponent = max(failed_tries - 1, 0)
-            delay_ms = reconnect_delay_ms(exponent, facts.error.retry_after_ms, random.random())
-            await asyncio.sleep(delay_ms / 1000)
+            await self._pause(max(failed_tries - 1, 0), facts.error.retry_after_ms)
+
+    async def _pause(self, failed_tries: int, retry_after_ms: float) -> None:
+        """Wait before the next try; a publish that comes meanwhile makes it shorter."""
+        now_s = self._loop.time()
+        least_s = now_s + retry_after_ms / 1000
+        due_s = now_s + self._delay_ms(failed_tries, retry_after_ms) / 1000
+        while now_s < due_s:
+            self._hasten.clear()
+            with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
+                await asyncio.wait_for(self._hasten.wait(), due_s - now_s)
+            now_s = self._loop.time()
+            rest_ms = max(least_s - now_s, 0.0) * 1000
+            is_long = (due_s - now_s) * 1000 > rest_ms + PUBLISHING_CEILING_MS
+            if is_long and self._user.is_publishing:
+                due_s = now_s + self._delay_ms(failed_tries, rest_ms) / 1000
+
+    def _delay_ms(self, failed_tries: int, retry_after_ms: float) -> float:
+        is_publishing = self._user.is_publishing
+        return reconnect_delay_ms(failed_tries, retry_after_ms, random.random(), is_publishing)
 
     async def _run_connection(self) -> tuple[CloseFacts, bool]:
         """Open one and live through it; tells how it ended and whether it had lasted."""

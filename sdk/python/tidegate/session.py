@@ -104,7 +104,10 @@ class Session:
     def publish(self, room: str, payload: bytes) -> asyncio.Future[Ack]:
         """Queue a publish; see :meth:`Publisher.publish`."""
         self.life.check_open()
-        return self.publisher.publish(room, payload)
+        published = self.publisher.publish(room, payload)
+        if self.life.connection is None:
+            self.life.hasten()
+        return published
 
     async def history(
         self, room: str, before: Position | None, after: Position | None, limit: int
@@ -191,7 +194,12 @@ class Session:
         self._behind.discard(link)
         self._update_reading()
 
-    # What the connection and the reconnector tell (ConnectionUser).
+    # What the connection and the reconnector tell and ask (ConnectionUser).
+
+    @property
+    def is_publishing(self) -> bool:
+        """Whether publishes wait, but for rooms known to be ephemeral."""
+        return self.publisher.is_publishing
 
     def on_connected(self, connection: Connection) -> None:
         """A connection got its Welcome: join again, then go on publishing."""
