@@ -20,7 +20,7 @@ export default class CountsReporter implements Reporter {
     this.#running.add(nameOf(module));
   }
 
-  /** A file has ended. Written each time: a run that is cut short by a hanging file has counts too. */
+  /** A file has ended. Written each time: a run that a hanging file cuts short has counts too. */
   onTestModuleEnd(module: TestModule): void {
     this.#running.delete(nameOf(module));
     this.#ended.push({
