@@ -1,9 +1,9 @@
 /**
  * Installs what is missing, so that `npm start` and `npm test` work in a clean checkout.
  *
- * Plain JavaScript for the host's own Node (20 or newer): it runs before ours is there. npm packages
- * by the lockfile, once per lockfile; with --tests also a Python environment in .cache/venv. The native
- * files of the uWebSockets.js alias are a third party's repack, so they are compared with the
+ * Plain JavaScript for the host's own Node (20 or newer): it runs before ours is there. npm
+ * packages by the lockfile, once per lockfile; with --tests also a Python environment in
+ * .cache/venv. The native files of the uWebSockets.js alias are a third party's repack, so they are compared with the
  * SHA-256 list beside the gateway each time (SECURITY.md).
  */
 import { spawnSync } from "node:child_process";

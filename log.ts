@@ -1,7 +1,8 @@
 /**
  * The process's log: text lines for people, or JSON lines by pino.
  *
- * pino is imported only when asked for, since it costs a start; the text form is what a terminal shows.
+ * pino is imported only when asked for, since it costs a start; the text form is what a terminal
+ * shows.
  */
 const levels = ["debug", "info", "warn", "error"] as const;
 

@@ -1,9 +1,9 @@
 /**
- * The all-in-one: gateway, control plane and embedded bus in one process. The composition root, and the
- * only file that knows every part.
+ * The all-in-one: gateway, control plane and embedded bus in one process. The composition root, and
+ * the only file that knows every part.
  *
- * Parts are imported side by side while the store opens, and nothing before it is needed: it must be
- * ready within 700 ms of the start of the process.
+ * Parts are imported side by side while the store opens, and nothing before it is needed: it must
+ * be ready within 700 ms of the start of the process.
  */
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -203,8 +203,8 @@ function announce(
 
 ${shown.join("\n")}
 
-  try this    npx tidegatectl sub chat:lobby
-              echo hello | npx tidegatectl pub chat:lobby
+  try this    cli/bin/tidegatectl sub chat:lobby
+              echo hello | cli/bin/tidegatectl pub chat:lobby
 
 `);
 }

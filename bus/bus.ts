@@ -1,8 +1,8 @@
 /**
  * The bus: what gateways and control planes need of a message system, in one interface.
  *
- * Two implementations: bus/embedded (one process, node:sqlite) and bus/nats. test/bus/contract.ts is
- * the promise both keep. Rules R1 to R9 are those of docs/guarantees.md.
+ * Two implementations: bus/embedded (one process, node:sqlite) and bus/nats. test/bus/contract.ts
+ * is the promise both keep. Rules R1 to R9 are those of docs/guarantees.md.
  */
 import type { CodedError } from "../proto/coded-error.ts";
 import type { KeyValue } from "./key-value.ts";
@@ -48,7 +48,8 @@ export interface RoomListener {
   onEphemeral(token: string, envelope: Uint8Array): void;
   /**
    * A durable message. May be missed, repeated or late, but never re-ordered within an epoch: the
-   * receiver checks the chain (bus/chain.ts, R5) and fills what is missing by {@link Bus.readAfter}.
+   * receiver checks the chain (bus/chain.ts, R5) and fills what is missing by {@link
+   * Bus.readAfter}.
    */
   onDurable(token: string, message: DurableMessage): void;
 }

@@ -11,6 +11,7 @@ export interface ChainPlace {
   readonly seq: number;
 }
 
+/** What a message is to a receiver: to deliver, to drop, or a sign that some are missing. */
 export type ChainVerdict = "next" | "old" | "gap";
 
 /**

@@ -22,8 +22,8 @@ export interface KeyValueChange {
 /** Receives a watched prefix: the present entries first, then `onSynced` once, then changes. */
 export interface KeyValueWatcher {
   /**
-   * In the order of revisions for each key, each at most once. A value that was replaced before it could
-   * be told may be skipped, the last one never. Must not throw.
+   * In the order of revisions for each key, each at most once. A value that was replaced before it
+   * could be told may be skipped, the last one never. Must not throw.
    */
   onChange(change: KeyValueChange): void;
   onSynced(): void;

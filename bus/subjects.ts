@@ -1,9 +1,9 @@
 /**
  * Room addresses: the slot and the subject token of a (tenant, room).
  *
- * The token is tenant and room name with every byte outside [A-Za-z0-9_-] escaped, so a name full of
- * wildcards and dots is one legal NATS token and reaches no other room. Tenants have no "=" and the
- * separator is "=_", which no escape produces, so no two (tenant, room) share a token.
+ * The token is tenant and room name with every byte outside [A-Za-z0-9_-] escaped, so a name full
+ * of wildcards and dots is one legal NATS token and reaches no other room. Tenants have no "=" and
+ * the separator is "=_", which no escape produces, so no two (tenant, room) share a token.
  */
 import { parseRoomName } from "../proto/room-name.ts";
 
@@ -51,7 +51,7 @@ export function escapeToken(text: string): string {
   return escaped;
 }
 
-/** FNV-1a, 32 bits (Fowler, Noll, Vo; draft-eastlake-fnv): stable, and even enough for 1024 slots. */
+/** FNV-1a, 32 bits (draft-eastlake-fnv): stable, and even enough for 1024 slots. */
 function hashToken(token: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < token.length; i += 1) {

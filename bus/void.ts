@@ -1,10 +1,10 @@
 /**
  * R2: which stored messages are void.
  *
- * Bytes can sleep in a frozen process's socket buffer longer than any de-duplication window. So every
- * publish carries the server time of its first try, stored first in the envelope, and a message stored
- * more than 25 s after it is void: every reader skips it, by stored data alone. Two copies that are
- * not void were stored within the 30 s window, where the store drops the second.
+ * Bytes can sleep in a frozen process's socket buffer longer than any de-duplication window. So
+ * every publish carries the server time of its first try, stored first in the envelope, and a
+ * message stored more than 25 s after it is void: every reader skips it, by stored data alone. Two
+ * copies that are not void were stored within the 30 s window, where the store drops the second.
  */
 import type { DurableMessage } from "./bus.ts";
 

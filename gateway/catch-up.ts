@@ -1,10 +1,11 @@
 /**
  * Catching up: from a position in the store to the live messages, for one member.
  *
- * The same for a join that resumes, a join with history, and a slow member that has drained. Pages are
- * read while a slot is held and sent at once; when the socket is full the rest of the page is dropped and
- * read again after the drain, so a member that waits holds no memory. The last step (from the room's
- * recent messages onto its topic) is one loop turn: nothing is missed and nothing is doubled.
+ * The same for a join that resumes, a join with history, and a slow member that has drained. Pages
+ * are read while a slot is held and sent at once; when the socket is full the rest of the page is
+ * dropped and read again after the drain, so a member that waits holds no memory. The last step
+ * (from the room's recent messages onto its topic) is one loop turn: nothing is missed and nothing
+ * is doubled.
  */
 import type { Bus, DurableMessage } from "../bus/bus.ts";
 import type { Position } from "../bus/position.ts";
@@ -40,8 +41,8 @@ export class CatchUp {
   }
 
   /**
-   * Sends what comes after `membership.sent` until the member is live, has left, or its socket is full
-   * (then it is WAITING, and this is called again after the drain).
+   * Sends what comes after `membership.sent` until the member is live, has left, or its socket is
+   * full (then it is WAITING, and this is called again after the drain).
    *
    * @param first messages after `sent` that were read already.
    */

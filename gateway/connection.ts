@@ -51,6 +51,7 @@ export const MemberState = {
 } as const;
 export type MemberState = (typeof MemberState)[keyof typeof MemberState];
 
+/** One connection in one room. */
 export interface Membership {
   readonly room: LocalRoom;
   readonly connection: Connection;

@@ -17,7 +17,7 @@ import {
 import type { GatewayContext } from "./context.ts";
 import type { Lagging } from "./lagging.ts";
 
-/** How often connections without Hello are looked for, ms: the handshake time is late by this at most. */
+/** How often connections without Hello are looked for, ms. */
 const GREETING_SWEEP_MS = 250;
 /** A stop waits this long for clients to close, ms, then cuts them. */
 export const CLOSE_WAIT_MS = 1000;

@@ -1,11 +1,11 @@
 /**
  * Slow members: off the fast lane when their socket is over its limit, back when it has drained.
  *
- * uWebSockets.js tells us the first frame it drops; PublishLog turns it into the exact place in every
- * room of that socket. The topics themselves are left a moment later, outside of uWS's own loop over
- * subscribers, where leaving would break it ("the drain callback must not publish, unsubscribe or
- * subscribe", TopicTree.h). Until then every frame to the socket is refused, since only our own sends
- * and the drain event can make room, and both detach first.
+ * uWebSockets.js tells us the first frame it drops; PublishLog turns it into the exact place in
+ * every room of that socket. The topics themselves are left a moment later, outside of uWS's own
+ * loop over subscribers, where leaving would break it ("the drain callback must not publish,
+ * unsubscribe or subscribe", TopicTree.h). Until then every frame to the socket is refused, since
+ * only our own sends and the drain event can make room, and both detach first.
  */
 import { CodedError } from "../proto/coded-error.ts";
 import { SlowMemberPolicy } from "../proto/gen/tidegate/control/v1/room_class.ts";
@@ -63,7 +63,7 @@ export class Lagging {
     }
   }
 
-  /** Before a publish: detaches all, so that nothing slips to a socket that lags. Cheap when idle. */
+  /** Before a publish: detaches all, so that nothing slips to a socket that lags. */
   detachAll(): void {
     if (this.#attached.size === 0) return;
     for (const connection of [...this.#attached]) this.detach(connection);

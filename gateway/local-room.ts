@@ -1,8 +1,8 @@
 /**
  * A room as this gateway serves it: one interest on the bus, one alias, one topic for its members.
  *
- * For durable rooms it keeps the chain (R5): it hands out messages in order, each once, and fills from
- * the store what the live messages show to be missing. Nothing here is done per member.
+ * For durable rooms it keeps the chain (R5): it hands out messages in order, each once, and fills
+ * from the store what the live messages show to be missing. Nothing here is done per member.
  */
 import type { Bus, DurableMessage, RoomListener, Unsubscribe } from "../bus/bus.ts";
 import { judgeChain } from "../bus/chain.ts";
@@ -99,7 +99,8 @@ export class LocalRoom implements RoomListener {
   }
 
   onEphemeral(_token: string, envelope: Uint8Array): void {
-    if (this.policy.isDurable) return; // a foreign publisher's; members of durable rooms get stored ones
+    // A foreign publisher's: members of durable rooms get stored messages only.
+    if (this.policy.isDurable) return;
     this.ephemeralCount += 1;
     this.#output.ephemeral(this, envelope);
   }

@@ -36,7 +36,8 @@ export class PublishScan {
     reader.reset(frame, 1, frame.length);
     const length = reader.next();
     if (length < 0 || reader.at + length > frame.length) return "invalid";
-    if (reader.at + length < frame.length) return "other"; // more fields: the last frame kind counts
+    // More fields follow: the last frame kind counts.
+    if (reader.at + length < frame.length) return "other";
     return this.#scanFields(frame) ? "publish" : "invalid";
   }
 

@@ -145,7 +145,7 @@ function errorsMarkdown(rows: [string, ErrorRow][]): string {
 
 Every error has a stable code. On a client connection it comes as an \`ErrorFrame\`; where the
 connection ends, the WebSocket close code says the same. Close codes 4000–4499 and 1013: connect
-again. 4500–4999, 1008 and 1009: do not, the same would happen again. "same": the same request may be
+again. 4500–4999, 1008 and 1009: do not, the same would happen again. "same": the request may be
 repeated; "reconnect": after connecting again.
 
 | code | close | retry | gRPC status | raised by | what it means | what to do |

@@ -16,7 +16,8 @@ const classPattern = /^[a-z][a-z0-9-]{0,31}$/;
 const tenantPattern = /^[a-z0-9][a-z0-9-]{0,62}$/;
 // Control characters, surrogates that stand alone, line and paragraph separators, and what Unicode
 // calls format characters (bidirectional overrides and zero-width marks make look-alike names),
-// except the joiners that emoji are made of, and U+FFFD, which stands for bytes that were not UTF-8.
+// except the joiners that emoji are made of, and U+FFFD, which stands for bytes that were not
+// UTF-8.
 const unprintable = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\ufffd]|(?![\u200c\u200d])\p{Cf}/u;
 
 /**

@@ -10,6 +10,9 @@ import { createInterface } from "node:readline";
 
 const root = path.resolve(import.meta.dirname, "..");
 
+/** A server must be ready within this, ms; loaded machines have taken 5 s. */
+const READY_MS_MAX = 60_000;
+
 /** A running all-in-one. */
 export interface Server {
   /** WebSocket, e.g. "ws://127.0.0.1:40001/ws". */
@@ -99,5 +102,11 @@ async function firstLine(child: ChildProcess, exited: Promise<unknown>): Promise
   if (child.stdout === null) throw new Error("stdout is not piped");
   const lines = createInterface({ input: child.stdout });
   const line = once(lines, "line").then(([text]) => String(text));
-  return Promise.race([line, exited.then(() => null)]);
+  // A server that hangs before it is ready is ended, so that no test leaves it behind.
+  const timer = setTimeout(() => child.kill("SIGKILL"), READY_MS_MAX);
+  try {
+    return await Promise.race([line, exited.then(() => null)]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

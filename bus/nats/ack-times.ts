@@ -1,10 +1,10 @@
 /**
- * When an acknowledged message was stored: a pub-ack tells its sequence, but not its time, and a position
- * has both.
+ * When an acknowledged message was stored: a pub-ack tells its sequence, but not its time, and a
+ * position has both.
  *
  * A process that publishes to a room hears the room too (nats-bus.ts), so the time comes with the
- * republished message, a moment before or after the ack. Else it is read: for duplicates, and when the
- * republished message does not come.
+ * republished message, a moment before or after the ack. Else it is read: for duplicates, and when
+ * the republished message does not come.
  */
 
 /** Wait for the republished message before the time is read, ms. */

@@ -2,13 +2,14 @@
  * Durable publishes on the hot path: own reply subjects and one subscription for all acks.
  *
  * `js.publish` costs 33 µs a message because each makes a request; this costs 4 to 6. The window of
- * unacknowledged publishes is bounded; what comes beyond it waits here, bounded too, and is then refused.
+ * unacknowledged publishes is bounded; what comes beyond it waits here, bounded too, and is then
+ * refused.
  */
 import { headers, type Msg, type NatsConnection } from "@nats-io/transport-node";
 import { CodedError } from "../../proto/coded-error.ts";
 import type { AppendDone } from "../bus.ts";
 
-/** An ack that does not come within this is an unknown outcome of this try, ms; short, to retry soon. */
+/** An ack that does not come within this is an unknown outcome of this try, ms. */
 const ACK_MS_MAX = 2000;
 /** How often late acks are looked for, ms. */
 const SWEEP_MS = 250;

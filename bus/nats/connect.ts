@@ -1,8 +1,9 @@
 /**
  * Connection care: how this process stays on NATS, whatever dies (nats-facts in docs/nats.md).
  *
- * Measured: a kill -9 costs 5 messages with a 50 ms reconnect wait and 1 215 with the defaults; a frozen
- * server is unseen for minutes without frequent pings; leaving a lame duck at once misses 0 instead of 15.
+ * Measured: a kill -9 costs 5 messages with a 50 ms reconnect wait and 1 215 with the defaults; a
+ * frozen server is unseen for minutes without frequent pings; leaving a lame duck at once misses 0
+ * instead of 15.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import {
@@ -29,7 +30,8 @@ const CONNECT_MS_MAX = 5000;
 /**
  * Connects.
  *
- * @throws {CodedError} `UNAVAILABLE` when no server answers, `TOKEN_INVALID` when it refuses us; never
+ * @throws {CodedError} `UNAVAILABLE` when no server answers, `TOKEN_INVALID` when it refuses us;
+ * never
  *   with a credential in the text.
  */
 export async function connectNats(options: NatsBusOptions): Promise<NatsConnection> {

@@ -1,8 +1,9 @@
 /**
  * Direct Get: reading stored messages from any replica, with the proof of how fresh the answer is.
  *
- * By hand rather than by the client library, which drops the end frame's Nats-UpTo-Sequence: the replica's
- * own last sequence, without which R6 can not be kept (8 of 900 answers under load were stale).
+ * By hand rather than by the client library, which drops the end frame's Nats-UpTo-Sequence: the
+ * replica's own last sequence, without which R6 can not be kept (8 of 900 answers under load were
+ * stale).
  */
 import { createInbox, type Msg, type NatsConnection } from "@nats-io/transport-node";
 import { CodedError } from "../../proto/coded-error.ts";

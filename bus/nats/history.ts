@@ -1,5 +1,6 @@
 /**
- * Reading a durable room's stored messages, with R6: an answer counts only when it proves its freshness.
+ * Reading a durable room's stored messages, with R6: an answer counts only when it proves its
+ * freshness.
  */
 
 import { setTimeout as sleep } from "node:timers/promises";

@@ -1,8 +1,9 @@
 /**
- * Keys on NATS: one stream per bucket, read from its leader, so that a read sees every earlier write.
+ * Keys on NATS: one stream per bucket, read from its leader, so that a read sees every earlier
+ * write.
  *
- * The bucket is what @nats-io/kv makes; writes are published by hand, because its update can not renew a
- * time to live, and a plain update makes a key with one immortal (measured).
+ * The bucket is what @nats-io/kv makes; writes are published by hand, because its update can not
+ * renew a time to live, and a plain update makes a key with one immortal (measured).
  */
 import { JetStreamApiError, type JetStreamClient, jetstream } from "@nats-io/jetstream";
 import { type KV, type KvEntry, Kvm } from "@nats-io/kv";

@@ -1,8 +1,10 @@
 /**
- * The bus on NATS: ephemeral messages by core publish, durable ones in shard streams with RePublish.
+ * The bus on NATS: ephemeral messages by core publish, durable ones in shard streams with
+ * RePublish.
  *
- * Rules of docs/guarantees.md are named where they are kept: R1 here, R4 in append-mux.ts, R6 and R9 in
- * history.ts. Ordering after failures (R3) is the gateway's lane, the chain (R5) its local room.
+ * Rules of docs/guarantees.md are named where they are kept: R1 here, R4 in append-mux.ts, R6 and
+ * R9 in history.ts. Ordering after failures (R3) is the gateway's lane, the chain (R5) its local
+ * room.
  */
 import { createHash } from "node:crypto";
 import type { NatsConnection } from "@nats-io/transport-node";

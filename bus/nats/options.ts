@@ -30,12 +30,13 @@ export interface NatsBusOptions {
   readonly dedupeWindowMs: number;
   /** Every room is looked at within this, ms, 100 to 20 000 (R8). Default 10 000. */
   readonly sweepMs: number;
-  /** Publishes without an ack, 1 to 100 000. Default 8192: 50 ms at 160 000/s. Beyond: they wait. */
+  /** Publishes without an ack, 1 to 100 000. Default 8192: 50 ms at 160 000/s. */
   readonly inFlightMax: number;
 }
 
 const dayMs = 24 * 3600 * 1000;
 
+/** Every option as it is when nothing is said. */
 export const NATS_BUS_DEFAULTS: NatsBusOptions = {
   servers: ["nats://127.0.0.1:4222"],
   name: "tidegate",

@@ -1,8 +1,10 @@
 /**
- * Shards: which stream owns which slots, made when they do not exist, and told apart when they differ.
+ * Shards: which stream owns which slots, made when they do not exist, and told apart when they
+ * differ.
  *
- * A stream's subject list is the assignment (design §5). The number of shards a group started with is kept
- * on the bus, so that every process agrees on the owner of a slot that never moved: slot modulo count.
+ * A stream's subject list is the assignment (docs/nats.md). How many shards a group started with
+ * is kept on the bus, so that every process agrees on the owner of a slot that never moved: slot
+ * modulo count.
  */
 import {
   DiscardPolicy,
@@ -36,7 +38,8 @@ export const FIRST_EPOCH = 1;
  * Makes the shards of group 0 if they do not exist, and checks them if they do.
  *
  * @returns how many there are.
- * @throws {CodedError} `OPTION_INVALID` when a stream exists that is set otherwise, with the difference.
+ * @throws {CodedError} `OPTION_INVALID` when a stream exists that is set otherwise, with the
+ * difference.
  */
 export async function ensureShards(
   connection: NatsConnection,

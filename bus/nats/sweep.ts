@@ -2,11 +2,10 @@
  * R8, sweeps: finds what RePublish lost, for every room that is listened to.
  *
  * RePublish is fast but not complete: a leader kill left acknowledged messages that were never
- * republished, a frozen server's clients miss some, and a quiet room's tail shows in nothing. A sweep asks
- * for the newest message of many rooms at once, with `seq` = the last proven sequence + 1, so that only
- * rooms that changed since answer. Due on reconnect, on a new stream leader, shortly after a room is
- * listened to, and as a backstop that visits every
- * room within `sweepMs`.
+ * republished, a frozen server's clients miss some, and a quiet room's tail shows in nothing. A
+ * sweep asks for the newest message of many rooms at once, with `seq` = the last proven sequence +
+ * 1, so that only rooms that changed since answer. Due on reconnect, on a new stream leader,
+ * shortly after a room is listened to, and as a backstop that visits every room within `sweepMs`.
  */
 import type { NatsConnection } from "@nats-io/transport-node";
 import { directGet } from "./direct-get.ts";
@@ -113,8 +112,8 @@ export class Sweep {
   }
 
   /**
-   * R6: an answer with `seq` beyond every match is a 404, which proves nothing. So an anchor is written
-   * first: a fresh answer holds it.
+   * R6: an answer with `seq` beyond every match is a 404, which proves nothing. So an anchor is
+   * written first: a fresh answer holds it.
    *
    * @returns whether every answer proved its freshness.
    */

@@ -1,8 +1,8 @@
 /**
  * R7, tail markers: what this process published last in each room, said again a moment later.
  *
- * A quiet room's missing last message shows in nothing. Gathered on one tick and one flush; not said when a
- * later durable message of the room was heard, since that one shows the gap.
+ * A quiet room's missing last message shows in nothing. Gathered on one tick and one flush; not
+ * said when a later durable message of the room was heard, since that one shows the gap.
  */
 import { headers, type NatsConnection } from "@nats-io/transport-node";
 import type { RoomAddress } from "../subjects.ts";

@@ -1,5 +1,5 @@
 /**
- * Subjects, streams and headers on NATS: the names of design's bus, and reading what servers add.
+ * Subjects, streams and headers on NATS: the names of docs/nats.md, and reading what servers add.
  */
 import type { MsgHdrs } from "@nats-io/transport-node";
 import type { RoomAddress } from "../subjects.ts";

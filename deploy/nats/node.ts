@@ -1,8 +1,8 @@
 /**
  * A nats-server process: started, stopped, killed, frozen and thawed, by pid.
  *
- * For tests, `npm run dev:cluster` and chaos runs; production servers are started by their operators
- * (docs/nats.md). Each node has its own store folder and keeps its ports over restarts.
+ * For tests, `npm run dev:cluster` and chaos runs; production servers are started by their
+ * operators (docs/nats.md). Each node has its own store folder and keeps its ports over restarts.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";

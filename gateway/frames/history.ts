@@ -114,7 +114,8 @@ async function readPage(context: GatewayContext, target: Target, history: Histor
   if (oldest === undefined) return { messages: [], hasMore: false, recovered: undefined };
   let hasMore = fitting.length < reached.length;
   if (!hasMore && read.hasMore) {
-    const next = await context.bus.readBefore(address, oldest, 1); // stored, but still within reach?
+    // Stored, but still within reach?
+    const next = await context.bus.readBefore(address, oldest, 1);
     hasMore = next.messages.some(isInReach);
   }
   return { messages: fitting, hasMore, recovered: undefined };

@@ -1,5 +1,6 @@
 /**
- * Two all-in-ones on one NATS: the same rooms, and a member that loses its gateway goes on at the other.
+ * Two all-in-ones on one NATS: the same rooms; a member that loses its gateway goes on at the
+ * other.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
