@@ -3,8 +3,8 @@
  *
  * Plain JavaScript for the host's own Node (20 or newer): it runs before ours is there. npm
  * packages by the lockfile, once per lockfile; with --tests also a Python environment in
- * .cache/venv. The native files of the uWebSockets.js alias are a third party's repack, so they are compared with the
- * SHA-256 list beside the gateway each time (SECURITY.md).
+ * .cache/venv. The native files of the uWebSockets.js alias are a third party's repack, so they
+ * are compared with the SHA-256 list beside the gateway each time (SECURITY.md).
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
