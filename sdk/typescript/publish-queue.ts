@@ -4,8 +4,10 @@
  * Pure: publisher.ts writes what it says and hands it what arrives. New publishes flow in order,
  * many unanswered at once. After a failure nothing new is sent, everything in flight is settled,
  * then the failed are sent again one by one, in order, under their old names; then the rest goes
- * on. Sending the failed ones together instead put 2 % of them in the wrong order in a trial.
+ * on. Sending the failed ones together instead put 2 % of them in the wrong order in a trial. A
+ * failed one is not sent again once a later one was acknowledged: it would be stored behind it.
  */
+import { TidegateError } from "./error.ts";
 import { Fifo } from "./fifo.ts";
 
 /** One publish. `seq` and `firstSentUs` are fixed when it is first written (R1, R2). */
@@ -18,13 +20,20 @@ export interface PublishItem {
   seq: number;
   /** Server time of the first write, microseconds; 0 while never written. */
   firstSentUs: number;
+  /** Whether a try of it ended without an answer, so that it may be stored. */
+  isUncertain: boolean;
+  /** How the last try that was answered was refused. */
+  error: TidegateError | null;
 }
 
-/** Why {@link PublishQueue.expire} ended a publish. */
-export interface ExpiredItem<I> {
-  readonly item: I;
-  /** False: it never left this process. True: it may be stored. */
-  readonly wasSent: boolean;
+/**
+ * How a publish ends that was not acknowledged: with its error when every try was answered, else as
+ * `OUTCOME_UNKNOWN`, with that error as its cause.
+ */
+export function publishError(item: PublishItem, detail: string): TidegateError {
+  const { error } = item;
+  if (error !== null && (!item.isUncertain || error.code === "OUTCOME_UNKNOWN")) return error;
+  return new TidegateError("OUTCOME_UNKNOWN", detail, { cause: error });
 }
 
 export class PublishQueue<I extends PublishItem> {
@@ -35,6 +44,8 @@ export class PublishQueue<I extends PublishItem> {
   #failed: I[] = [];
   #isRetryInFlight = false;
   #nextSeq = 1;
+  /** The highest name that was acknowledged. */
+  #ackedSeq = 0;
   #failedCount = 0;
   #notBeforeMs = 0;
 
@@ -55,9 +66,9 @@ export class PublishQueue<I extends PublishItem> {
     return this.#waiting.count + this.#inFlight.size + this.#failed.length === 0;
   }
 
-  /** Whether publishes that were written before wait to be written again. */
-  get hasFailed(): boolean {
-    return this.#failed.length > 0;
+  /** Whether a failed publish may be stored already, and it is not known if that matters. */
+  get needsMode(): boolean {
+    return this.isDurable === null && this.#failed.some((item) => item.isUncertain);
   }
 
   /** Failures in a row, for the back-off. */
@@ -112,72 +123,72 @@ export class PublishQueue<I extends PublishItem> {
   onAnswer(requestId: number, isAck: boolean): I | undefined {
     const item = this.#take(requestId);
     if (isAck) this.#failedCount = 0;
+    if (isAck && item !== undefined) this.#ackedSeq = Math.max(this.#ackedSeq, item.seq);
     return item;
   }
 
-  /** The gateway did nothing and says: again, not before `retryAtMs`. */
-  onRetryable(requestId: number, retryAtMs: number): void {
+  /** The gateway did nothing and says: again, not before `retryAtMs`. {@link takeOver} follows. */
+  onRetryable(requestId: number, retryAtMs: number, error: TidegateError): void {
     const item = this.#take(requestId);
     if (item === undefined) return;
+    item.error = error;
     this.#failedCount += 1;
     this.#notBeforeMs = retryAtMs;
     this.#insertFailed(item);
   }
 
-  /**
-   * The connection broke: everything in flight is unanswered. Durable publishes will be repeated;
-   * ephemeral ones have no name to be recognised by, so they end here and are returned.
-   */
-  onBreak(): I[] {
-    const unanswered = [...this.#inFlight.values()];
+  /** The connection broke: everything in flight is unanswered. {@link takeOver} follows. */
+  onBreak(): void {
+    for (const item of this.#inFlight.values()) {
+      item.isUncertain = true;
+      this.#insertFailed(item);
+    }
     this.#inFlight.clear();
     this.#isRetryInFlight = false;
-    if (this.isDurable === false) return unanswered;
-    for (const item of unanswered) this.#insertFailed(item);
     this.#notBeforeMs = 0;
-    return [];
-  }
-
-  /** Takes out what waits to be written again. */
-  dropFailed(): I[] {
-    return this.#failed.splice(0);
   }
 
   /**
-   * Takes out what has run out of time.
+   * Takes out what failed and must not be written again: what was overtaken, and in a room that is
+   * not durable (`isKept` false) what may have been delivered, since nothing drops a second copy.
+   */
+  takeOver(isKept = this.isDurable !== false): I[] {
+    const isOver = (item: I) => item.seq < this.#ackedSeq || (item.isUncertain && !isKept);
+    const over = this.#failed.filter(isOver);
+    if (over.length > 0) this.#failed = this.#failed.filter((item) => !isOver(item));
+    return over;
+  }
+
+  /**
+   * Takes out what has run out of time. What has no name (`seq` 0) never left this process.
    *
    * @param sentBeforeUs publishes first written before this are out of budget (R2).
    * @param addedBeforeMs publishes never written that were added before this have waited too long.
    */
-  expire(sentBeforeUs: number, addedBeforeMs: number): ExpiredItem<I>[] {
-    const ended: ExpiredItem<I>[] = [];
+  expire(sentBeforeUs: number, addedBeforeMs: number): I[] {
+    const ended: I[] = [];
     for (const [requestId, item] of this.#inFlight) {
       if (item.firstSentUs >= sentBeforeUs) break; // the map is in the order of first writing
       this.#take(requestId);
-      ended.push({ item, wasSent: true });
+      item.isUncertain = true;
+      ended.push(item);
     }
     while (this.#failed[0] !== undefined && this.#failed[0].firstSentUs < sentBeforeUs) {
-      ended.push({ item: this.#failed[0], wasSent: true });
+      ended.push(this.#failed[0]);
       this.#failed.shift();
     }
     for (let item = this.#waiting.first; item !== undefined; item = this.#waiting.first) {
       if (item.addedAtMs >= addedBeforeMs) break;
-      ended.push({ item, wasSent: false });
+      ended.push(item);
       this.#waiting.take();
     }
     return ended;
   }
 
   /** Takes out everything: the client ends. */
-  drain(): ExpiredItem<I>[] {
-    const sent = [...this.#inFlight.values(), ...this.#failed];
-    const unsent = this.#waiting.takeAll();
-    this.#inFlight.clear();
-    this.#failed = [];
-    return [
-      ...sent.map((item) => ({ item, wasSent: true })),
-      ...unsent.map((item) => ({ item, wasSent: false })),
-    ];
+  drain(): I[] {
+    this.onBreak();
+    return [...this.#failed.splice(0), ...this.#waiting.takeAll()];
   }
 
   #take(requestId: number): I | undefined {

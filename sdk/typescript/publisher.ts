@@ -11,7 +11,7 @@ import type { ErrorFrame } from "./gen/tidegate/client/v1/error.ts";
 import type { Publish, PublishAck } from "./gen/tidegate/client/v1/publish.ts";
 import type { ClientLimits } from "./options.ts";
 import { formatPosition, type Position } from "./position.ts";
-import { type PublishItem, PublishQueue } from "./publish-queue.ts";
+import { type PublishItem, PublishQueue, publishError } from "./publish-queue.ts";
 
 /** The answer to a publish. */
 export interface PublishResult {
@@ -52,8 +52,8 @@ export interface PublishLink {
    * only, and a refusal would be final.
    */
   isJoining(room: string): boolean;
-  /** Finds out whether a room is durable. */
-  askMode(room: string): Promise<boolean>;
+  /** Finds out whether a room is durable; null when that can not be found out. */
+  askMode(room: string): Promise<boolean | null>;
   nextRequestId(): number;
   /** Writes the frame. False: larger than the gateway takes, and not written. */
   send(publish: Publish): boolean;
@@ -128,7 +128,8 @@ export class Publisher {
     return new Promise((resolve, reject) => {
       const lane = this.#lane(room);
       const addedAtMs = this.#link.clock.nowMs();
-      lane.queue.add({ payload, needsAck, addedAtMs, seq: 0, firstSentUs: 0, resolve, reject });
+      const fresh = { seq: 0, firstSentUs: 0, isUncertain: false, error: null };
+      lane.queue.add({ payload, needsAck, addedAtMs, ...fresh, resolve, reject });
       lane.usedAtMs = addedAtMs;
       this.#waitingCount += 1;
       this.#waitingBytes = bytes;
@@ -151,7 +152,7 @@ export class Publisher {
     this.#window = 0;
     this.#laneOfRequest.clear();
     for (const lane of this.#busy) {
-      for (const item of lane.queue.onBreak()) item.reject(unknownOutcome("the connection broke"));
+      lane.queue.onBreak();
       this.#rest(lane);
     }
   }
@@ -178,26 +179,26 @@ export class Publisher {
     const lane = this.#settle(frame.requestId);
     if (lane === undefined) return false;
     const { clock } = this.#link;
+    const error = frameError(frame);
     if (frame.retryable) {
       const delayMs = this.#link.backoffMs(lane.queue.failedCount, frame.retryAfterMs);
-      lane.queue.onRetryable(frame.requestId, clock.nowMs() + delayMs);
+      lane.queue.onRetryable(frame.requestId, clock.nowMs() + delayMs, error);
     } else {
-      lane.queue.onAnswer(frame.requestId, false)?.reject(frameError(frame));
+      const item = lane.queue.onAnswer(frame.requestId, false);
+      if (item !== undefined) this.#fail(item, error);
     }
     this.#rest(lane);
     this.#pump();
     return true;
   }
 
-  /** Ends everything: what was written is unknown, what was not fails with `error`. */
+  /** Ends everything: what is unanswered is unknown, the rest fails with `error`. */
   close(error: TidegateError): void {
     this.#closedWith = error;
     this.#window = 0;
     this.#cancelTimer?.();
     for (const lane of this.#busy) {
-      for (const { item, wasSent } of lane.queue.drain()) {
-        item.reject(wasSent ? unknownOutcome("the client was closed", error) : error);
-      }
+      for (const item of lane.queue.drain()) this.#fail(item, error);
     }
     this.#busy.clear();
     this.#ready.clear();
@@ -235,12 +236,11 @@ export class Publisher {
       this.#waitingBytes -= item.payload.length;
     } else if (nowUs - item.firstSentUs > this.#budgetUs) {
       queue.discardNext(); // the timer is late, or the clock jumped: too old to repeat (R2)
-      item.reject(unknownOutcome("its budget ended before it could be repeated"));
+      this.#fail(item);
       return true;
     }
     const requestId = item.needsAck ? this.#link.nextRequestId() : 0;
     const alias = this.#link.aliasOf(room);
-    const wasNamed = item.seq > 0;
     queue.onSent(requestId, nowUs);
     const isSent = this.#link.send({
       requestId,
@@ -252,7 +252,7 @@ export class Publisher {
     if (!isSent) {
       queue.onAnswer(requestId, false);
       const text = `a payload of ${item.payload.length} bytes does not fit one frame`;
-      item.reject(wasNamed ? unknownOutcome(text) : new TidegateError("PAYLOAD_TOO_LARGE", text));
+      this.#fail(item, new TidegateError("PAYLOAD_TOO_LARGE", text));
     } else if (item.needsAck) this.#laneOfRequest.set(requestId, lane);
     else item.resolve({ position: null, isDuplicate: false });
     return true;
@@ -260,19 +260,16 @@ export class Publisher {
 
   /**
    * Publishes to a room of unknown mode were unanswered when the connection broke: if it is durable
-   * they are repeated; if not, a second try could double them.
+   * they are repeated; if it is not, or that can not be found out, a second try could double them.
    */
   #askMode(lane: RoomLane): void {
     const { queue, room } = lane;
-    if (lane.isHeld || queue.isDurable !== null || !queue.hasFailed) return;
+    if (lane.isHeld || !queue.needsMode) return;
     lane.isHeld = true;
     void this.#link.askMode(room).then((isDurable) => {
       lane.isHeld = false;
-      queue.isDurable = isDurable;
-      if (!isDurable) {
-        for (const item of queue.dropFailed()) item.reject(unknownOutcome("the connection broke"));
-      }
-      this.#rest(lane);
+      queue.isDurable ??= isDurable ?? this.#link.modeOf(room);
+      this.#rest(lane, queue.isDurable === true);
       this.#pump();
     });
   }
@@ -283,7 +280,9 @@ export class Publisher {
     return lane;
   }
 
-  #rest(lane: RoomLane): void {
+  /** @param isKept as {@link PublishQueue.takeOver} has it. */
+  #rest(lane: RoomLane, isKept?: boolean): void {
+    for (const item of lane.queue.takeOver(isKept)) this.#fail(item);
     if (lane.queue.isEmpty) this.#busy.delete(lane);
     if (lane.queue.hasMore) this.#ready.add(lane);
     else this.#ready.delete(lane);
@@ -341,9 +340,7 @@ export class Publisher {
     const sentBeforeUs = this.#link.serverNowUs() - this.#budgetUs;
     const addedBeforeMs = nowMs - this.#limits.publishWaitMaxMs;
     for (const lane of this.#busy) {
-      for (const { item, wasSent } of lane.queue.expire(sentBeforeUs, addedBeforeMs)) {
-        this.#expireItem(item, wasSent);
-      }
+      for (const item of lane.queue.expire(sentBeforeUs, addedBeforeMs)) this.#expireItem(item);
       this.#rest(lane);
     }
     for (const [requestId, lane] of this.#laneOfRequest) {
@@ -352,18 +349,20 @@ export class Publisher {
     this.#pump();
   }
 
-  #expireItem(item: Item, wasSent: boolean): void {
-    if (wasSent) {
-      item.reject(unknownOutcome("no answer came within its budget"));
+  #expireItem(item: Item): void {
+    if (item.seq > 0) {
+      this.#fail(item);
       return;
     }
     this.#waitingCount -= 1;
     this.#waitingBytes -= item.payload.length;
     const text = `never written within ${this.#limits.publishWaitMaxMs} ms; nothing was sent`;
-    item.reject(new TidegateError("UNAVAILABLE", text));
+    this.#fail(item, new TidegateError("UNAVAILABLE", text));
   }
-}
 
-function unknownOutcome(detail: string, cause?: unknown): TidegateError {
-  return new TidegateError("OUTCOME_UNKNOWN", detail, { cause });
+  /** Ends a publish with what is known of its tries; `error` is the last word. */
+  #fail(item: Item, error = item.error): void {
+    item.error = error;
+    item.reject(publishError(item, "it was written, and no answer confirmed it"));
+  }
 }

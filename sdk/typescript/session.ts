@@ -113,7 +113,7 @@ export class Session {
         askMode: (room) =>
           this.history.ask(room, { limit: 1 }).then(
             () => true,
-            (error: TidegateError) => error.code !== "NOT_DURABLE",
+            (error: TidegateError) => (error.code === "NOT_DURABLE" ? false : null),
           ),
         nextRequestId,
         send: (value) => this.#send({ $case: "publish", value }),

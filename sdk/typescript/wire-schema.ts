@@ -11,7 +11,7 @@ import type { Envelope, Gap, Message, Position } from "./gen/tidegate/client/v1/
 import type { Publish, PublishAck } from "./gen/tidegate/client/v1/publish.ts";
 import type * as Room from "./gen/tidegate/client/v1/room.ts";
 import type * as Session from "./gen/tidegate/client/v1/session.ts";
-import { defineSchema, type Field, type FieldKind, type Schema } from "./wire.ts";
+import type { Field, FieldKind, Schema } from "./wire.ts";
 
 /**
  * A message. Its fields are named in the order of their numbers, which have no holes: `name kind`,
@@ -30,7 +30,7 @@ function schema<T>(text: string, ...schemas: Schema[]): Schema<T> {
       oneof,
     };
   });
-  return defineSchema<T>(fields);
+  return { fields };
 }
 
 const position = schema<Position>("epoch u32,seq u64,timeUs i64");

@@ -24,7 +24,7 @@ export interface Field {
 
 /** A message. `T` is its generated type. */
 export interface Schema<T = unknown> {
-  readonly byNumber: ReadonlyMap<number, Field>;
+  /** In the order of their numbers, 1 to their count. */
   readonly fields: readonly Field[];
   /** Of the type only; never present. */
   readonly type?: T;
@@ -39,11 +39,6 @@ const WORD = 2 ** 32;
 const noBytes = new Uint8Array(0);
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-
-/** Makes a schema of its fields. */
-export function defineSchema<T>(fields: readonly Field[]): Schema<T> {
-  return { fields, byNumber: new Map(fields.map((field) => [field.number, field])) };
-}
 
 /** The bytes of a message. */
 export function encode<T>(schema: Schema<T>, message: T): Uint8Array {
@@ -157,7 +152,7 @@ class Reader {
     while (this.#at < end) {
       this.#varint();
       const tag = this.#low;
-      const field = schema.byNumber.get(tag >>> 3);
+      const field = schema.fields[(tag >>> 3) - 1];
       if (field === undefined || (tag & 7) !== wireType(field.kind)) {
         this.#skip(tag);
         continue;

@@ -1,7 +1,14 @@
 /** R3: whatever fails, acknowledged publishes are stored once and in the order of the calls. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type PublishItem, PublishQueue } from "../../sdk/typescript/publish-queue.ts";
+import { TidegateError } from "../../sdk/typescript/error.ts";
+import {
+  type PublishItem,
+  PublishQueue,
+  publishError,
+} from "../../sdk/typescript/publish-queue.ts";
+
+const refusal = new TidegateError("UNAVAILABLE", "scripted");
 
 interface Item extends PublishItem {
   readonly n: number;
@@ -11,7 +18,16 @@ let count = 0;
 function makeItem(needsAck = true, addedAtMs = 0): Item {
   count += 1;
   const payload = new Uint8Array(0);
-  return { n: count, payload, needsAck, addedAtMs, seq: 0, firstSentUs: 0 };
+  return {
+    n: count,
+    payload,
+    needsAck,
+    addedAtMs,
+    seq: 0,
+    firstSentUs: 0,
+    isUncertain: false,
+    error: null,
+  };
 }
 
 /** Writes all that may be written; returns the request ids used. */
@@ -96,7 +112,8 @@ class Simulation {
   run(what: string, times: number): void {
     if (what === "break") {
       this.gateway.break(times);
-      expect(this.queue.onBreak()).toEqual([]);
+      this.queue.onBreak();
+      this.#expectNothingOver();
       expect(this.queue.inFlightCount).toBe(0);
       return;
     }
@@ -126,9 +143,15 @@ class Simulation {
     } else if (what === "reply") {
       const reply = this.gateway.replies.shift();
       if (reply === undefined) return;
-      if (!reply.isAck) this.queue.onRetryable(reply.requestId, 0);
+      if (!reply.isAck) this.queue.onRetryable(reply.requestId, 0, refusal);
       else this.acked.push(this.queue.onAnswer(reply.requestId, true)?.seq ?? 0);
+      this.#expectNothingOver();
     } else this.gateway.process(what === "fail");
+  }
+
+  /** This gateway acknowledges nothing behind a refused one, so nothing is ever overtaken. */
+  #expectNothingOver(): void {
+    expect(this.queue.takeOver()).toEqual([]);
   }
 }
 
@@ -161,20 +184,64 @@ describe("PublishQueue", () => {
     for (let i = 0; i < 3; i += 1) queue.add(makeItem());
     const [first, second, third] = pump(queue, nextId);
     queue.add(makeItem());
-    queue.onRetryable(2, 0);
+    queue.onRetryable(3, 0, refusal);
     expect(queue.next(0)).toBeNull();
-    queue.onRetryable(1, 0);
+    queue.onRetryable(2, 0, refusal);
     expect(queue.next(0)).toBeNull();
-    expect(queue.onAnswer(3, true)).toBe(third);
-    expect(queue.next(0)).toBe(first);
+    expect(queue.onAnswer(1, true)).toBe(first);
+    expect(queue.takeOver()).toEqual([]);
+    expect(queue.next(0)).toBe(second);
     queue.onSent(4, 999);
     expect(queue.next(0)).toBeNull(); // one by one
-    expect(queue.onAnswer(4, true)).toBe(first);
-    expect(queue.next(0)).toBe(second);
+    expect(queue.onAnswer(4, true)).toBe(second);
+    expect(queue.next(0)).toBe(third);
     queue.onSent(5, 999);
     expect(queue.next(0)).toBeNull(); // and what is new only after the last of them
     queue.onAnswer(5, true);
     expect(queue.next(0)?.seq).toBe(0);
+  });
+
+  test("takeOver: one that failed ends when a later one was acknowledged, before or after", () => {
+    const queue = new PublishQueue<Item>();
+    queue.isDurable = true;
+    const nextId = counter();
+    for (let i = 0; i < 5; i += 1) queue.add(makeItem());
+    const [first, second, third, , fifth] = pump(queue, nextId);
+    queue.onRetryable(1, 0, refusal);
+    expect(queue.takeOver()).toEqual([]);
+    queue.onAnswer(4, true); // while the first waits for the rest to be settled
+    expect(queue.takeOver()).toEqual([first]);
+    queue.onRetryable(2, 0, refusal); // after it
+    expect(queue.takeOver()).toEqual([second]);
+    queue.onBreak();
+    expect(queue.takeOver()).toEqual([third]);
+    expect([first, second, third].map((item) => item?.isUncertain)).toEqual([false, false, true]);
+    expect(queue.next(0)).toBe(fifth);
+  });
+
+  test("takeOver: what may be stored is not repeated where nothing drops a second copy", () => {
+    const queue = new PublishQueue<Item>();
+    const nextId = counter();
+    for (let i = 0; i < 2; i += 1) queue.add(makeItem());
+    const [first, second] = pump(queue, nextId);
+    queue.onRetryable(1, 0, refusal); // nothing was done: to be repeated in any room
+    expect(queue.needsMode).toBe(false);
+    queue.onBreak();
+    expect(queue.needsMode).toBe(true);
+    expect(queue.takeOver()).toEqual([]);
+    expect(queue.takeOver(false)).toEqual([second]);
+    expect(queue.needsMode).toBe(false);
+    expect(queue.next(0)).toBe(first);
+  });
+
+  test("publishError: the refusal when every try was answered, else unknown because of it", () => {
+    const refused = { ...makeItem(), error: refusal };
+    expect(publishError(refused, "")).toBe(refusal);
+    const uncertain = publishError({ ...refused, isUncertain: true }, "it was written");
+    expect(uncertain).toMatchObject({ code: "OUTCOME_UNKNOWN", retryable: false, cause: refusal });
+    const said = new TidegateError("OUTCOME_UNKNOWN", "the gateway's own word");
+    expect(publishError({ ...refused, isUncertain: true, error: said }, "")).toBe(said);
+    expect(publishError(makeItem(), "").code).toBe("OUTCOME_UNKNOWN");
   });
 
   test("onSent: name and time of first writing never change in retries", () => {
@@ -195,7 +262,7 @@ describe("PublishQueue", () => {
     const queue = new PublishQueue<Item>();
     queue.add(makeItem());
     pump(queue, counter());
-    queue.onRetryable(1, 500);
+    queue.onRetryable(1, 500, refusal);
     expect(queue.notBeforeMs).toBe(500);
     expect(queue.next(499)).toBeNull();
     expect(queue.next(500)).not.toBeNull();
@@ -208,7 +275,8 @@ describe("PublishQueue", () => {
     queue.add(makeItem());
     const sent = pump(queue, counter());
     queue.add(makeItem());
-    expect(queue.onBreak()).toEqual(sent);
+    queue.onBreak();
+    expect(queue.takeOver()).toEqual(sent);
     expect(queue.waitingCount).toBe(1);
   });
 
@@ -229,12 +297,10 @@ describe("PublishQueue", () => {
       queue.onSent(nextId(), nowUs);
       return item;
     });
-    queue.onRetryable(1, 0);
-    expect(queue.expire(250, 6)).toEqual([
-      { item: sent[1], wasSent: true },
-      { item: sent[0], wasSent: true },
-      { item: expect.objectContaining({ addedAtMs: 5 }), wasSent: false },
-    ]);
+    queue.onRetryable(1, 0, refusal);
+    const ended = queue.expire(250, 6);
+    expect(ended).toEqual([sent[1], sent[0], expect.objectContaining({ addedAtMs: 5, seq: 0 })]);
+    expect(ended.map((item) => item.isUncertain)).toEqual([true, false, false]);
     expect([queue.inFlightCount, queue.waitingCount]).toEqual([1, 1]);
     expect(queue.onAnswer(2, true)).toBeUndefined(); // too late
   });

@@ -105,6 +105,37 @@ describe("publish", () => {
     expect(await outcomes(publishes)).toEqual(["PERMISSION_DENIED", "1.2.2000"]);
   });
 
+  test("one refused for now ends with that error when a later one is acknowledged first", async () => {
+    const { client, connection } = await openScene();
+    const publishes = ["a", "b", "c"].map((word) => client.publish("chat:a", word));
+    const ids: number[] = [];
+    for (let i = 0; i < 3; i += 1) ids.push((await connection.take("publish")).requestId);
+    const [first = 0, second = 0, third = 0] = ids;
+    connection.error(first, "STORE_FULL", { retryable: true });
+    connection.send(ackOf(second, 2));
+    connection.send(ackOf(third, 3));
+    expect(await outcomes(publishes)).toEqual(["STORE_FULL", "1.2.2000", "1.3.3000"]);
+    const next = client.publish("chat:a", "d");
+    expect((await connection.ack(4)).producerSeq).toBe(4n); // the first is never sent again
+    await next;
+  });
+
+  test("a final error after a try without an answer is OUTCOME_UNKNOWN, because of it", async () => {
+    const { client, connection, gateway } = await openScene();
+    const published = client.publish("chat:a", "x");
+    const checked = expect(published).rejects.toMatchObject({
+      code: "OUTCOME_UNKNOWN",
+      cause: { code: "PERMISSION_DENIED" },
+    });
+    await connection.take("publish");
+    connection.cut();
+    const next = await gateway.accept();
+    await next.welcome();
+    await next.answerMode();
+    next.error((await next.take("publish")).requestId, "PERMISSION_DENIED");
+    await checked;
+  });
+
   test("answers to nobody, and second answers, change nothing", async () => {
     const { client, connection } = await openScene();
     connection.send(ackOf(999, 5));
@@ -328,9 +359,9 @@ describe("ephemeral rooms", () => {
 
 describe("rooms of unknown mode", () => {
   test.each([
-    ["NOT_DURABLE", ["OUTCOME_UNKNOWN"]],
-    ["PERMISSION_DENIED", ["1.4.4000"]],
-  ])("a break before any answer: asks first, and on %s ends as %j", async (code, ends) => {
+    ["NOT_DURABLE"], // a second try could double it
+    ["PERMISSION_DENIED"], // nobody knows
+  ])("a break before any answer: asks first, and ends as OUTCOME_UNKNOWN on %s", async (code) => {
     const { client, connection, gateway } = await openScene();
     const published = outcomes([client.publish("some:a", "x")]);
     await connection.take("publish");
@@ -341,8 +372,10 @@ describe("rooms of unknown mode", () => {
     expect(asked).toMatchObject({ target: { $case: "room", value: "some:a" }, limit: 1 });
     expect(next.unreadCount).toBe(0);
     next.error(asked.requestId, code);
-    if (code !== "NOT_DURABLE") await next.ack(4);
-    expect(await published).toEqual(ends);
+    expect(await published).toEqual(["OUTCOME_UNKNOWN"]);
+    const fresh = client.publish("some:a", "y");
+    expect((await next.ack(4)).producerSeq).toBe(2n);
+    await fresh;
   });
 });
 

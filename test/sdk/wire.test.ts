@@ -251,7 +251,7 @@ function compare(
     name,
   ).toEqual(type?.field.map((field) => row(field, type)));
   for (const field of type?.field ?? []) {
-    const kind = schema.byNumber.get(field.number)?.kind;
+    const kind = schema.fields[(field.number ?? 0) - 1]?.kind;
     if (typeof kind !== "object") continue;
     compare(field.typeName.split(".").at(-1) ?? "", kind, messages, seen);
   }
