@@ -83,8 +83,7 @@ export class Session {
   #requestId = 0;
   #failedCount = 0;
   #hasOpened = false;
-  #lastError: TidegateError | null = null;
-  /** While waiting to dial: why, until when, and what the gateway asked for. */
+  /** The last wait before a dial: why, until when, and what the gateway asked for. */
   #dialWait: { error: TidegateError; atMs: number; notBeforeMs: number } | null = null;
   #cancelDial: CancelTimer = () => {};
   #cancelGiveUp: CancelTimer = () => {};
@@ -154,7 +153,7 @@ export class Session {
     const { connectTimeoutMs } = this.#setup.limits;
     if (connectTimeoutMs !== Infinity) {
       this.#cancelGiveUp = this.#setup.runtime.clock.setTimer(connectTimeoutMs, () => {
-        const last = this.#lastError;
+        const last = this.#dialWait?.error ?? null;
         const why = last === null ? "" : `; last: ${last.message}`;
         const text = `no Welcome from ${this.#setup.url} within ${connectTimeoutMs} ms${why}`;
         this.#end(new TidegateError("CONNECT_FAILED", text, { cause: last }));
@@ -303,7 +302,6 @@ export class Session {
       this.#end(error);
       return;
     }
-    this.#lastError = error;
     if (!wasOpen) this.#failedCount += 1;
     this.#dialLater(error, error.retryAfterMs);
   }
@@ -318,7 +316,6 @@ export class Session {
     this.#dialWait = { error, atMs: nowMs + delayMs, notBeforeMs: nowMs + leastMs };
     this.#cancelDial();
     this.#cancelDial = clock.setTimer(delayMs, () => {
-      this.#dialWait = null;
       if (!this.#hasOpened) this.#setStatus({ state: "connecting", attempt });
       void this.#dial();
     });
@@ -326,13 +323,12 @@ export class Session {
 
   /** A publish came: waits no longer than the back-off allows while publishes wait. */
   #hastenDial(): void {
-    if (this.#dialWait === null || !this.publisher.isPublishing) return;
+    if (this.#dialWait === null) return;
     const { error, atMs, notBeforeMs } = this.#dialWait;
     const nowMs = this.#setup.runtime.clock.nowMs();
     const leastMs = Math.max(0, notBeforeMs - nowMs);
-    if (atMs - nowMs > Math.max(leastMs, BACKOFF_PUBLISHING_MAX_MS)) {
-      this.#dialLater(error, leastMs);
-    }
+    const isLong = atMs - nowMs > Math.max(leastMs, BACKOFF_PUBLISHING_MAX_MS);
+    if (isLong && this.publisher.isPublishing) this.#dialLater(error, leastMs);
   }
 
   /** Over for good; `error` null when its user wanted so. */
