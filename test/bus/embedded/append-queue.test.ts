@@ -63,7 +63,8 @@ function turn(): Promise<void> {
 function makeQueue() {
   const sender = new HeldSender();
   const log: string[] = [];
-  const queue = new AppendQueue(sender, (_room, { seq }) => log.push(`deliver ${seq}`));
+  // Without a gathering time: what one turn appends is one send, whatever the clock says.
+  const queue = new AppendQueue(sender, (_room, { seq }) => log.push(`deliver ${seq}`), 0);
   const append = (seq: number, bytes = 10, then: () => void = () => {}) =>
     queue.append(room, { producer, seq }, 1, new Uint8Array(bytes), (error) => {
       log.push(error === null ? `ack ${seq}` : `${error.code} ${seq}`);
