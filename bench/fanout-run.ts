@@ -32,9 +32,6 @@ export const LOAD_CORE = 1;
 const SAMPLE_EVERY = 4;
 /** Rooms that take the durable publishes, each by a connection of its own. */
 const DURABLE_CONNECTIONS = 10;
-/** The generator counts as the bottleneck from here on, when the server still has time left. */
-const BUSY_SHARE = 0.95;
-
 type Load = LoadProcess<LoadCommand, LoadReply>;
 type DurableLoad = LoadProcess<DurableCommand, DurableReply>;
 
@@ -298,7 +295,5 @@ function problemsOf(
   for (const tally of [total.receivers, total.publishers, total.durable])
     if (tally !== null && tally.errorCount > 0)
       problems.push(`${where}: ${tally.errorCount} errors: ${tally.reasons.join("; ")}`);
-  if (figures.generatorShare > BUSY_SHARE && figures.serverShare < BUSY_SHARE)
-    problems.push(`${where}: the generator was the bottleneck`);
   return problems;
 }

@@ -16,6 +16,8 @@ const RUNS_DEFAULT = 3;
 /** Before the window: time to compile the hot paths, then to become steady at the full rate. */
 const WARM_MS = 1500;
 const LEAD_MS = 700;
+/** Share of its core from which on a process counts as fully busy. */
+const BUSY_SHARE = 0.95;
 /** Tries of a run; the last one counts, whatever went on beside it (a note says so). */
 const ATTEMPTS_MAX = 4;
 const TINY_TIMING: FanoutTiming = { warmMs: 50, leadMs: 20, windowMs: 100 };
@@ -132,11 +134,19 @@ function rowOf(flat: readonly FanoutFigures[], shape: string, system: System): R
   };
 }
 
-/** Where both ends of the wire are busy, latency is a queue: it says less than the CPU figure. */
+/** Where an end of the wire is busy, latency is a queue: it says less than the CPU figure. */
 function saturationNotes(flat: readonly FanoutFigures[]): readonly string[] {
-  const isFull = (run: FanoutFigures): boolean => run.serverShare > 0.95;
-  const full = new Set(flat.filter(isFull).map((run) => `${run.system} ${run.shape}`));
-  return [...full].map((name) => `${name}: the server used a whole core; latency is queueing`);
+  const namesOf = (share: (run: FanoutFigures) => number): string => {
+    const busy = flat.filter((run) => share(run) > BUSY_SHARE);
+    return [...new Set(busy.map((run) => `${run.system} ${run.shape}`))].join(", ");
+  };
+  const servers = namesOf((run) => run.serverShare);
+  const generators = namesOf((run) => run.generatorShare);
+  const notes: string[] = [];
+  if (servers !== "") notes.push(`the server used a whole core, latency is its queue: ${servers}`);
+  if (generators !== "")
+    notes.push(`the generator used a whole core, latency includes its queue: ${generators}`);
+  return notes;
 }
 
 function noiseNotes(flat: readonly FanoutFigures[]): readonly string[] {

@@ -26,6 +26,7 @@ const adapters: Record<System, Adapter> = { bare: bareAdapter, tidegate: tidegat
 class Generator {
   readonly #shared = new ReadBuffer();
   readonly #tally = new Tally();
+  readonly #members: Member[] = [];
   readonly #publishers: Member[] = [];
   readonly #reply: (message: LoadReply) => void;
 
@@ -54,6 +55,11 @@ class Generator {
     }
   }
 
+  /** Ends every connection. */
+  reset(): void {
+    for (const member of this.#members) member.reset();
+  }
+
   #open(plan: LoadPlan): void {
     const url = new URL(plan.url);
     const adapter = adapters[plan.system];
@@ -74,6 +80,7 @@ class Generator {
         startNext();
       };
       const member = new Member(url, adapter, this.#shared, this.#tally, memberPlan, onJoined);
+      this.#members.push(member);
       if (plan.firstMember + (number % perRoom) === 0) this.#publishers.push(member);
     };
     for (let i = 0; i < Math.min(OPENING_MAX, count); i += 1) startNext();
@@ -118,4 +125,7 @@ class Generator {
 
 const generator = new Generator((message) => process.send?.(message));
 process.on("message", (command: LoadCommand) => generator.handle(command));
-process.once("disconnect", () => process.exit()); // connections end with the process
+process.once("disconnect", () => {
+  generator.reset();
+  setImmediate(() => process.exit());
+});

@@ -69,6 +69,11 @@ export class Member implements SocketEvents {
     this.#socket.send(bytes);
   }
 
+  /** Ends the connection. */
+  reset(): void {
+    this.#socket.reset();
+  }
+
   onOpen(): void {
     this.#socket.send(this.#adapter.hello());
   }
