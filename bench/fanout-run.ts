@@ -25,9 +25,12 @@ import type { TallyPlain } from "./load/tally.ts";
 import { cpuTime, machineCpuUs, residentBytes, threadCpuTimes } from "./proc.ts";
 import { ServerProcess } from "./servers/server-process.ts";
 
-/** The server's core; everything that makes load is on the other. */
-export const SERVER_CORE = 0;
-export const LOAD_CORE = 1;
+/**
+ * The server's core; everything that makes load is on the other. Beside a durable load both systems
+ * may use both: Tidegate stores in a thread of its own.
+ */
+const SERVER_CORE = 0;
+const LOAD_CORE = 1;
 /** Every fourth connection records latency: 250 of 1000 show the same curve for less. */
 const SAMPLE_EVERY = 4;
 /** Rooms that take the durable publishes, each by a connection of its own. */
@@ -77,7 +80,7 @@ export async function runFanout(
     : null;
   const starting = ServerProcess.start({
     system,
-    core: SERVER_CORE,
+    core: shape.durablePerS > 0 ? null : SERVER_CORE,
     nodeFlags,
     tidegateFlags: [],
   });
@@ -175,11 +178,16 @@ async function measure(
   timing: FanoutTiming,
 ): Promise<Measured> {
   const count = messageCount(shape, timing);
+  await openDurable(work);
   const warm = { count: warmCount(shape, timing), ratePerS: warmRate(shape) };
-  await work.publishers.ask({ kind: "publish", ...warm }, "published");
+  await Promise.all([
+    publishDurable(work, (shape.durablePerS * timing.warmMs) / 1000, shape.durablePerS),
+    work.publishers.ask({ kind: "publish", ...warm }, "published"),
+  ]);
   await settle(work, shape, warm.count);
-  const durable = await startDurable(work, shape, timing);
   const full = { count: fullCount(shape.ratePerS, timing), ratePerS: shape.ratePerS };
+  const durable = publishDurable(work, fullCount(shape.durablePerS, timing), shape.durablePerS);
+  durable.catch(() => undefined); // as the next
   const published = work.publishers.ask({ kind: "publish", ...full }, "published");
   published.catch(() => undefined); // awaited below; a failure of the marks comes first
   await sleep(timing.leadMs);
@@ -187,30 +195,26 @@ async function measure(
   await sleep(timing.windowMs);
   const end = await takeMark(work);
   await published;
-  await durable.done;
+  await durable;
   await settle(work, shape, count);
   const total = await takeMark(work);
   return figuresOf({ system, shape, count, begin, end, total });
 }
 
-/** Begins the durable publishes; `done` is wrapped so that awaiting this call does not await it. */
-async function startDurable(
-  work: Work,
-  shape: FanoutShape,
-  timing: FanoutTiming,
-): Promise<{ readonly done: Promise<unknown> }> {
-  if (work.durable === null) return { done: Promise.resolve() };
+async function openDurable({ durable, server }: Work): Promise<void> {
+  if (durable === null) return;
   const plan = {
-    url: work.server.ready.url,
+    url: server.ready.url,
     connectionCount: DURABLE_CONNECTIONS,
     inFlightMax: DURABLE_CONNECTIONS * 1000,
   };
-  await work.durable.ask({ kind: "open", plan }, "opened");
-  const ratePerS = shape.durablePerS;
-  const publish = { kind: "publish", count: fullCount(ratePerS, timing), ratePerS } as const;
-  const done = work.durable.ask(publish, "published");
-  done.catch(() => undefined); // awaited by the caller at the end
-  return { done };
+  await durable.ask({ kind: "open", plan }, "opened");
+}
+
+/** Resolves when all are acknowledged. */
+async function publishDurable({ durable }: Work, count: number, ratePerS: number): Promise<void> {
+  if (durable === null) return;
+  await durable.ask({ kind: "publish", count: Math.ceil(count), ratePerS }, "published");
 }
 
 async function settle(work: Work, shape: FanoutShape, count: number): Promise<void> {
