@@ -23,9 +23,9 @@ export const PENDING_COUNT_MAX = 131_072;
 /** Bytes of the same; 64 MB is what a stalled disk may cost in memory. */
 export const PENDING_BYTES_MAX = 64 * 1024 * 1024;
 /**
- * Sends follow each other after this, ms. A trickle of 5 000 a second became 2 000 commits, each with
- * its fsync and messages between the threads; gathered, they take a quarter less of a core. An append
- * after a pause waits for nothing.
+ * Sends follow each other after this, ms. A trickle of 5 000 a second became 2 000 commits, each
+ * with its fsync and messages between the threads; gathered, they take a quarter less of a core. An
+ * append after a pause waits for nothing.
  */
 const GATHER_MS = 3;
 /** Sends that wait for their answer before the next batch is held back. */
