@@ -99,19 +99,24 @@ function report(runs: readonly (readonly FanoutFigures[])[]): BenchReport {
   };
 }
 
-/** Tidegate divided by bare, one ratio a round. */
+/**
+ * Tidegate divided by bare, one ratio a round; rounds in which either was disturbed count only when
+ * there are no others.
+ */
 function ratios(
   runs: readonly (readonly FanoutFigures[])[],
   shape: string,
   figure: (run: FanoutFigures) => number,
 ): Spread {
-  return spreadOf(
-    runs.map((round) => {
-      const of = (system: System): number =>
-        round.filter((run) => run.system === system && run.shape === shape).map(figure)[0] ?? 0;
-      return of("tidegate") / of("bare");
-    }),
-  );
+  const pairs = runs.map((round) => {
+    const own = round.filter((run) => run.shape === shape);
+    const of = (system: System): number =>
+      own.filter((run) => run.system === system).map(figure)[0] ?? 0;
+    const isQuiet = own.every((run) => run.foreignShare <= FOREIGN_MAX);
+    return { ratio: of("tidegate") / of("bare"), isQuiet };
+  });
+  const quiet = pairs.filter((pair) => pair.isQuiet);
+  return spreadOf((quiet.length > 0 ? quiet : pairs).map((pair) => pair.ratio));
 }
 
 function rowOf(flat: readonly FanoutFigures[], shape: string, system: System): Row {
