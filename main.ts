@@ -105,6 +105,7 @@ async function openBus(
     password: options.text("NATS_PASSWORD"),
     shardCount: options.integer("SHARD_COUNT"),
     replicaCount: options.integer("REPLICA_COUNT"),
+    dedupeWindowMs: options.integer("DEDUPE_WINDOW_MS"),
     roomMessageCountMax: options.integer("ROOM_MESSAGE_COUNT_MAX"),
     retentionMs: options.integer("RETENTION_MS"),
   });

@@ -141,6 +141,13 @@ export const OPTIONS = [
     NATS.replicaCount,
     "For NATS_URL: copies of each stream, 1, 3 or 5; production wants 3.",
   ),
+  row(
+    "DEDUPE_WINDOW_MS",
+    integer(3000, NATS.dedupeWindowMs),
+    NATS.dedupeWindowMs,
+    "For NATS_URL: milliseconds a publish's name is remembered, decided at the first start; " +
+      "less only where a test freezes servers.",
+  ),
   row("GATEWAY_ID", text, "", "Name of this gateway, [a-z0-9-], at most 32; empty: a random one."),
   row("PAGE", choice("on", "off"), "on", "Whether the demo page is served at /."),
   row("LOG_LEVEL", choice("debug", "info", "warn", "error"), "info", "Least level that is logged."),

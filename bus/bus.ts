@@ -8,6 +8,7 @@ import type { CodedError } from "../proto/coded-error.ts";
 import type { KeyValue } from "./key-value.ts";
 import type { Position } from "./position.ts";
 import type { RoomAddress } from "./subjects.ts";
+import type { PublishLimits } from "./void.ts";
 
 /** Names a publish (R1). A retry carries the same name; the store keeps one copy per name. */
 export interface MessageId {
@@ -93,6 +94,9 @@ export interface Bus {
   /** "embedded" or "nats"; for people, never to branch on. */
   readonly kind: string;
 
+  /** R2's times, the same in every process of this bus, for as long as it exists. */
+  readonly publishLimits: PublishLimits;
+
   /**
    * Passes an ephemeral message on: at most once, per-publisher order, to this process's listeners
    * too (which may happen before it returns). Hot path: keeps no reference to `envelope` that the
@@ -107,7 +111,7 @@ export interface Bus {
    * in the order of the calls; `done` is called in that order too. Hot path.
    *
    * @param firstSentUs server time of the first try (R2): a message that would be stored more than
-   *   {@link VOID_AFTER_US} later is void, and its `done` gets `OUTCOME_UNKNOWN`.
+   *   `publishLimits.voidAfterUs` later is void, and its `done` gets `OUTCOME_UNKNOWN`.
    * @param done gets the ack, or `STORE_FULL`, `UNAVAILABLE`, `OUTCOME_UNKNOWN`, `STORE_CORRUPT`,
    *   `PAYLOAD_TOO_LARGE` (an envelope above 1 MB), `REQUEST_INVALID` (a name out of bounds).
    */

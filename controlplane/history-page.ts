@@ -14,6 +14,8 @@ export interface HistoryReach {
   readonly floor: Position | null;
   /** Messages stored before this are out of reach, microseconds since 1970. */
   readonly oldestUs: number;
+  /** Messages stored later than this after their first try are void (R2), microseconds. */
+  readonly voidAfterUs: number;
 }
 
 /** How large a page may be. */
@@ -55,7 +57,7 @@ export function addToPage(
   const messages = [...page.messages];
   let bytes = page.bytes;
   for (const message of found.toReversed()) {
-    if (isVoid(message)) continue;
+    if (isVoid(message, reach)) continue;
     if (!isReached(message, reach)) return { messages, bytes, state: "end" };
     const after = bytes + message.envelope.length;
     const hasPlace = messages.length < size.count && after <= size.bytes;

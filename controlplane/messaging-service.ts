@@ -89,6 +89,7 @@ export class MessagingCalls {
     const reach = {
       floor: await this.#bus.floor(room, policy.historyCountMax),
       oldestUs: Date.now() * 1000 - policy.historyAgeMaxS * 1_000_000,
+      voidAfterUs: this.#bus.publishLimits.voidAfterUs,
     };
     const count = Math.min(request.pageSize || pageSizeDefault, this.#pageMax);
     const page = await this.#readPage(room, before, reach, count);

@@ -120,7 +120,7 @@ export class CatchUp {
     for (let bytes = 0; index < messages.length && bytes < CHUNK_BYTES; index += 1) {
       const message = messages[index];
       if (message === undefined) break;
-      if (!isVoid(message)) {
+      if (!isVoid(message, this.#bus.publishLimits)) {
         const frame = this.#frame(membership, message);
         if (!this.#sender.trySend(membership.connection, frame)) {
           membership.state = MemberState.WAITING;

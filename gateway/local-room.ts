@@ -167,7 +167,7 @@ export class LocalRoom implements RoomListener {
     const { epoch, seq, timeUs } = message;
     this.place = { epoch, seq, timeUs };
     this.recent?.push(message);
-    if (!isVoid(message)) {
+    if (!isVoid(message, this.#bus.publishLimits)) {
       const isSameEpoch = before === null || before.epoch === epoch;
       const prevSeq = isSameEpoch ? Math.min(message.prevSeq, this.#shownSeq) : 0;
       this.#shownSeq = seq;

@@ -12,16 +12,16 @@
  * one has overtaken can not be stored in order any more; it ends as OUTCOME_UNKNOWN.
  */
 import type { AppendAck } from "../bus/bus.ts";
-import { PUBLISH_BUDGET_US } from "../bus/void.ts";
+import type { PublishLimits } from "../bus/void.ts";
 import { CodedError } from "../proto/coded-error.ts";
 
 /**
- * A retryable failure is tried again this long before the client hears of it, microseconds: longer
- * than a shard is without a leader (4 to 9 s), shorter than the budget of R2.
+ * A retryable failure is tried again for this part of the budget of R2 before the client hears of
+ * it: 15 of 20 s, longer than a shard is without a leader (4 to 9 s).
  */
-export const LANE_RETRY_US = 15_000_000;
-/** A full store stays full: the client hears of it after this. */
-export const LANE_RETRY_FULL_US = 2_000_000;
+const retryShare = 3 / 4;
+/** A full store stays full: the client hears of it after this, microseconds. */
+const RETRY_FULL_US = 2_000_000;
 
 /**
  * Refused publishes remembered; more than any client has unanswered. Beyond it: refused all the
@@ -55,6 +55,7 @@ interface Failed<Entry> {
 
 export class PublishLane<Entry extends LaneEntry> {
   readonly #effects: LaneEffects<Entry>;
+  readonly #budgetUs: number;
   #inFlightCount = 0;
   /** Publishes that came while the lane holds. Bounded by the connection's in-flight limit. */
   readonly #waiting: Entry[] = [];
@@ -65,8 +66,9 @@ export class PublishLane<Entry extends LaneEntry> {
   /** Refused publishes, and when their budgets end: none is taken before the first of them. */
   readonly #refused = new Map<number, number>();
 
-  constructor(effects: LaneEffects<Entry>) {
+  constructor(effects: LaneEffects<Entry>, { budgetUs }: PublishLimits) {
     this.#effects = effects;
+    this.#budgetUs = budgetUs;
   }
 
   /** Whether nothing is under way and nothing has to be remembered. */
@@ -120,7 +122,7 @@ export class PublishLane<Entry extends LaneEntry> {
         this.#failed.shift();
         const detail = `publish ${first.entry.producerSeq} was overtaken by ${this.#storedSeq}`;
         this.#effects.answer(first.entry, new CodedError("OUTCOME_UNKNOWN", detail), null);
-      } else if (nowUs - first.entry.startedUs >= retryUs(first.error)) {
+      } else if (nowUs - first.entry.startedUs >= this.#retryUs(first.error)) {
         this.#giveUp();
         return;
       } else {
@@ -151,7 +153,7 @@ export class PublishLane<Entry extends LaneEntry> {
 
   #remember({ producerSeq, firstSentUs }: Entry): void {
     if (this.#refused.size >= REFUSED_COUNT_MAX) return;
-    this.#refused.set(producerSeq, firstSentUs + PUBLISH_BUDGET_US);
+    this.#refused.set(producerSeq, firstSentUs + this.#budgetUs);
   }
 
   /** The lowest refused publish that may still come again, 0 if none. */
@@ -167,8 +169,8 @@ export class PublishLane<Entry extends LaneEntry> {
 
   #send(entry: Entry, nowUs: number): void {
     // R2: checked at the moment of writing to the bus.
-    if (nowUs - entry.firstSentUs > PUBLISH_BUDGET_US) {
-      const detail = `the publish is older than its budget of ${PUBLISH_BUDGET_US / 1e6} s`;
+    if (nowUs - entry.firstSentUs > this.#budgetUs) {
+      const detail = `the publish is older than its budget of ${this.#budgetUs / 1e6} s`;
       this.#effects.answer(entry, new CodedError("OUTCOME_UNKNOWN", detail), null);
       if (this.#isHolding && this.#inFlightCount === 0) this.#afterSettled(false, nowUs);
       return;
@@ -176,8 +178,9 @@ export class PublishLane<Entry extends LaneEntry> {
     this.#inFlightCount += 1;
     this.#effects.append(entry);
   }
-}
 
-function retryUs(error: CodedError): number {
-  return error.code === "STORE_FULL" ? LANE_RETRY_FULL_US : LANE_RETRY_US;
+  #retryUs(error: CodedError): number {
+    const retryUs = this.#budgetUs * retryShare;
+    return error.code === "STORE_FULL" ? Math.min(RETRY_FULL_US, retryUs) : retryUs;
+  }
 }

@@ -6,7 +6,7 @@ import type { RoomAddress } from "../bus/subjects.ts";
 import type { CodedError } from "../proto/coded-error.ts";
 import type { Clock } from "./clock.ts";
 import type { Connection } from "./connection.ts";
-import { PublishLane } from "./publish-lane.ts";
+import { type LaneEffects, PublishLane } from "./publish-lane.ts";
 import type { Sender } from "./sender.ts";
 import { encodePublishAck } from "./server-frames.ts";
 
@@ -78,13 +78,14 @@ export class Publisher {
   }
 
   #newLane(key: string): Lane {
-    const lane: Lane = new PublishLane<PendingPublish>({
+    const effects: LaneEffects<PendingPublish> = {
       append: (entry) => this.#append(lane, key, entry),
       answer: (entry, error, ack) => this.#answer(entry, error, ack),
       retryLater: () => {
         setTimeout(() => lane.retry(this.#clock.nowUs()), RETRY_MS).unref();
       },
-    });
+    };
+    const lane: Lane = new PublishLane(effects, this.#bus.publishLimits);
     return lane;
   }
 

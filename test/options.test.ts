@@ -37,6 +37,7 @@ test("defaults: all of them, as they would be written", () => {
     NATS_PASSWORD: "",
     SHARD_COUNT: "4",
     REPLICA_COUNT: "1",
+    DEDUPE_WINDOW_MS: "30000",
     GATEWAY_ID: "",
     PAGE: "on",
     LOG_LEVEL: "info",

@@ -19,7 +19,7 @@ import type { RoomAddress } from "../subjects.ts";
 
 /** Why a record was not stored. Numbers, since they travel in the record. */
 export const Refusal = {
-  /** Older than VOID_AFTER_US when it would have been stored (R2). */
+  /** Older than `voidAfterUs` when it would have been stored (R2). */
   VOID: 1,
   /** The store is at its maximum. */
   FULL: 2,

@@ -21,6 +21,7 @@ import {
 import type { KeyValue } from "../key-value.ts";
 import type { Position } from "../position.ts";
 import { type RoomAddress, SLOT_COUNT } from "../subjects.ts";
+import { PUBLISH_LIMITS } from "../void.ts";
 import { AppendQueue } from "./append-queue.ts";
 import { Interest } from "./interest.ts";
 import { EmbeddedKeyValue } from "./key-value-client.ts";
@@ -45,6 +46,7 @@ export async function openEmbeddedBus(options: Partial<EmbeddedBusOptions>): Pro
 
 export class EmbeddedBus implements Bus {
   readonly kind = "embedded";
+  readonly publishLimits = PUBLISH_LIMITS;
   readonly #link: WorkerLink;
   readonly #dataDir: string;
   readonly #interest = new Interest();

@@ -7,7 +7,7 @@
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Position } from "../position.ts";
-import { DEDUPE_WINDOW_US, VOID_AFTER_US } from "../void.ts";
+import { DEDUPE_WINDOW_US, PUBLISH_LIMITS } from "../void.ts";
 import { type RecordView, Refusal } from "./append-batch.ts";
 import { DedupeWindow, type FirstCopy } from "./dedupe-window.ts";
 import { type RoomState, Rooms } from "./rooms.ts";
@@ -183,7 +183,7 @@ export class MessageLog {
     const first = room && this.#dedupe.find(room.id, producer, view.number(at, 0));
     if (first !== null) {
       view.settle(at, -first.seq, first.timeUs, 0);
-    } else if (timeUs - view.number(at, 1) > VOID_AFTER_US) {
+    } else if (timeUs - view.number(at, 1) > PUBLISH_LIMITS.voidAfterUs) {
       view.refuse(at, Refusal.VOID);
     } else if (refusal !== null || !this.#dedupe.hasSpace) {
       summary.isRefusing = true;

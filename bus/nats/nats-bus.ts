@@ -23,7 +23,7 @@ import {
 import type { KeyValue } from "../key-value.ts";
 import type { Position } from "../position.ts";
 import { type RoomAddress, SLOT_COUNT } from "../subjects.ts";
-import { VOID_AFTER_US } from "../void.ts";
+import { type PublishLimits, publishLimits } from "../void.ts";
 import { AckTimes } from "./ack-times.ts";
 import { AppendMux } from "./append-mux.ts";
 import { connectNats, untilReady, withoutCredentials } from "./connect.ts";
@@ -33,7 +33,13 @@ import { InOrder } from "./in-order.ts";
 import { isNewer, NatsInterest } from "./interest.ts";
 import { NatsKeyValue } from "./key-value.ts";
 import { type NatsBusOptions, validateNatsBusOptions } from "./options.ts";
-import { ensureShards, FIRST_EPOCH, ROUTING_BUCKET, writeAnchor } from "./shards.ts";
+import {
+  ensureShards,
+  FIRST_EPOCH,
+  type GroupRecord,
+  ROUTING_BUCKET,
+  writeAnchor,
+} from "./shards.ts";
 import { Sweep } from "./sweep.ts";
 import { Tails } from "./tails.ts";
 import { inSubject, outSubject, shardStream } from "./wire.ts";
@@ -49,15 +55,16 @@ const FLOOR_COUNT_MAX = 100_000;
 export async function openNatsBus(partial: Partial<NatsBusOptions>): Promise<Bus> {
   const options = validateNatsBusOptions(partial);
   const connection = await connectNats(options);
-  const shardCount = await untilReady(async () => {
+  const group = await untilReady(async () => {
     const routing = await NatsKeyValue.open(connection, ROUTING_BUCKET, options.replicaCount);
     return ensureShards(connection, routing, options);
   });
-  return new NatsBus(connection, options, shardCount);
+  return new NatsBus(connection, options, group);
 }
 
 export class NatsBus implements Bus {
   readonly kind = "nats";
+  readonly publishLimits: PublishLimits;
   readonly #connection: NatsConnection;
   readonly #options: NatsBusOptions;
   readonly #shardCount: number;
@@ -78,7 +85,9 @@ export class NatsBus implements Bus {
   #closed: Promise<void> | null = null;
 
   /** For {@link openNatsBus}. */
-  constructor(connection: NatsConnection, options: NatsBusOptions, shardCount: number) {
+  constructor(connection: NatsConnection, options: NatsBusOptions, group: GroupRecord) {
+    const { shardCount, dedupeWindowMs } = group;
+    this.publishLimits = publishLimits(dedupeWindowMs * 1000);
     this.#connection = connection;
     this.#options = options;
     this.#shardCount = shardCount;
@@ -121,8 +130,9 @@ export class NatsBus implements Bus {
     envelope: Uint8Array,
     done: AppendDone,
   ): void {
+    const { voidAfterUs } = this.publishLimits;
     const ageUs = Date.now() * 1000 - firstSentUs;
-    if (ageUs > VOID_AFTER_US) {
+    if (ageUs > voidAfterUs) {
       const detail = `first sent ${Math.round(ageUs / 1e6)} s ago; it would be void (R2)`;
       setImmediate(done, new CodedError("OUTCOME_UNKNOWN", detail), null);
       return;
@@ -135,7 +145,7 @@ export class NatsBus implements Bus {
       this.#see(shard, seq);
       if (!isDuplicate) this.#tails.note(room, epoch, seq);
       this.#times.find(shard, seq, isDuplicate, (timeUs) => {
-        if (timeUs === null || timeUs - firstSentUs > VOID_AFTER_US) {
+        if (timeUs === null || timeUs - firstSentUs > voidAfterUs) {
           answer(new CodedError("OUTCOME_UNKNOWN", "stored, but too late to be shown"), null);
         } else {
           answer(null, { epoch, seq, timeUs, isDuplicate });

@@ -26,7 +26,11 @@ export interface NatsBusOptions {
   readonly retentionMs: number;
   /** Bytes of one shard, 16 MiB to 16 TiB. Default 8 GiB. Members' publishes end at 95 %. */
   readonly shardBytesMax: number;
-  /** Names are remembered this long, ms; 30 000 by R2, less only where a test freezes servers. */
+  /**
+   * Names are remembered this long when no shard exists yet, ms, 3000 to 30 000. Default 30 000, by
+   * R2; less only where a test freezes servers for longer. All budgets follow from it
+   * (bus/void.ts).
+   */
   readonly dedupeWindowMs: number;
   /** Every room is looked at within this, ms, 100 to 20 000 (R8). Default 10 000. */
   readonly sweepMs: number;
@@ -59,7 +63,7 @@ const bounds: Partial<Record<keyof NatsBusOptions, readonly [number, number]>> =
   roomMessageCountMax: [1, 1_000_000],
   retentionMs: [60_000, 30 * dayMs],
   shardBytesMax: [16 * 1024 ** 2, 16 * 1024 ** 4],
-  dedupeWindowMs: [1000, DEDUPE_WINDOW_US / 1000],
+  dedupeWindowMs: [3000, DEDUPE_WINDOW_US / 1000],
   sweepMs: [100, 20_000],
   inFlightMax: [1, 100_000],
 };

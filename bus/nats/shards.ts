@@ -18,6 +18,7 @@ import { type NatsConnection, nanos } from "@nats-io/transport-node";
 import { CodedError } from "../../proto/coded-error.ts";
 import type { KeyValue } from "../key-value.ts";
 import { SLOT_COUNT } from "../subjects.ts";
+import { DEDUPE_WINDOW_US } from "../void.ts";
 import type { NatsBusOptions } from "./options.ts";
 import { anchorSubject, inSlotSubjects, sealSubjects, shardStream } from "./wire.ts";
 
@@ -25,10 +26,12 @@ import { anchorSubject, inSlotSubjects, sealSubjects, shardStream } from "./wire
 export const ROUTING_BUCKET = "routing";
 const groupKey = "group.0";
 
-/** The group's record. */
-interface GroupRecord {
+/** The group's record: what is decided by the first process that ever starts. */
+export interface GroupRecord {
   /** Shards at the start; slot s that never moved is in shard s modulo this. */
   readonly shardCount: number;
+  /** R2's window, ms: all processes derive their budgets from it. */
+  readonly dedupeWindowMs: number;
 }
 
 /** First epoch of every slot. */
@@ -37,7 +40,7 @@ export const FIRST_EPOCH = 1;
 /**
  * Makes the shards of group 0 if they do not exist, and checks them if they do.
  *
- * @returns how many there are.
+ * @returns what was decided at the first start.
  * @throws {CodedError} `OPTION_INVALID` when a stream exists that is set otherwise, with the
  * difference.
  */
@@ -45,19 +48,19 @@ export async function ensureShards(
   connection: NatsConnection,
   routing: KeyValue,
   options: NatsBusOptions,
-): Promise<number> {
-  const { shardCount } = await ensureGroup(routing, options.shardCount);
+): Promise<GroupRecord> {
+  const group = await ensureGroup(routing, options);
   const manager = await jetstreamManager(connection);
-  for (let shard = 0; shard < shardCount; shard += 1) {
-    await ensureStream(connection, manager, shard, shardConfig(shard, shardCount, options));
+  for (let shard = 0; shard < group.shardCount; shard += 1) {
+    await ensureStream(connection, manager, shard, shardConfig(shard, group, options));
   }
-  return shardCount;
+  return group;
 }
 
 /** The stream of a shard as it is made. */
 export function shardConfig(
   shard: number,
-  shardCount: number,
+  { shardCount, dedupeWindowMs }: GroupRecord,
   options: NatsBusOptions,
 ): Partial<StreamConfig> & { name: string } {
   const slots = Array.from({ length: SLOT_COUNT }, (_, slot) => slot).filter(
@@ -74,14 +77,15 @@ export function shardConfig(
     max_msgs_per_subject: options.roomMessageCountMax,
     max_age: nanos(options.retentionMs),
     max_bytes: options.shardBytesMax,
-    duplicate_window: nanos(options.dedupeWindowMs),
+    duplicate_window: nanos(dedupeWindowMs),
     allow_direct: true,
     republish: { src: "tg.in.>", dest: "tg.out.>" },
   };
 }
 
-async function ensureGroup(routing: KeyValue, shardCount: number): Promise<GroupRecord> {
-  const made: GroupRecord = { shardCount };
+async function ensureGroup(routing: KeyValue, options: NatsBusOptions): Promise<GroupRecord> {
+  const { shardCount, dedupeWindowMs } = options;
+  const made: GroupRecord = { shardCount, dedupeWindowMs };
   try {
     await routing.create(groupKey, Buffer.from(JSON.stringify(made)));
     return made;
@@ -89,7 +93,8 @@ async function ensureGroup(routing: KeyValue, shardCount: number): Promise<Group
     if (!(error instanceof CodedError) || error.code !== "ALREADY_EXISTS") throw error;
   }
   const entry = await routing.get(groupKey);
-  return JSON.parse(Buffer.from(entry?.value ?? "{}").toString()) as GroupRecord;
+  const kept = JSON.parse(Buffer.from(entry?.value ?? "{}").toString()) as Partial<GroupRecord>;
+  return { ...made, dedupeWindowMs: DEDUPE_WINDOW_US / 1000, ...kept };
 }
 
 async function ensureStream(

@@ -2,7 +2,6 @@
  * Hello: who is there. Answered by Welcome, or by a close that says why.
  */
 import { PRODUCER_BYTES, producerHash } from "../../bus/producer.ts";
-import { PUBLISH_BUDGET_US } from "../../bus/void.ts";
 import { CodedError } from "../../proto/coded-error.ts";
 import type { Hello } from "../../proto/gen/tidegate/client/v1/session.ts";
 import { TOKEN_BYTES_MAX } from "../auth.ts";
@@ -96,7 +95,7 @@ function welcome(
       historyPageMax: options.historyPageMax,
     },
     idleTimeoutMs: options.idleTimeoutS * 1000,
-    publishBudgetMs: PUBLISH_BUDGET_US / 1000,
+    publishBudgetMs: Math.floor(context.bus.publishLimits.budgetUs / 1000),
     tenant: identity.tenant,
     user: identity.user,
     serverVersion: context.version,

@@ -178,7 +178,7 @@ function sendPage(
   page: Page,
 ): void {
   const messages = page.messages
-    .filter((message) => !isVoid(message))
+    .filter((message) => !isVoid(message, context.bus.publishLimits))
     .map((message) => ({
       roomAlias: 0,
       position: wirePosition(message),

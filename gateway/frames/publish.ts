@@ -3,7 +3,7 @@
  * never decoded.
  */
 import { encodeEnvelope } from "../../bus/envelope.ts";
-import { PUBLISH_BUDGET_US } from "../../bus/void.ts";
+import type { PublishLimits } from "../../bus/void.ts";
 import { CodedError } from "../../proto/coded-error.ts";
 import { PublishPermission } from "../../proto/gen/tidegate/control/v1/room_class.ts";
 import { type Connection, findMembership } from "../connection.ts";
@@ -12,9 +12,6 @@ import { Action, type Identity, isGranted } from "../identity.ts";
 import type { PublishScan } from "../publish-scan.ts";
 import type { Target } from "../rooms.ts";
 import { encodePublishAck } from "../server-frames.ts";
-
-/** A first_sent_us this far in the future is a broken clock, not network delay. Microseconds. */
-export const FUTURE_US_MAX = 5_000_000;
 
 /** Handles a scanned publish; `frame` is valid during the call only. */
 export function handlePublish(
@@ -81,7 +78,8 @@ function publishEphemeral(
   const nowUs = context.clock.nowUs();
   const { producerSeq, payloadStart, payloadEnd } = scan;
   const ageUs = nowUs - scan.firstSentUs;
-  const isPlausible = ageUs >= -FUTURE_US_MAX && ageUs <= PUBLISH_BUDGET_US;
+  const { futureUs, budgetUs } = context.bus.publishLimits;
+  const isPlausible = ageUs >= -futureUs && ageUs <= budgetUs;
   const firstSentUs = isPlausible ? scan.firstSentUs : nowUs;
   const envelope = encodeEnvelope(
     { firstSentUs, user: identity.user, producer: connection.producer, producerSeq },
@@ -103,7 +101,7 @@ function publishDurable(
   frame: Uint8Array,
 ): void {
   const { requestId, producerSeq, firstSentUs } = scan;
-  checkDurable(connection, scan, context.clock.nowUs());
+  checkDurable(connection, scan, context.clock.nowUs(), context.bus.publishLimits);
   if (connection.inFlightCount >= context.options.inFlightMax) {
     const detail = `${connection.inFlightCount} requests are unanswered, the limit; await some`;
     throw new CodedError("IN_FLIGHT_LIMIT", detail);
@@ -120,7 +118,12 @@ function publishDurable(
 }
 
 /** @throws {CodedError} `REQUEST_INVALID`, `OUTCOME_UNKNOWN`. */
-function checkDurable(connection: Connection, scan: PublishScan, nowUs: number): void {
+function checkDurable(
+  connection: Connection,
+  scan: PublishScan,
+  nowUs: number,
+  { futureUs, budgetUs }: PublishLimits,
+): void {
   const { requestId, producerSeq, firstSentUs } = scan;
   if (requestId === 0) {
     throw new CodedError("REQUEST_INVALID", "request_id must be 1 or more in durable rooms");
@@ -132,12 +135,12 @@ function checkDurable(connection: Connection, scan: PublishScan, nowUs: number):
     throw new CodedError("REQUEST_INVALID", "producer_seq must count 1, 2, 3 … in durable rooms");
   }
   const ageUs = nowUs - firstSentUs;
-  if (firstSentUs <= 0 || ageUs < -FUTURE_US_MAX) {
+  if (firstSentUs <= 0 || ageUs < -futureUs) {
     const detail = `first_sent_us is ${firstSentUs}, server time is ${nowUs}; set it from Welcome`;
     throw new CodedError("REQUEST_INVALID", detail);
   }
-  if (ageUs > PUBLISH_BUDGET_US) {
-    const detail = `first sent ${(ageUs / 1e6).toFixed(1)} s ago, the budget is 20 s`;
+  if (ageUs > budgetUs) {
+    const detail = `first sent ${(ageUs / 1e6).toFixed(1)} s ago, the budget is ${budgetUs / 1e6} s`;
     throw new CodedError("OUTCOME_UNKNOWN", detail);
   }
 }

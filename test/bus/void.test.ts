@@ -2,13 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { encodeEnvelope } from "../../bus/envelope.ts";
-import {
-  DEDUPE_WINDOW_US,
-  isVoid,
-  PUBLISH_BUDGET_US,
-  readFirstSentUs,
-  VOID_AFTER_US,
-} from "../../bus/void.ts";
+import { isVoid, PUBLISH_LIMITS, publishLimits, readFirstSentUs } from "../../bus/void.ts";
 
 function envelope(firstSentUs: number): Uint8Array {
   const fields = { firstSentUs, user: "u", producer: "0123456789abcdef", producerSeq: 1 };
@@ -48,19 +42,42 @@ describe("isVoid", () => {
     envelope: bytes,
   });
 
-  test("begins just after VOID_AFTER_US", () => {
-    expect(isVoid(stored(0))).toBe(false);
-    expect(isVoid(stored(VOID_AFTER_US))).toBe(false);
-    expect(isVoid(stored(VOID_AFTER_US + 1))).toBe(true);
-  });
+  test.each([PUBLISH_LIMITS, publishLimits(4_000_000)])(
+    "begins just after $voidAfterUs",
+    (limits) => {
+      const { voidAfterUs } = limits;
+      expect(isVoid(stored(0), limits)).toBe(false);
+      expect(isVoid(stored(voidAfterUs), limits)).toBe(false);
+      expect(isVoid(stored(voidAfterUs + 1), limits)).toBe(true);
+    },
+  );
 
   test("does not hold for a first try in the future, or for no time at all", () => {
-    expect(isVoid(stored(-60_000_000))).toBe(false);
-    expect(isVoid(stored(VOID_AFTER_US * 2, new Uint8Array(3)))).toBe(false);
+    expect(isVoid(stored(-60_000_000), PUBLISH_LIMITS)).toBe(false);
+    expect(isVoid(stored(60_000_000, new Uint8Array(3)), PUBLISH_LIMITS)).toBe(false);
+  });
+});
+
+describe("publishLimits", () => {
+  test("of two copies that are not void, the second is inside the window", () => {
+    const windows = fc.integer({ min: 3_000_000, max: 30_000_000 });
+    fc.assert(
+      fc.property(windows, (window) => {
+        const { futureUs, budgetUs, voidAfterUs, windowUs } = publishLimits(window);
+        expect(windowUs).toBe(window);
+        expect(budgetUs).toBeLessThan(voidAfterUs);
+        // From as early as a first try dated in the future can be stored, to as late as any can.
+        expect(futureUs + voidAfterUs).toBeLessThanOrEqual(windowUs);
+      }),
+    );
   });
 
-  test("of two copies that are not void, the second is inside the window", () => {
-    expect(PUBLISH_BUDGET_US).toBeLessThan(VOID_AFTER_US);
-    expect(VOID_AFTER_US).toBeLessThan(DEDUPE_WINDOW_US);
+  test("by default: 20 s to publish, void after 25 s, names for 30 s, 5 s of future", () => {
+    expect(PUBLISH_LIMITS).toEqual({
+      futureUs: 5_000_000,
+      budgetUs: 20_000_000,
+      voidAfterUs: 25_000_000,
+      windowUs: 30_000_000,
+    });
   });
 });

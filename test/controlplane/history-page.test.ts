@@ -1,9 +1,11 @@
 import { expect, test } from "vitest";
 import type { DurableMessage } from "../../bus/bus.ts";
 import { encodeEnvelope } from "../../bus/envelope.ts";
+import { PUBLISH_LIMITS } from "../../bus/void.ts";
 import { addToPage, EMPTY_PAGE } from "../../controlplane/history-page.ts";
 
-const anywhere = { floor: null, oldestUs: 0 };
+const { voidAfterUs } = PUBLISH_LIMITS;
+const anywhere = { floor: null, oldestUs: 0, voidAfterUs };
 const roomy = { count: 100, bytes: 1_000_000 };
 
 function message(seq: number, sentAgoUs = 0): DurableMessage {
@@ -32,7 +34,7 @@ test("addToPage: is full only when one more is within reach", () => {
   expect(addToPage(EMPTY_PAGE, found.slice(1), false, anywhere, size).state).toBe("end");
   expect(addToPage(EMPTY_PAGE, found.slice(1), true, anywhere, size).state).toBe("open");
   const floor = { epoch: 1, seq: 2, timeUs: 0 };
-  expect(addToPage(EMPTY_PAGE, found, true, { floor, oldestUs: 0 }, size).state).toBe("end");
+  expect(addToPage(EMPTY_PAGE, found, true, { ...anywhere, floor }, size).state).toBe("end");
 });
 
 test("addToPage: skips void messages without giving them a place", () => {
@@ -45,10 +47,10 @@ test("addToPage: skips void messages without giving them a place", () => {
 test("addToPage: ends at the class's count and at its age", () => {
   const found = [1, 2, 3, 4].map((seq) => message(seq));
   const floor = { epoch: 1, seq: 3, timeUs: 0 };
-  const byCount = addToPage(EMPTY_PAGE, found, true, { floor, oldestUs: 0 }, roomy);
+  const byCount = addToPage(EMPTY_PAGE, found, true, { ...anywhere, floor }, roomy);
   expect([byCount.state, seqs(byCount)]).toEqual(["end", [4, 3]]);
   const oldestUs = message(2).timeUs;
-  const byAge = addToPage(EMPTY_PAGE, found, true, { floor: null, oldestUs }, roomy);
+  const byAge = addToPage(EMPTY_PAGE, found, true, { ...anywhere, oldestUs }, roomy);
   expect([byAge.state, seqs(byAge)]).toEqual(["end", [4, 3, 2]]);
 });
 

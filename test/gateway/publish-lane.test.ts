@@ -10,7 +10,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { AppendAck } from "../../bus/bus.ts";
-import { PUBLISH_BUDGET_US } from "../../bus/void.ts";
+import { PUBLISH_LIMITS } from "../../bus/void.ts";
 import { type LaneEffects, type LaneEntry, PublishLane } from "../../gateway/publish-lane.ts";
 import { CodedError } from "../../proto/coded-error.ts";
 
@@ -144,7 +144,7 @@ class Simulation {
     while (this.#toResend.size > 0 && this.#unanswered.size === 0) {
       const seq = Math.min(...this.#toResend);
       this.#toResend.delete(seq);
-      const isLate = this.nowUs - (this.#firstSentUs.get(seq) ?? 0) > PUBLISH_BUDGET_US;
+      const isLate = this.nowUs - (this.#firstSentUs.get(seq) ?? 0) > PUBLISH_LIMITS.budgetUs;
       if (!isLate) this.#submit(seq);
     }
   }
@@ -274,13 +274,14 @@ const buses = [
     steps: fc.array(calm, { maxLength: 80 }),
   },
 ];
+const newLane: NewLane = (effects) => new PublishLane(effects, PUBLISH_LIMITS);
 const runs = { numRuns: 3000, seed: 20_261_122 };
 
 describe.each(buses)("PublishLane on $name", ({ isFenced, steps }) => {
   test("acknowledged publishes are stored, once, in the producer's order", () => {
     fc.assert(
       fc.property(steps, (each) => {
-        const simulation = simulate((effects) => new PublishLane(effects), isFenced, each);
+        const simulation = simulate(newLane, isFenced, each);
         expect(misordered(simulation)).toEqual([]);
         for (const seq of simulation.acked) expect(simulation.stored).toContain(seq);
       }),
@@ -292,10 +293,10 @@ describe.each(buses)("PublishLane on $name", ({ isFenced, steps }) => {
     let retried = 0;
     fc.assert(
       fc.property(steps, (each) => {
-        const simulation = simulate((effects) => new PublishLane(effects), isFenced, each);
+        const simulation = simulate(newLane, isFenced, each);
         expect(simulation.answerCount).toBe(simulation.submitCount);
         expect(simulation.rushedCount).toBe(0);
-        expect(simulation.lane.isIdle(simulation.nowUs + PUBLISH_BUDGET_US)).toBe(true);
+        expect(simulation.lane.isIdle(simulation.nowUs + PUBLISH_LIMITS.budgetUs)).toBe(true);
         if (simulation.acked.length > 0) retried += 1;
       }),
       runs,
