@@ -9,11 +9,15 @@ import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import type { Bus } from "./bus/bus.ts";
+import type { Lease } from "./bus/nats/lease.ts";
 import type { Authenticate } from "./gateway/auth.ts";
 import type { PageFile } from "./gateway/http.ts";
 import { type LogLevel, openLog, type ProcessLog } from "./log.ts";
 import { helpText, type OptionValues, readOptions } from "./options.ts";
 import { CodedError } from "./proto/coded-error.ts";
+
+/** What a process runs, as PARTS says. */
+type Parts = "all" | "gateway" | "controlplane";
 
 await main(process.argv.slice(2));
 
@@ -36,7 +40,7 @@ async function start(options: OptionValues): Promise<void> {
   const { log } = await openLog(options.text("LOG_FORMAT"), options.text("LOG_LEVEL") as LogLevel);
   const gatewayId = options.text("GATEWAY_ID") || randomBytes(4).toString("hex");
   const parts = options.text("PARTS");
-  const [{ bus, store }, gateway, controlPlane] = await Promise.all([
+  const [{ bus, store, lease }, gateway, controlPlane] = await Promise.all([
     openBus(options, gatewayId),
     parts === "controlplane" ? null : prepareGateway(options, gatewayId, log),
     parts === "gateway" ? null : import("./controlplane/control-plane.ts"),
@@ -51,16 +55,38 @@ async function start(options: OptionValues): Promise<void> {
   announce(options, runningGateway?.port ?? null, runningControlPlane?.address ?? null, store);
 
   let isStopping = false;
-  const stop = async (signal: NodeJS.Signals) => {
-    if (isStopping) process.exit(1); // asked twice: do not wait for anything
+  const stop = async (code: number) => {
     isStopping = true;
-    log.info({ signal }, "stopping: clients are told to reconnect, the store is closed");
     await Promise.all([runningGateway?.close(), runningControlPlane?.close()]);
     await bus.close();
-    process.exit(0);
+    process.exit(code);
   };
-  process.on("SIGTERM", stop);
-  process.on("SIGINT", stop);
+  const onSignal = async (signal: NodeJS.Signals) => {
+    if (isStopping) process.exit(1); // asked twice: do not wait for anything
+    log.info({ signal }, "stopping: clients are told to reconnect, the store is closed");
+    await stop(0);
+  };
+  process.on("SIGTERM", onSignal);
+  process.on("SIGINT", onSignal);
+  if (lease !== null) {
+    followLease(lease, log, () => {
+      if (!isStopping) void stop(1);
+    });
+  }
+}
+
+/** Logs what happens to the lease; `onLost` when it is another's, and this process must end. */
+function followLease(lease: Lease, log: ProcessLog, onLost: () => void): void {
+  lease.onChange((state, why) => {
+    const { id } = lease;
+    if (state === "held") log.info({ id }, `publishing again: ${why}`);
+    else if (state === "renewing") log.warn({ id }, `nothing is published: ${why}`);
+    else if (state === "lost") {
+      log.error({ id, code: "GATEWAY_ID_IN_USE" }, `stopping: ${why}`);
+      onLost();
+    }
+  });
+  if (lease.state === "lost") onLost();
 }
 
 /** Imports the gateway and its authentication while the bus opens. */
@@ -81,7 +107,7 @@ async function prepareGateway(options: OptionValues, gatewayId: string, log: Pro
 async function openBus(
   options: OptionValues,
   gatewayId: string,
-): Promise<{ bus: Bus; store: string }> {
+): Promise<{ bus: Bus; store: string; lease: Lease | null }> {
   const servers = options.list("NATS_URL");
   if (servers.length === 0) {
     const { openEmbeddedBus } = await import("./bus/embedded/embedded-bus.ts");
@@ -92,13 +118,15 @@ async function openBus(
       retentionMs: options.integer("RETENTION_MS"),
       storeBytesMax: options.integer("STORE_BYTES_MAX"),
     });
-    return { bus, store };
+    return { bus, store, lease: null };
   }
   const { openNatsBus } = await import("./bus/nats/nats-bus.ts");
   const isFile = options.text("NATS_CREDS_FILE") !== "";
   const bus = await openNatsBus({
     servers,
     name: gatewayId,
+    parts: options.text("PARTS") as Parts,
+    version: readVersion(),
     credentials: isFile ? readOptionFile(options, "NATS_CREDS_FILE") : "",
     token: options.text("NATS_TOKEN"),
     user: options.text("NATS_USER"),
@@ -109,7 +137,7 @@ async function openBus(
     roomMessageCountMax: options.integer("ROOM_MESSAGE_COUNT_MAX"),
     retentionMs: options.integer("RETENTION_MS"),
   });
-  return { bus, store: bus.status().detail };
+  return { bus, store: bus.status().detail, lease: bus.lease };
 }
 
 function gatewayOptions(options: OptionValues) {

@@ -8,6 +8,7 @@ import type { Clock } from "./clock.ts";
 import type { Log } from "./log.ts";
 import type { GatewayOptions } from "./options.ts";
 import type { Publisher } from "./publisher.ts";
+import type { Readiness } from "./readiness.ts";
 import type { Rooms } from "./rooms.ts";
 import type { Sender } from "./sender.ts";
 
@@ -21,6 +22,7 @@ export interface GatewayContext {
   readonly log: Log;
   readonly options: GatewayOptions;
   readonly authenticate: Authenticate;
+  readonly readiness: Readiness;
   readonly rooms: Rooms;
   readonly sender: Sender;
   readonly catchUp: CatchUp;

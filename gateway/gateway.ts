@@ -23,6 +23,7 @@ import { type GatewayOptions, validateGatewayOptions } from "./options.ts";
 import { applyClassChange } from "./policy-change.ts";
 import { PublishLog } from "./publish-log.ts";
 import { Publisher } from "./publisher.ts";
+import { Readiness } from "./readiness.ts";
 import { Rooms } from "./rooms.ts";
 import { Sender } from "./sender.ts";
 import { routeWebSocket } from "./web-socket.ts";
@@ -79,6 +80,7 @@ export async function startGateway(
     gatewayId: parts.gatewayId,
     version: parts.version,
     authenticate: parts.authenticate,
+    readiness: new Readiness(bus),
     catchUp: new CatchUp(bus, sender, log),
     publisher: new Publisher(bus, clock, sender),
   };

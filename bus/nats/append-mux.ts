@@ -9,7 +9,10 @@ import { headers, type Msg, type NatsConnection } from "@nats-io/transport-node"
 import { CodedError } from "../../proto/coded-error.ts";
 import type { AppendDone } from "../bus.ts";
 
-/** An ack that does not come within this is an unknown outcome of this try, ms. */
+/**
+ * An ack that does not come within this is an unknown outcome of this try, ms; a publish that the
+ * lease holds back so long is refused. Its producer's lane tries again.
+ */
 const ACK_MS_MAX = 2000;
 /** How often late acks are looked for, ms. */
 const SWEEP_MS = 250;
@@ -27,12 +30,15 @@ export interface Append {
   /** Nats-Msg-Id (R1). */
   readonly messageId: string;
   readonly envelope: Uint8Array;
+  /** R2: after this it must not be written, ms since 1970-01-01 UTC. */
+  readonly writeByMs: number;
   /** What the ack means to the bus: sequence, and whether it is an earlier one's. */
   onAck(seq: number, isDuplicate: boolean): void;
   readonly done: AppendDone;
 }
 
-interface InFlight {
+/** A publish on its way, or waiting for it. */
+interface Timed {
   readonly append: Append;
   readonly deadlineMs: number;
 }
@@ -48,16 +54,29 @@ export class AppendMux {
   readonly #connection: NatsConnection;
   readonly #inbox: string;
   readonly #inFlightMax: number;
-  readonly #inFlight = new Map<number, InFlight>();
-  #waiting: Append[] = [];
+  readonly #mayPublish: () => boolean;
+  readonly #inFlight = new Map<number, Timed>();
+  /** In the order they came; the deadline is that of a hold. */
+  #waiting: Timed[] = [];
   readonly #sweep: NodeJS.Timeout;
   #number = 0;
   #end: CodedError | null = null;
   #onIdle: (() => void) | null = null;
 
-  /** @param name of the process: part of the reply subjects. */
-  constructor(connection: NatsConnection, name: string, inFlightMax: number) {
+  /**
+   * @param name of the process and its incarnation: part of the reply subjects, so that no late ack
+   *   reaches a successor of the same id.
+   * @param mayPublish whether the lease is held (R12); while it is not, publishes wait here. Call
+   *   {@link AppendMux.release} when it is again.
+   */
+  constructor(
+    connection: NatsConnection,
+    name: string,
+    inFlightMax: number,
+    mayPublish: () => boolean,
+  ) {
     this.#connection = connection;
+    this.#mayPublish = mayPublish;
     this.#inbox = `_INBOX.${name}.ack.`;
     this.#inFlightMax = inFlightMax;
     connection.subscribe(`${this.#inbox}*`, {
@@ -72,14 +91,19 @@ export class AppendMux {
   append(append: Append): void {
     if (this.#end !== null) {
       setImmediate(append.done, this.#end, null);
-    } else if (this.#inFlight.size < this.#inFlightMax) {
+    } else if (this.#waiting.length === 0 && this.#hasRoom()) {
       this.#publish(append);
     } else if (this.#waiting.length < WAITING_COUNT_MAX) {
-      this.#waiting.push(append);
+      this.#waiting.push({ append, deadlineMs: performance.now() + ACK_MS_MAX });
     } else {
       const detail = `${WAITING_COUNT_MAX} publishes wait for NATS`;
       setImmediate(append.done, new CodedError("UNAVAILABLE", detail), null);
     }
+  }
+
+  /** The lease is held again: what waited goes on, in order. */
+  release(): void {
+    this.#next();
   }
 
   /** Refuses from now on, and resolves when everything under way is answered. */
@@ -124,7 +148,11 @@ export class AppendMux {
       const detail = "the shard holds its bytes; nothing was stored";
       append.done(new CodedError("STORE_FULL", detail), null);
     } else if (error.err_code === ErrorCode.IN_PROCESS) {
-      setTimeout(() => this.#publish(append), IN_PROCESS_WAIT_MS);
+      const deadlineMs = performance.now() + ACK_MS_MAX;
+      setTimeout(() => {
+        this.#waiting.unshift({ append, deadlineMs });
+        this.#next();
+      }, IN_PROCESS_WAIT_MS);
     } else {
       const detail = `the shard refused: ${error.err_code} ${error.description}`;
       append.done(new CodedError("UNAVAILABLE", detail), null);
@@ -139,12 +167,25 @@ export class AppendMux {
       append.done(new CodedError("UNAVAILABLE", `no ack within ${ACK_MS_MAX} ms`), null);
     }
     this.#next();
+    if (this.#mayPublish()) return;
+    while ((this.#waiting[0]?.deadlineMs ?? nowMs) < nowMs) this.#refuseHeld();
+  }
+
+  #hasRoom(): boolean {
+    return this.#inFlight.size < this.#inFlightMax && this.#mayPublish();
+  }
+
+  #refuseHeld(): void {
+    const held = this.#waiting.shift();
+    held?.append.done(new CodedError("UNAVAILABLE", "the lease of this process is not held"), null);
   }
 
   #next(): void {
-    while (this.#waiting.length > 0 && this.#inFlight.size < this.#inFlightMax) {
-      const append = this.#waiting.shift();
-      if (append !== undefined) this.#publish(append);
+    while (this.#waiting.length > 0 && this.#hasRoom()) {
+      const append = this.#waiting.shift()?.append;
+      if (append === undefined) break;
+      if (Date.now() <= append.writeByMs) this.#publish(append);
+      else append.done(new CodedError("OUTCOME_UNKNOWN", "it waited until it was void (R2)"), null);
     }
     if (this.#inFlight.size === 0 && this.#waiting.length === 0) this.#onIdle?.();
   }

@@ -32,6 +32,7 @@ import { RoomHistory } from "./history.ts";
 import { InOrder } from "./in-order.ts";
 import { isNewer, NatsInterest } from "./interest.ts";
 import { NatsKeyValue } from "./key-value.ts";
+import { type Lease, openLease } from "./lease.ts";
 import { type NatsBusOptions, validateNatsBusOptions } from "./options.ts";
 import {
   ensureShards,
@@ -50,21 +51,29 @@ const FLOOR_COUNT_MAX = 100_000;
 /**
  * Connects, and makes what does not exist yet.
  *
- * @throws {CodedError} `OPTION_INVALID`, `UNAVAILABLE`, `TOKEN_INVALID`.
+ * @throws {CodedError} `OPTION_INVALID`, `UNAVAILABLE`, `TOKEN_INVALID`, `GATEWAY_ID_IN_USE`.
  */
-export async function openNatsBus(partial: Partial<NatsBusOptions>): Promise<Bus> {
+export async function openNatsBus(partial: Partial<NatsBusOptions>): Promise<NatsBus> {
   const options = validateNatsBusOptions(partial);
   const connection = await connectNats(options);
-  const group = await untilReady(async () => {
-    const routing = await NatsKeyValue.open(connection, ROUTING_BUCKET, options.replicaCount);
-    return ensureShards(connection, routing, options);
-  });
-  return new NatsBus(connection, options, group);
+  try {
+    const lease = await openLease(connection, options);
+    const group = await untilReady(async () => {
+      const routing = await NatsKeyValue.open(connection, ROUTING_BUCKET, options.replicaCount);
+      return ensureShards(connection, routing, options);
+    });
+    return new NatsBus(connection, options, group, lease);
+  } catch (error) {
+    await connection.close(); // the lease, if it was got, finds no responder and is taken over
+    throw error;
+  }
 }
 
 export class NatsBus implements Bus {
   readonly kind = "nats";
   readonly publishLimits: PublishLimits;
+  /** This process's right to publish (R12). */
+  readonly lease: Lease;
   readonly #connection: NatsConnection;
   readonly #options: NatsBusOptions;
   readonly #shardCount: number;
@@ -85,14 +94,23 @@ export class NatsBus implements Bus {
   #closed: Promise<void> | null = null;
 
   /** For {@link openNatsBus}. */
-  constructor(connection: NatsConnection, options: NatsBusOptions, group: GroupRecord) {
+  constructor(
+    connection: NatsConnection,
+    options: NatsBusOptions,
+    group: GroupRecord,
+    lease: Lease,
+  ) {
     const { shardCount, dedupeWindowMs } = group;
     this.publishLimits = publishLimits(dedupeWindowMs * 1000);
+    this.lease = lease;
     this.#connection = connection;
     this.#options = options;
     this.#shardCount = shardCount;
     this.#seenSeqs = Array.from({ length: shardCount }, () => 0);
-    this.#appends = new AppendMux(connection, options.name, options.inFlightMax);
+    const { name, inFlightMax } = options;
+    const ackName = `${name}.${lease.incarnation}`;
+    this.#appends = new AppendMux(connection, ackName, inFlightMax, () => lease.isHeld);
+    lease.onChange(() => this.#appends.release());
     const placeOf = (room: RoomAddress) => this.#placeOf(room);
     const seenSeq = (shard: number) => this.#seenSeqs[shard] ?? 0;
     const onSeen = (shard: number, seq: number) => this.#see(shard, seq);
@@ -120,6 +138,7 @@ export class NatsBus implements Bus {
 
   publish(room: RoomAddress, envelope: Uint8Array): void {
     if (this.#end !== null) throw this.#end;
+    if (!this.lease.isHeld) throw this.lease.refusal();
     this.#connection.publish(outSubject(room, FIRST_EPOCH), envelope);
   }
 
@@ -154,7 +173,8 @@ export class NatsBus implements Bus {
     };
     const messageId = this.#messageId(room, id);
     const subject = inSubject(room, epoch);
-    this.#appends.append({ subject, messageId, envelope, onAck, done: answer });
+    const writeByMs = (firstSentUs + voidAfterUs) / 1000;
+    this.#appends.append({ subject, messageId, envelope, writeByMs, onAck, done: answer });
   }
 
   subscribeRoom(room: RoomAddress, listener: RoomListener): Unsubscribe {
@@ -209,6 +229,7 @@ export class NatsBus implements Bus {
 
   status(): BusStatus {
     if (this.#end !== null) return { isConnected: false, detail: this.#end.detail };
+    if (!this.lease.isHeld) return { isConnected: false, detail: this.lease.refusal().detail };
     const server = withoutCredentials(this.#connection.getServer());
     return { isConnected: !this.#connection.isClosed(), detail: `NATS at ${server}` };
   }
@@ -225,6 +246,7 @@ export class NatsBus implements Bus {
     this.#tails.close();
     await this.#times.idle();
     await Promise.allSettled(this.#reads);
+    await this.lease.close();
     await this.#connection.close();
   }
 

@@ -3,13 +3,18 @@
  */
 import { CodedError } from "../../proto/coded-error.ts";
 import { DEDUPE_WINDOW_US } from "../void.ts";
+import { LEASE_TTL_MS, LEASE_TTL_MS_MIN } from "./lease-rules.ts";
 
 /** How this process talks to NATS, and how shards are made when they do not exist yet. */
 export interface NatsBusOptions {
   /** "nats://host:port" of some nodes, 1 to 16; the others are learnt from them. */
   readonly servers: readonly string[];
-  /** Name of this process on the bus, 1 to 32 of [a-z0-9-]; shown by the servers. */
+  /** Name of this process on the bus, 1 to 32 of [a-z0-9-]: the id of its lease (R12). */
   readonly name: string;
+  /** What the process runs; for its lease. Default a gateway. */
+  readonly parts: "all" | "gateway" | "controlplane";
+  /** Version of Tidegate, for its lease. */
+  readonly version: string;
   /** Contents of a .creds file, or empty. */
   readonly credentials: string;
   /** Token, or user and password; empty for none. */
@@ -36,6 +41,8 @@ export interface NatsBusOptions {
   readonly sweepMs: number;
   /** Publishes without an ack, 1 to 100 000. Default 8192: 50 ms at 160 000/s. */
   readonly inFlightMax: number;
+  /** Time to live of the lease, ms, 45 000; less only where a test waits for its end. */
+  readonly leaseTtlMs: number;
 }
 
 const dayMs = 24 * 3600 * 1000;
@@ -44,6 +51,8 @@ const dayMs = 24 * 3600 * 1000;
 export const NATS_BUS_DEFAULTS: NatsBusOptions = {
   servers: ["nats://127.0.0.1:4222"],
   name: "tidegate",
+  parts: "gateway",
+  version: "",
   credentials: "",
   token: "",
   user: "",
@@ -56,6 +65,7 @@ export const NATS_BUS_DEFAULTS: NatsBusOptions = {
   dedupeWindowMs: DEDUPE_WINDOW_US / 1000,
   sweepMs: 10_000,
   inFlightMax: 8192,
+  leaseTtlMs: LEASE_TTL_MS,
 };
 
 const bounds: Partial<Record<keyof NatsBusOptions, readonly [number, number]>> = {
@@ -66,6 +76,7 @@ const bounds: Partial<Record<keyof NatsBusOptions, readonly [number, number]>> =
   dedupeWindowMs: [3000, DEDUPE_WINDOW_US / 1000],
   sweepMs: [100, 20_000],
   inFlightMax: [1, 100_000],
+  leaseTtlMs: [LEASE_TTL_MS_MIN, LEASE_TTL_MS],
 };
 
 /**

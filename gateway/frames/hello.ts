@@ -29,6 +29,7 @@ export async function handleHello(
   try {
     checkHello(hello);
     const identity = await context.authenticate(hello.token);
+    await context.readiness.wait();
     if (connection.socket === null || connection.phase !== Phase.VERIFYING) return;
     welcome(context, connection, hello, identity);
   } catch (error) {

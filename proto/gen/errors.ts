@@ -37,6 +37,8 @@ export const ERRORS = {
   SERVER_STOPPING: { close: 4003, retry: "reconnect", retryAfterMs: 0, grpc: "UNAVAILABLE", fix: "Connect again; resume by position." },
   /** A fault on our side; the log has it under the connection id. Connect again; report it with the connection id. */
   INTERNAL: { close: 4004, retry: "reconnect", retryAfterMs: 0, grpc: "INTERNAL", fix: "Connect again; report it with the connection id." },
+  /** The gateway is cut off from the bus, or has to renew its lease before it takes clients. Connect again, to this gateway or another; SDKs do. */
+  GATEWAY_NOT_READY: { close: 4006, retry: "reconnect", retryAfterMs: 500, grpc: "UNAVAILABLE", fix: "Connect again, to this gateway or another; SDKs do." },
   /** The other side sent nothing for the idle time. Connect again; check the network. */
   IDLE_TIMEOUT: { close: 4005, retry: "reconnect", retryAfterMs: 0, grpc: "DEADLINE_EXCEEDED", fix: "Connect again; check the network." },
   /** The web page's Origin may not connect to this gateway. Serve the page from the gateway's own host or add it to ALLOWED_ORIGINS. */
@@ -85,6 +87,8 @@ export const ERRORS = {
   OPTION_INVALID: { close: null, retry: "no", retryAfterMs: 0, grpc: "INVALID_ARGUMENT", fix: "Correct the option named in the message; docs/options.md lists all." },
   /** Another process listens on the port. Stop it, or choose another PORT or CONTROL_PORT. */
   ADDRESS_IN_USE: { close: null, retry: "no", retryAfterMs: 0, grpc: "UNAVAILABLE", fix: "Stop it, or choose another PORT or CONTROL_PORT." },
+  /** Another process holds the lease of this GATEWAY_ID, or took it over while this one was silent. Stop the other process, or give each its own GATEWAY_ID; without one each takes a random id. */
+  GATEWAY_ID_IN_USE: { close: null, retry: "no", retryAfterMs: 0, grpc: "ALREADY_EXISTS", fix: "Stop the other process, or give each its own GATEWAY_ID; without one each takes a random id." },
   /** Another process uses the data folder. Stop it, or choose another DATA_DIR. */
   STORE_LOCKED: { close: null, retry: "no", retryAfterMs: 0, grpc: "UNAVAILABLE", fix: "Stop it, or choose another DATA_DIR." },
   /** The data folder's store can not be read. Restore a backup, or move the folder away to start empty. */

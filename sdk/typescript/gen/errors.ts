@@ -35,6 +35,8 @@ export const ERRORS = {
   SERVER_STOPPING: { close: 4003, retry: "reconnect", retryAfterMs: 0, fix: "Connect again; resume by position." },
   /** A fault on our side; the log has it under the connection id. Connect again; report it with the connection id. */
   INTERNAL: { close: 4004, retry: "reconnect", retryAfterMs: 0, fix: "Connect again; report it with the connection id." },
+  /** The gateway is cut off from the bus, or has to renew its lease before it takes clients. Connect again, to this gateway or another; SDKs do. */
+  GATEWAY_NOT_READY: { close: 4006, retry: "reconnect", retryAfterMs: 500, fix: "Connect again, to this gateway or another; SDKs do." },
   /** The other side sent nothing for the idle time. Connect again; check the network. */
   IDLE_TIMEOUT: { close: 4005, retry: "reconnect", retryAfterMs: 0, fix: "Connect again; check the network." },
   /** The web page's Origin may not connect to this gateway. Serve the page from the gateway's own host or add it to ALLOWED_ORIGINS. */
@@ -79,12 +81,6 @@ export const ERRORS = {
   ROOM_CLASS_LIMIT: { close: null, retry: "no", retryAfterMs: 0, fix: "Use a class that is there; rooms of one class can be told apart by their names." },
   /** An unchanged built-in class can not be deleted. Leave it, or change its fields. */
   BUILT_IN: { close: null, retry: "no", retryAfterMs: 0, fix: "Leave it, or change its fields." },
-  /** An option has a value outside its bounds. Correct the option named in the message; docs/options.md lists all. */
-  OPTION_INVALID: { close: null, retry: "no", retryAfterMs: 0, fix: "Correct the option named in the message; docs/options.md lists all." },
-  /** Another process listens on the port. Stop it, or choose another PORT or CONTROL_PORT. */
-  ADDRESS_IN_USE: { close: null, retry: "no", retryAfterMs: 0, fix: "Stop it, or choose another PORT or CONTROL_PORT." },
-  /** Another process uses the data folder. Stop it, or choose another DATA_DIR. */
-  STORE_LOCKED: { close: null, retry: "no", retryAfterMs: 0, fix: "Stop it, or choose another DATA_DIR." },
   /** The data folder's store can not be read. Restore a backup, or move the folder away to start empty. */
   STORE_CORRUPT: { close: null, retry: "no", retryAfterMs: 0, fix: "Restore a backup, or move the folder away to start empty." },
   /** The client or room was closed by its user. Connect or join again. */

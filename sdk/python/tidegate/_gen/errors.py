@@ -89,6 +89,13 @@ ERRORS: dict[str, ErrorInfo] = {
         means="A fault on our side; the log has it under the connection id.",
         fix="Connect again; report it with the connection id.",
     ),
+    "GATEWAY_NOT_READY": ErrorInfo(
+        close=4006,
+        retry="reconnect",
+        retry_after_ms=500,
+        means="The gateway is cut off from the bus, or has to renew its lease before it takes clients.",
+        fix="Connect again, to this gateway or another; SDKs do.",
+    ),
     "IDLE_TIMEOUT": ErrorInfo(
         close=4005,
         retry="reconnect",
@@ -256,6 +263,13 @@ ERRORS: dict[str, ErrorInfo] = {
         retry_after_ms=0,
         means="Another process listens on the port.",
         fix="Stop it, or choose another PORT or CONTROL_PORT.",
+    ),
+    "GATEWAY_ID_IN_USE": ErrorInfo(
+        close=None,
+        retry="no",
+        retry_after_ms=0,
+        means="Another process holds the lease of this GATEWAY_ID, or took it over while this one was silent.",
+        fix="Stop the other process, or give each its own GATEWAY_ID; without one each takes a random id.",
     ),
     "STORE_LOCKED": ErrorInfo(
         close=None,
