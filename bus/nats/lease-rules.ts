@@ -4,7 +4,7 @@
  * Pure: the time is an argument, always the process's own monotonic clock.
  */
 
-/** A lease lasts this long when it is not renewed, ms. A lost KV leader stops writes for 4 to 9 s. */
+/** A lease not renewed lasts this long, ms. A lost KV leader stops writes for 4 to 9 s. */
 export const LEASE_TTL_MS = 45_000;
 /** Shortest time a test may set: the server counts in seconds. */
 export const LEASE_TTL_MS_MIN = 2000;
