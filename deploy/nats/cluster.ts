@@ -2,7 +2,7 @@
  * Nodes that form one system: a single server, or a cluster of three with JetStream.
  */
 import path from "node:path";
-import { freePorts, NatsNode } from "./node.ts";
+import { freePorts, NatsNode, type NodeOptions } from "./node.ts";
 
 /** Running nodes. */
 export interface NatsCluster {
@@ -16,19 +16,19 @@ export interface NatsCluster {
 /**
  * Starts `count` nodes on free ports below `folder`.
  *
- * @param base a configuration file that every node starts from.
+ * @param settings what every node starts with: `base`, `args`.
  */
 export async function startNats(
   binary: string,
   folder: string,
   count: 1 | 3,
-  base?: string,
+  settings: Pick<NodeOptions, "base" | "args"> = {},
 ): Promise<NatsCluster> {
   const free = await freePorts(count * 2);
   const [ports, routes] = [free.slice(0, count), free.slice(count)];
   const nodes = ports.map((port, i) => {
     const name = `n${i}`;
-    const alone = { binary, name, port, folder: path.join(folder, name), base };
+    const alone = { binary, name, port, folder: path.join(folder, name), ...settings };
     const cluster = { name: "tidegate", port: routes[i] ?? 0, routes };
     return new NatsNode(count === 1 ? alone : { ...alone, cluster });
   });

@@ -25,6 +25,8 @@ export interface NodeOptions {
   readonly folder: string;
   /** A configuration file to start from; addresses, store and cluster below win over it. */
   readonly base?: string;
+  /** Further arguments of nats-server. */
+  readonly args?: readonly string[];
   /** In a cluster: own route port and those of all nodes. */
   readonly cluster?: { readonly name: string; readonly port: number; readonly routes: number[] };
 }
@@ -52,13 +54,16 @@ export class NatsNode {
 
   /** Starts the process and resolves when it accepts connections. */
   async start(): Promise<void> {
-    const { binary, folder, port } = this.options;
+    const { binary, folder, port, args = [] } = this.options;
     mkdirSync(folder, { recursive: true });
     const file = path.join(folder, "nats.conf");
     writeFileSync(file, nodeConfig(this.options));
     const log = path.join(folder, "nats.log");
     // A group of its own: Ctrl-C in a terminal ends our process, which then stops nodes in order.
-    this.#child = spawn(binary, ["-c", file, "-l", log], { stdio: "ignore", detached: true });
+    this.#child = spawn(binary, ["-c", file, "-l", log, ...args], {
+      stdio: "ignore",
+      detached: true,
+    });
     const endMs = Date.now() + START_MS_MAX;
     while (!(await accepts(port))) {
       if (!this.isRunning || Date.now() > endMs) {

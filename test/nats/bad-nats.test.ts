@@ -20,7 +20,7 @@ async function startSecured(): Promise<NatsCluster> {
   process.env.TIDEGATE_GATEWAY_PASSWORD = passwords.gateway;
   process.env.TIDEGATE_CONTROLPLANE_PASSWORD = passwords.controlplane;
   const binary = findNatsServer(process.env.NATS_SERVER ?? "", console.error);
-  const nats = await startNats(binary, folder, 1, file);
+  const nats = await startNats(binary, folder, 1, { base: file });
   onTestFinished(async () => {
     await nats.stop();
     rmSync(folder, { recursive: true, force: true });

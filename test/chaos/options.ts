@@ -1,0 +1,105 @@
+/**
+ * What `npm run chaos` can be told.
+ */
+import { parseArgs } from "node:util";
+import { FAULTS } from "./faults/all.ts";
+
+/** Choices of one run. */
+export interface ChaosOptions {
+  /** Time in which faults begin, s, 5 to 86 400. */
+  readonly seconds: number;
+  /** Chooses faults, targets and times, 0 to 2^31 - 1. */
+  readonly seed: number;
+  /** Names of the faults to inject; empty: all. */
+  readonly faults: readonly string[];
+  /** Print the result as JSON instead of tables. */
+  readonly isJson: boolean;
+  /** Keep stores, logs and the history. */
+  readonly isKept: boolean;
+  /** Run the broken variants instead. */
+  readonly isVariants: boolean;
+  /** Of the variants, only these; empty: all. */
+  readonly only: readonly string[];
+}
+
+/** What `--help` prints. */
+export const CHAOS_HELP = `
+Breaks a whole cluster on this machine, and checks that nothing acknowledged is lost.
+
+Usage: npm run chaos -- [options]
+
+Starts 3 nats-servers, 3 gateways and a control plane, each a process of its own, and producers
+and consumers with the real SDKs (TypeScript and Python), each behind a TCP proxy. Injects faults
+chosen by the seed, heals them, waits until everything owed has arrived, and compares what was
+called, acknowledged and delivered with what NATS holds. docs/reliability.md explains the report.
+
+  --seconds <n>    Time in which faults begin. Default 60.
+  --seed <n>       The same seed plans the same faults. Default: a random one, printed.
+  --faults <a,b>   Only these faults, or all but these: -a,-b. Default all.
+  --json           Prints the result as JSON.
+  --keep           Keeps stores, logs and the history, and prints where. Kept anyway on violations.
+  --variants       Runs deliberately broken variants of the product instead: each must be caught.
+  --only <a,b>     With --variants: only these.
+  --help           Prints this.
+
+Faults:
+${FAULTS.map(({ name, text }) => `  ${name.padEnd(20)}${text}`).join("\n")}
+
+Exit code 0: no violation; 1: at least one, or a variant was not caught; 2: wrong option.
+`.trimStart();
+
+/**
+ * Reads the arguments; null means that `--help` was asked for.
+ *
+ * @param randomSeed used when no seed is given.
+ * @throws {Error} naming the option, its value and its bounds.
+ */
+export function readChaosOptions(args: readonly string[], randomSeed: number): ChaosOptions | null {
+  const { values } = parseArgs({
+    args: [...args],
+    strict: true,
+    options: {
+      seconds: { type: "string", default: "60" },
+      seed: { type: "string", default: String(randomSeed) },
+      faults: { type: "string", default: "" },
+      json: { type: "boolean", default: false },
+      keep: { type: "boolean", default: false },
+      variants: { type: "boolean", default: false },
+      only: { type: "string", default: "" },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help) return null;
+  return {
+    seconds: wholeNumber("--seconds", values.seconds, 5, 86_400),
+    seed: wholeNumber("--seed", values.seed, 0, 2 ** 31 - 1),
+    faults: chooseFaults(values.faults),
+    isJson: values.json,
+    isKept: values.keep,
+    isVariants: values.variants,
+    only: split(values.only),
+  };
+}
+
+function chooseFaults(text: string): string[] {
+  const names = split(text);
+  const known = FAULTS.map(({ name }) => name);
+  const wrong = names.find((name) => !known.includes(name.replace(/^-/, "")));
+  if (wrong !== undefined) {
+    throw new Error(`--faults has ${JSON.stringify(wrong)}; --help lists the faults`);
+  }
+  const left = names.filter((name) => name.startsWith("-")).map((name) => name.slice(1));
+  if (left.length === 0) return names;
+  if (left.length < names.length) throw new Error("--faults names faults with and without -");
+  return known.filter((name) => !left.includes(name));
+}
+
+function split(text: string): string[] {
+  return text.split(",").filter((part) => part !== "");
+}
+
+function wholeNumber(name: string, text: string, low: number, high: number): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= low && value <= high) return value;
+  throw new Error(`${name} is ${JSON.stringify(text)}; it must be from ${low} to ${high}`);
+}

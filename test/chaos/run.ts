@@ -1,0 +1,172 @@
+/**
+ * One run: a world, its clients, the faults of a plan, then the judgement.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { findNatsServer } from "../../deploy/nats/find-server.ts";
+import { CHECK_LIMITS, checkHistory, type Verdict } from "./check.ts";
+import { type Crew, startCrew } from "./crew.ts";
+import type { Fault } from "./fault.ts";
+import { FAULTS } from "./faults/all.ts";
+import type { FaultSpan, History } from "./history.ts";
+import { Nemesis } from "./nemesis.ts";
+import { planFaults } from "./plan.ts";
+import { readStored } from "./stored.ts";
+import { World } from "./world.ts";
+
+/** After the last publish has ended everything owed must have come within this, ms (R8: 20 s). */
+const SETTLE_MS_MAX = 40_000;
+/** Then this long nothing more may come, ms: a doubled message needs a moment to show. */
+const AFTER_MS = 1500;
+/** Looks at what is still owed this often, ms. */
+const LOOK_MS = 250;
+
+/** The product itself. */
+export const PRODUCT_ROOT = path.resolve(import.meta.dirname, "../..");
+
+/** What a run is made of. */
+export interface RunWish {
+  readonly seconds: number;
+  readonly seed: number;
+  /** Names; empty: all. */
+  readonly faults: readonly string[];
+  readonly isKept: boolean;
+  /** $NATS_SERVER. */
+  readonly natsServer: string;
+  /** How long a long freeze is, ms; 0: none. */
+  readonly longMs: number;
+  /** Further options of gateways and control plane. */
+  readonly env: Readonly<Record<string, string>>;
+  /** R2's bound with those options, microseconds. */
+  readonly voidAfterUs: number;
+}
+
+/** What a run found. */
+export interface RunResult extends Verdict {
+  readonly seed: number;
+  readonly seconds: number;
+  readonly faults: readonly FaultSpan[];
+  /** Where stores, logs and history are, when kept. */
+  readonly folder: string | null;
+}
+
+/** Told once a second, and of every fault. */
+export interface RunProgress {
+  say(text: string): void;
+}
+
+/** Runs it; everything it started has ended when it resolves or rejects. */
+export async function runChaos(wish: RunWish, progress: RunProgress): Promise<RunResult> {
+  const folder = mkdtempSync(path.join(tmpdir(), "tidegate-chaos-"));
+  let isFolderKept = true;
+  try {
+    const history = await makeHistory(wish, folder, progress);
+    const verdict = checkHistory(history, CHECK_LIMITS);
+    isFolderKept = wish.isKept || verdict.violations.length > 0;
+    if (isFolderKept) writeFileSync(path.join(folder, "history.json"), JSON.stringify(history));
+    const { seed, seconds } = wish;
+    return {
+      ...verdict,
+      seed,
+      seconds,
+      faults: history.faults,
+      folder: isFolderKept ? folder : null,
+    };
+  } finally {
+    if (!isFolderKept) rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function makeHistory(wish: RunWish, folder: string, progress: RunProgress): Promise<History> {
+  const binary = findNatsServer(wish.natsServer, progress.say);
+  progress.say("starting 3 nats-servers, 3 gateways and a control plane");
+  const world = await World.start({
+    folder,
+    root: PRODUCT_ROOT,
+    binary,
+    nodeCount: 3,
+    gatewayCount: 3,
+    env: wish.env,
+  });
+  const closers: (() => Promise<void>)[] = [() => world.stop()];
+  try {
+    const crew = await startCrew(world);
+    const members = [...crew.producers, ...crew.consumers];
+    closers.push(async () => {
+      await Promise.all(members.map(({ process }) => process.close()));
+    });
+    const nemesis = new Nemesis(world, progress.say);
+    const ticker = setInterval(() => progress.say(progressLine(crew, nemesis)), 1000);
+    closers.push(async () => clearInterval(ticker));
+    await breakThings(wish, crew, nemesis);
+    progress.say("everything is healed; waiting for the last publishes");
+    return await settle(wish, world, crew, nemesis, progress);
+  } finally {
+    for (const close of closers.reverse()) await close();
+  }
+}
+
+async function breakThings(wish: RunWish, crew: Crew, nemesis: Nemesis): Promise<void> {
+  const totalMs = wish.seconds * 1000;
+  const plan = planFaults({
+    seed: wish.seed,
+    totalMs,
+    faults: chosenFaults(wish),
+    longMs: wish.longMs,
+  });
+  for (const producer of crew.producers) producer.start();
+  const endMs = performance.now() + totalMs;
+  await nemesis.run(plan, endMs);
+  await sleep(Math.max(0, endMs - performance.now()));
+}
+
+function chosenFaults({ faults, longMs }: RunWish): Fault[] {
+  return FAULTS.filter(
+    ({ name, isLong }) => (faults.length === 0 || faults.includes(name)) && (!isLong || longMs > 0),
+  );
+}
+
+async function settle(
+  wish: RunWish,
+  world: World,
+  crew: Crew,
+  nemesis: Nemesis,
+  progress: RunProgress,
+): Promise<History> {
+  await Promise.all(crew.producers.map((producer) => producer.stop()));
+  const { durable, ephemeral } = crew.rooms;
+  progress.say("every publish has ended; waiting until everything owed has come");
+  const stored = await readStored(world.admin, durable, wish.voidAfterUs);
+  const shown = stored.filter(({ isVoid }) => !isVoid);
+  const owed = new Map(Map.groupBy(shown, ({ room }) => room).entries());
+  const endMs = performance.now() + SETTLE_MS_MAX;
+  const isOwing = () =>
+    crew.consumers.some((consumer) =>
+      consumer.history.rooms.some((room) => consumer.countOf(room) < (owed.get(room)?.length ?? 0)),
+    );
+  while (isOwing() && performance.now() < endMs) await sleep(LOOK_MS);
+  await sleep(AFTER_MS);
+  const failures = [...crew.producers, ...crew.consumers].flatMap(({ process }) =>
+    process.failure === null ? [] : [process.failure.message],
+  );
+  return {
+    durableRooms: durable,
+    ephemeralRooms: ephemeral,
+    publishes: crew.producers.flatMap(({ publishes }) => publishes),
+    consumers: crew.consumers.map(({ history }) => history),
+    stored: await readStored(world.admin, durable, wish.voidAfterUs),
+    faults: nemesis.spans,
+    deaths: [...world.deaths, ...failures],
+  };
+}
+
+function progressLine(crew: Crew, nemesis: Nemesis): string {
+  const publishes = crew.producers.flatMap((producer) => producer.publishes);
+  const acked = publishes.filter(({ outcome }) => outcome === "acked").length;
+  const open = publishes.filter(({ outcome }) => outcome === "open").length;
+  const got = crew.consumers.map(({ history }) => history.events.length).join(" ");
+  const broken = [...nemesis.active].join(", ");
+  return `acknowledged ${acked}, open ${open}; received ${got}; broken: ${broken || "nothing"}`;
+}
