@@ -20,7 +20,7 @@ export interface TestNats extends NatsCluster {
 export async function startTestNats(count: 1 | 3, base?: string): Promise<TestNats> {
   const folder = mkdtempSync(path.join(tmpdir(), "tidegate-nats-"));
   const binary = findNatsServer(process.env.NATS_SERVER ?? "", console.error);
-  const nats = await startNats(binary, folder, count, base);
+  const nats = await startNats(binary, folder, count, base === undefined ? {} : { base });
   return {
     ...nats,
     folder,
