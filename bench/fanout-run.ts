@@ -23,11 +23,12 @@ import type {
 } from "./load/protocol.ts";
 import type { TallyPlain } from "./load/tally.ts";
 import { cpuTime, machineCpuUs, residentBytes, threadCpuTimes } from "./proc.ts";
+import { NatsFleet } from "./servers/nats-fleet.ts";
 import { ServerProcess } from "./servers/server-process.ts";
 
 /**
  * The server's core; everything that makes load is on the other. Beside a durable load both systems
- * may use both: Tidegate stores in a thread of its own.
+ * may use both: Tidegate stores in a thread of its own. A nats-server may always use both.
  */
 const SERVER_CORE = 0;
 const LOAD_CORE = 1;
@@ -42,9 +43,11 @@ export interface FanoutFigures {
   readonly system: System;
   readonly shape: string;
   readonly deliveriesPerS: number;
+  /** Of the server, and of the nats-server where there is one. */
   readonly cpuPerDeliveryUs: number;
   /** Of one core, over the window. */
   readonly serverShare: number;
+  readonly natsShare: number;
   readonly generatorShare: number;
   /** What other processes of the machine took in the window, of one core: the noise. */
   readonly foreignShare: number;
@@ -65,8 +68,28 @@ export interface FanoutFigures {
   readonly problems: readonly string[];
 }
 
-/** Runs it; the processes are gone when it returns, however it ends. */
+/**
+ * Runs it; the processes are gone when it returns, however it ends.
+ *
+ * @param natsBinary the bus is a nats-server, this one ("" to look for one); null: no NATS.
+ */
 export async function runFanout(
+  system: System,
+  shape: FanoutShape,
+  timing: FanoutTiming,
+  nodeFlags: readonly string[],
+  natsBinary: string | null,
+): Promise<FanoutFigures> {
+  const nats = natsBinary === null ? null : await NatsFleet.start(natsBinary, 1);
+  try {
+    return await runWith(nats, system, shape, timing, nodeFlags);
+  } finally {
+    await nats?.stop();
+  }
+}
+
+async function runWith(
+  nats: NatsFleet | null,
   system: System,
   shape: FanoutShape,
   timing: FanoutTiming,
@@ -83,6 +106,7 @@ export async function runFanout(
     core: shape.durablePerS > 0 ? null : SERVER_CORE,
     nodeFlags,
     tidegateFlags: [],
+    nats: nats?.target ?? null,
   });
   try {
     const server = await starting;
@@ -90,7 +114,7 @@ export async function runFanout(
     await openMembers(server, receivers, publishers, system, shape);
     const connections = shape.roomCount * shape.membersPerRoom;
     const perConnection = (residentBytes(server.pid) - base) / connections;
-    const work = { server, receivers, publishers, durable };
+    const work = { server, nats, receivers, publishers, durable };
     return {
       ...(await measure(work, system, shape, timing)),
       residentBytesPerConnection: perConnection,
@@ -103,6 +127,7 @@ export async function runFanout(
 
 interface Work {
   readonly server: ServerProcess;
+  readonly nats: NatsFleet | null;
   readonly receivers: Load;
   readonly publishers: Load;
   readonly durable: DurableLoad | null;
@@ -139,6 +164,7 @@ interface Mark {
   readonly publishers: TallyPlain;
   readonly durable: TallyPlain | null;
   readonly serverCpuUs: number;
+  readonly natsCpuUs: number;
   readonly threads: ReturnType<typeof threadCpuTimes>;
   readonly generatorCpuUs: number;
   readonly machineCpuUs: number;
@@ -147,6 +173,7 @@ interface Mark {
 
 async function takeMark(work: Work): Promise<Mark> {
   const { userUs, systemUs } = cpuTime(work.server.pid);
+  const natsCpuUs = work.nats?.cpuUs() ?? 0;
   const threads = threadCpuTimes(work.server.pid);
   const own = process.cpuUsage();
   const machine = machineCpuUs();
@@ -162,6 +189,7 @@ async function takeMark(work: Work): Promise<Mark> {
     publishers: publishers.tally,
     durable: durable?.tally ?? null,
     serverCpuUs: userUs + systemUs,
+    natsCpuUs,
     threads,
     generatorCpuUs: receivers.cpuUs + publishers.cpuUs + (durable?.cpuUs ?? 0),
     machineCpuUs: machine,
@@ -205,6 +233,7 @@ async function openDurable({ durable, server }: Work): Promise<void> {
   if (durable === null) return;
   const plan = {
     url: server.ready.url,
+    nats: null,
     connectionCount: DURABLE_CONNECTIONS,
     inFlightMax: DURABLE_CONNECTIONS * 1000,
   };
@@ -239,6 +268,7 @@ function figuresOf({ system, shape, count, begin, end, total }: Marks): Measured
   const windowUs = (end.atMs - begin.atMs) * 1000;
   const delivered = deliveredOf(end) - deliveredOf(begin);
   const cpuUs = end.serverCpuUs - begin.serverCpuUs;
+  const natsCpuUs = end.natsCpuUs - begin.natsCpuUs;
   const durableCount = (end.durable?.deliveredCount ?? 0) - (begin.durable?.deliveredCount ?? 0);
   const latency = Histogram.fromPlain(end.receivers.latency);
   latency.merge(Histogram.fromPlain(end.publishers.latency));
@@ -246,8 +276,9 @@ function figuresOf({ system, shape, count, begin, end, total }: Marks): Measured
     system,
     shape: shape.name,
     deliveriesPerS: (delivered / windowUs) * 1e6,
-    cpuPerDeliveryUs: cpuUs / delivered,
+    cpuPerDeliveryUs: (cpuUs + natsCpuUs) / delivered,
     serverShare: cpuUs / windowUs,
+    natsShare: natsCpuUs / windowUs,
     generatorShare: (end.generatorCpuUs - begin.generatorCpuUs) / windowUs,
     foreignShare: foreignUs(begin, end) / windowUs,
     threadShares: threadShares(begin, end, windowUs),
@@ -265,7 +296,8 @@ function figuresOf({ system, shape, count, begin, end, total }: Marks): Measured
 }
 
 function foreignUs(begin: Mark, end: Mark): number {
-  const ours = (mark: Mark): number => mark.serverCpuUs + mark.generatorCpuUs + mark.ownCpuUs;
+  const ours = (mark: Mark): number =>
+    mark.serverCpuUs + mark.natsCpuUs + mark.generatorCpuUs + mark.ownCpuUs;
   return end.machineCpuUs - begin.machineCpuUs - (ours(end) - ours(begin));
 }
 

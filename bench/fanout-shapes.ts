@@ -44,6 +44,10 @@ export const TINY_SHAPES: readonly FanoutShape[] = [
   shape("1x8@200+durable", 1, 8, 200, 100),
 ];
 
+/** Those of a single server, without a durable load beside. */
+export const NATS_SHAPES = SHAPES.filter(({ durablePerS }) => durablePerS === 0);
+export const TINY_NATS_SHAPES = TINY_SHAPES.slice(1, 2);
+
 /** Publishing goes on for so long after the window, so that its end sees the same load. */
 const AFTER_MS = 300;
 

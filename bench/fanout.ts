@@ -1,12 +1,20 @@
 /**
  * `fanout`: bare uWebSockets.js and Tidegate side by side, in turns, on the same shapes.
+ * `nats-fanout`: the same, and in both the messages take the way through a nats-server.
  *
  * Each round runs every shape on both, and the order within a pair changes from round to round, so
  * that a slow drift of the machine hits both. Ratios are taken within a round, then their median.
  */
 import { type FanoutFigures, runFanout } from "./fanout-run.ts";
-import { type FanoutShape, type FanoutTiming, SHAPES, TINY_SHAPES } from "./fanout-shapes.ts";
-import { SYSTEMS, type System } from "./load/protocol.ts";
+import {
+  type FanoutShape,
+  type FanoutTiming,
+  NATS_SHAPES,
+  SHAPES,
+  TINY_NATS_SHAPES,
+  TINY_SHAPES,
+} from "./fanout-shapes.ts";
+import { NATS_SYSTEMS, SYSTEMS, type System } from "./load/protocol.ts";
 import type { BenchOptions } from "./options.ts";
 import { awaitQuiet, FOREIGN_MAX } from "./quiet.ts";
 import { type BenchReport, type Row, type Spread, spreadOf } from "./report.ts";
@@ -22,30 +30,61 @@ const BUSY_SHARE = 0.95;
 const ATTEMPTS_MAX = 4;
 const TINY_TIMING: FanoutTiming = { warmMs: 50, leadMs: 20, windowMs: 100 };
 
-/** Runs the bench. Budgets: design.md §8; targets: bench/targets.json. */
-export async function benchFanout(
+/** What is compared: the yardstick first. */
+interface Comparison {
+  /** Name of the bench, first part of its measures. */
+  readonly bench: string;
+  readonly systems: readonly [System, System];
+  readonly shapes: readonly FanoutShape[];
+  /** As in runFanout. */
+  readonly natsBinary: string | null;
+}
+
+/** Bare and embedded. Targets: bench/targets.json. */
+export function benchFanout(
   options: BenchOptions,
   progress: (line: string) => void,
 ): Promise<BenchReport> {
-  const all = options.isTiny ? TINY_SHAPES : SHAPES;
-  const shapes = all.filter((shape) => shape.name.includes(options.only));
+  const shapes = options.isTiny ? TINY_SHAPES : SHAPES;
+  const comparison = { bench: "fanout", systems: SYSTEMS, shapes, natsBinary: null };
+  return compare(comparison, options, progress);
+}
+
+/** The same through NATS, where the yardstick is bare uWebSockets.js and nats.js. */
+export function benchNatsFanout(
+  options: BenchOptions,
+  progress: (line: string) => void,
+): Promise<BenchReport> {
+  const shapes = options.isTiny ? TINY_NATS_SHAPES : NATS_SHAPES;
+  const natsBinary = options.natsServer;
+  const comparison = { bench: "nats-fanout", systems: NATS_SYSTEMS, shapes, natsBinary };
+  return compare(comparison, options, progress);
+}
+
+async function compare(
+  comparison: Comparison,
+  options: BenchOptions,
+  progress: (line: string) => void,
+): Promise<BenchReport> {
+  const shapes = comparison.shapes.filter((shape) => shape.name.includes(options.only));
   const timing = options.isTiny
     ? TINY_TIMING
     : { warmMs: WARM_MS, leadMs: LEAD_MS, windowMs: options.seconds * 1000 };
   const rounds = options.runs || (options.isTiny ? 1 : RUNS_DEFAULT);
   const runs: FanoutFigures[][] = [];
   for (let round = 0; round < rounds; round += 1) {
-    const systems = round % 2 === 0 ? SYSTEMS : [...SYSTEMS].reverse();
+    const systems = round % 2 === 0 ? comparison.systems : [...comparison.systems].reverse();
     const figures: FanoutFigures[] = [];
     for (const shape of shapes) {
       for (const system of systems) {
         const say = (line: string): void => progress(`round ${round + 1}/${rounds} ${line}`);
-        figures.push(await runUndisturbed(system, shape, timing, options, say));
+        const { natsBinary } = comparison;
+        figures.push(await runUndisturbed(system, shape, timing, options, natsBinary, say));
       }
     }
     runs.push(figures);
   }
-  return report(runs);
+  return report(comparison, runs);
 }
 
 /** Runs until no other process took a notable part of the machine, or patience ends. */
@@ -54,6 +93,7 @@ async function runUndisturbed(
   shape: FanoutShape,
   timing: FanoutTiming,
   options: BenchOptions,
+  natsBinary: string | null,
   say: (line: string) => void,
 ): Promise<FanoutFigures> {
   const flags = profileFlags(options.profileDir, system);
@@ -61,7 +101,7 @@ async function runUndisturbed(
   let best: FanoutFigures | null = null;
   for (let attempt = 1; ; attempt += 1) {
     if (isPatient) await awaitQuiet(say);
-    const run = await runFanout(system, shape, timing, flags);
+    const run = await runFanout(system, shape, timing, flags, natsBinary);
     say(progressOf(run));
     if (best === null || run.foreignShare < best.foreignShare) best = run;
     if (!isPatient || best.foreignShare <= FOREIGN_MAX || attempt === ATTEMPTS_MAX) return best;
@@ -76,23 +116,28 @@ function progressOf(run: FanoutFigures): string {
 }
 
 function profileFlags(dir: string, system: System): readonly string[] {
-  return dir === "" || system === "bare" ? [] : ["--cpu-prof", `--cpu-prof-dir=${dir}`];
+  return dir === "" || system !== "tidegate" ? [] : ["--cpu-prof", `--cpu-prof-dir=${dir}`];
 }
 
-function report(runs: readonly (readonly FanoutFigures[])[]): BenchReport {
+function report(
+  { bench, systems }: Comparison,
+  runs: readonly (readonly FanoutFigures[])[],
+): BenchReport {
   const flat = runs.flat();
   const shapes = [...new Set(flat.map((run) => run.shape))];
   const measures: Record<string, Spread> = {};
   for (const shape of shapes) {
-    measures[`fanout/${shape}/cpu-ratio`] = ratios(runs, shape, (run) => run.cpuPerDeliveryUs);
-    measures[`fanout/${shape}/p99-ratio`] = ratios(runs, shape, (run) => run.p99Us);
+    const ratiosOf = (figure: (run: FanoutFigures) => number): Spread =>
+      ratios(runs, systems[0], shape, figure);
+    measures[`${bench}/${shape}/cpu-ratio`] = ratiosOf((run) => run.cpuPerDeliveryUs);
+    measures[`${bench}/${shape}/p99-ratio`] = ratiosOf((run) => run.p99Us);
   }
   const hash = flat.reduce((sum, run) => (sum + run.hash) >>> 0, 0);
   return {
-    bench: "fanout",
+    bench,
     measures,
     runs,
-    rows: shapes.flatMap((shape) => SYSTEMS.map((system) => rowOf(flat, shape, system))),
+    rows: shapes.flatMap((shape) => systems.map((system) => rowOf(flat, shape, system))),
     hash: hash.toString(16),
     problems: flat.flatMap((run) => run.problems),
     notes: [...saturationNotes(flat), ...noiseNotes(flat)],
@@ -100,11 +145,12 @@ function report(runs: readonly (readonly FanoutFigures[])[]): BenchReport {
 }
 
 /**
- * Tidegate divided by bare, one ratio a round; rounds in which either was disturbed count only when
+ * Tidegate divided by the yardstick, one ratio a round; rounds in which either was disturbed count only when
  * there are no others.
  */
 function ratios(
   runs: readonly (readonly FanoutFigures[])[],
+  yardstick: System,
   shape: string,
   figure: (run: FanoutFigures) => number,
 ): Spread {
@@ -113,7 +159,7 @@ function ratios(
     const of = (system: System): number =>
       own.filter((run) => run.system === system).map(figure)[0] ?? 0;
     const isQuiet = own.every((run) => run.foreignShare <= FOREIGN_MAX);
-    return { ratio: of("tidegate") / of("bare"), isQuiet };
+    return { ratio: of("tidegate") / of(yardstick), isQuiet };
   });
   const quiet = pairs.filter((pair) => pair.isQuiet);
   return spreadOf((quiet.length > 0 ? quiet : pairs).map((pair) => pair.ratio));
@@ -132,6 +178,7 @@ function rowOf(flat: readonly FanoutFigures[], shape: string, system: System): R
     "p99 ms": median((run) => run.p99Us / 1000),
     "max ms": median((run) => run.maxUs / 1000),
     "server core %": median((run) => run.serverShare * 100),
+    "nats core %": median((run) => run.natsShare * 100),
     "load core %": median((run) => run.generatorShare * 100),
     "send lag p99 ms": median((run) => run.sendLagP99Us / 1000),
     "rss kB/conn": median((run) => run.residentBytesPerConnection / 1024),

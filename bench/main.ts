@@ -6,9 +6,13 @@
  */
 import { availableParallelism, loadavg } from "node:os";
 import { benchDurable } from "./durable.ts";
-import { benchFanout } from "./fanout.ts";
+import { benchFanout, benchNatsFanout } from "./fanout.ts";
 import { benchMemory } from "./memory.ts";
 import { benchMicro } from "./micro.ts";
+import { benchNatsDurable } from "./nats-durable.ts";
+import { benchNatsJoin } from "./nats-join.ts";
+import { benchNatsQuiet } from "./nats-quiet.ts";
+import { benchNatsResume } from "./nats-resume.ts";
 import { type BenchOptions, parseBenchArgs } from "./options.ts";
 import { type BenchReport, formatTable, shown, shownSpread } from "./report.ts";
 import { benchStart } from "./start.ts";
@@ -24,13 +28,30 @@ const BENCHES: ReadonlyMap<string, { readonly run: Bench; readonly about: string
   ["memory", { run: benchMemory, about: "resident memory per joined connection, 5 000 to 15 000" }],
   ["durable", { run: benchDurable, about: "acknowledged publishes a second, 1 000 in flight" }],
   ["start", { run: benchStart, about: "time until the all-in-one is ready" }],
+  [
+    "nats-fanout",
+    { run: benchNatsFanout, about: "fanout through NATS, beside bare uWebSockets.js + nats.js" },
+  ],
+  [
+    "nats-durable",
+    { run: benchNatsDurable, about: "acknowledged publishes a second to three replicas" },
+  ],
+  [
+    "nats-resume",
+    { run: benchNatsResume, about: "5 000 clients resume on another gateway after a kill -9" },
+  ],
+  ["nats-join", { run: benchNatsJoin, about: "joins of quiet rooms on a gateway new to them" }],
+  [
+    "nats-quiet",
+    { run: benchNatsQuiet, about: "CPU of tail markers and of the backstop in quiet rooms" },
+  ],
   ["micro", { run: benchMicro, about: "hot functions alone, in one process" }],
 ]);
 
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(args: readonly string[]): Promise<number> {
-  const request = parseBenchArgs(args);
+  const request = parseBenchArgs(args, process.env.NATS_SERVER ?? "");
   if (request.kind === "help") {
     process.stdout.write(help());
     return 0;
@@ -48,7 +69,7 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 function help(): string {
-  const names = [...BENCHES].map(([name, { about }]) => `  ${name.padEnd(8)} ${about}`);
+  const names = [...BENCHES].map(([name, { about }]) => `  ${name.padEnd(12)} ${about}`);
   return `Usage: npm run bench -- <name> [options]
 
 ${names.join("\n")}

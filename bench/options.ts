@@ -20,6 +20,8 @@ export interface BenchOptions {
   readonly only: string;
   /** Folder for V8 CPU profiles of the servers; empty for none. */
   readonly profileDir: string;
+  /** $NATS_SERVER: path of a nats-server; empty to look for one. */
+  readonly natsServer: string;
 }
 
 export const DEFAULTS: BenchOptions = {
@@ -31,6 +33,7 @@ export const DEFAULTS: BenchOptions = {
   runs: 0,
   only: "",
   profileDir: "",
+  natsServer: "",
 };
 
 /** What the command line asks for. */
@@ -39,8 +42,12 @@ export type BenchRequest =
   | { readonly kind: "run"; readonly name: string; readonly options: BenchOptions }
   | { readonly kind: "wrong"; readonly reason: string };
 
-/** Reads the arguments after the file name. */
-export function parseBenchArgs(args: readonly string[]): BenchRequest {
+/**
+ * Reads the arguments after the file name.
+ *
+ * @param natsServer as in {@link BenchOptions}; default empty.
+ */
+export function parseBenchArgs(args: readonly string[], natsServer = ""): BenchRequest {
   try {
     const { values, positionals } = parseArgs({
       args: [...args],
@@ -70,6 +77,7 @@ export function parseBenchArgs(args: readonly string[]): BenchRequest {
       runs: count("runs", values.runs, DEFAULTS.runs, 100),
       only: values.only ?? DEFAULTS.only,
       profileDir: values.profile ?? DEFAULTS.profileDir,
+      natsServer,
     };
     return { kind: "run", name, options };
   } catch (error) {

@@ -1,6 +1,6 @@
 /**
- * Durable appends straight to the embedded bus, in the process that holds it: what the gateway adds
- * is the difference.
+ * Durable appends straight to the bus, embedded or NATS, in the process that holds it: what the
+ * gateway adds is the difference.
  *
  * Speaks the commands of durable-generator.ts; a "connection" is a producer with a room of its own.
  */
@@ -11,6 +11,7 @@ import path from "node:path";
 import type { Bus } from "../../bus/bus.ts";
 import { openEmbeddedBus } from "../../bus/embedded/embedded-bus.ts";
 import { encodeEnvelope } from "../../bus/envelope.ts";
+import { openNatsBus } from "../../bus/nats/nats-bus.ts";
 import { type RoomAddress, roomAddress } from "../../bus/subjects.ts";
 import { monotonicUs } from "./clock.ts";
 import { buildPayload } from "./payload.ts";
@@ -64,7 +65,7 @@ class BusGenerator {
   }
 
   async #open(plan: DurablePlan): Promise<void> {
-    this.#bus = await openEmbeddedBus({ dataDir: this.#dataDir });
+    this.#bus = await this.#openBus(plan);
     this.#inFlightPerProducer = Math.max(1, Math.floor(plan.inFlightMax / plan.connectionCount));
     for (let i = 0; i < plan.connectionCount; i += 1) {
       const address = roomAddress("default", `chat:bench-${i}`);
@@ -72,6 +73,12 @@ class BusGenerator {
       this.#producers.push({ address, producer, seq: 0, inFlightCount: 0 });
     }
     this.#reply({ kind: "opened" });
+  }
+
+  #openBus({ nats }: DurablePlan): Promise<Bus> {
+    if (nats === null) return openEmbeddedBus({ dataDir: this.#dataDir });
+    const { urls: servers, replicaCount } = nats;
+    return openNatsBus({ servers, replicaCount, name: `bench-${process.pid}` });
   }
 
   #fill(): void {

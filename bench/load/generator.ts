@@ -21,7 +21,11 @@ const TICK_MS = 1;
 /** Without a delivery for so long, what is missing counts as lost. */
 const SETTLE_MS = 2000;
 
-const adapters: Record<System, Adapter> = { bare: bareAdapter, tidegate: tidegateAdapter };
+const adapters: Record<System, Adapter> = {
+  bare: bareAdapter,
+  "bare-nats": bareAdapter,
+  tidegate: tidegateAdapter,
+};
 
 class Generator {
   readonly #shared = new ReadBuffer();

@@ -12,7 +12,11 @@ interface Kinded {
 }
 
 /** Which generator: its file in this folder. */
-export type GeneratorFile = "generator.ts" | "durable-generator.ts" | "bus-generator.ts";
+export type GeneratorFile =
+  | "generator.ts"
+  | "durable-generator.ts"
+  | "bus-generator.ts"
+  | "room-generator.ts";
 
 /** Time for a generator to end after its channel closed, before it is killed. */
 const STOP_MS = 5000;
@@ -20,11 +24,15 @@ const STOP_MS = 5000;
 export class LoadProcess<Command extends Kinded, Reply extends Kinded> {
   readonly #child: ChildProcess;
 
-  /** @param core CPU core to stay on, or null for any. */
-  constructor(file: GeneratorFile, core: number | null) {
+  /**
+   * @param core CPU core to stay on, or null for any.
+   * @param nodeFlags further flags of Node, e.g. for profiles.
+   */
+  constructor(file: GeneratorFile, core: number | null, nodeFlags: readonly string[] = []) {
     const [command, ...args] = pinned(core, [
       process.execPath,
       "--disable-warning=ExperimentalWarning",
+      ...nodeFlags,
       fileURLToPath(new URL(file, import.meta.url)),
     ]);
     this.#child = spawn(command, args, {

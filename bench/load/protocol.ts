@@ -1,12 +1,15 @@
 /**
  * What a bench and its generator processes say to each other.
  */
+import type { NatsTarget } from "../servers/nats-fleet.ts";
 import type { TallyPlain } from "./tally.ts";
 
-/** Systems under test. */
+/** Systems under test: the yardstick and Tidegate, each in one process. */
 export const SYSTEMS = ["bare", "tidegate"] as const;
-/** One of {@link SYSTEMS}. */
-export type System = (typeof SYSTEMS)[number];
+/** The same two with a nats-server between publisher and member. */
+export const NATS_SYSTEMS = ["bare-nats", "tidegate"] as const;
+/** One of {@link SYSTEMS} or {@link NATS_SYSTEMS}. */
+export type System = (typeof SYSTEMS)[number] | (typeof NATS_SYSTEMS)[number];
 
 /** Connections of one generator process. Room r has members 0 to membersPerRoom - 1. */
 export interface LoadPlan {
@@ -43,6 +46,8 @@ export type LoadReply =
 export interface DurablePlan {
   /** Of the gateway; empty when the generator holds the bus itself. */
   readonly url: string;
+  /** For a generator that holds the bus itself: where it is; null for the embedded one. */
+  readonly nats: NatsTarget | null;
   /** Each publishes to a room of its own. */
   readonly connectionCount: number;
   /** Unanswered publishes kept, over all connections. */

@@ -1,5 +1,5 @@
 /**
- * A server under test in its own process: bare uWebSockets.js, or the Tidegate all-in-one.
+ * A server under test in its own process: a bare yardstick, or the Tidegate all-in-one.
  *
  * Both print one line of JSON when they are ready. Data goes to a temporary folder that is removed.
  */
@@ -11,6 +11,7 @@ import path from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { System } from "../load/protocol.ts";
+import type { NatsTarget } from "./nats-fleet.ts";
 import { pinned } from "./pin.ts";
 
 /** The first line of a server's standard output. */
@@ -30,6 +31,8 @@ export interface ServerOptions {
   readonly nodeFlags: readonly string[];
   /** Further options of Tidegate, "--name=value". */
   readonly tidegateFlags: readonly string[];
+  /** The bus; none for an embedded one, or for a yardstick without. */
+  readonly nats?: NatsTarget | null;
 }
 
 /** Time for a server to be ready; the slowest machine needs a few seconds. */
@@ -39,6 +42,7 @@ const STOP_MS = 10_000;
 
 const fileOf: Record<System, string> = {
   bare: fileURLToPath(new URL("bare-uws.ts", import.meta.url)),
+  "bare-nats": fileURLToPath(new URL("bare-uws-nats.ts", import.meta.url)),
   tidegate: fileURLToPath(new URL("../../main.ts", import.meta.url)),
 };
 
@@ -68,8 +72,7 @@ export class ServerProcess {
       "--disable-warning=ExperimentalWarning",
       ...options.nodeFlags,
       fileOf[options.system],
-      ...argumentsOf(options.system, dataDir),
-      ...(options.system === "tidegate" ? options.tidegateFlags : []),
+      ...argumentsOf(options, dataDir),
     ]);
     const child = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"] });
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
@@ -101,6 +104,13 @@ export class ServerProcess {
     }
   }
 
+  /** Ends it as a crash does; {@link stop} is still to be called. */
+  async kill(): Promise<void> {
+    const exited = once(this.#child, "exit");
+    process.kill(this.pid, "SIGKILL"); // not #child: that may be taskset's process
+    await exited;
+  }
+
   async stop(): Promise<void> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) {
       const exited = once(this.#child, "exit");
@@ -120,9 +130,11 @@ export const COLLECT_FLAGS: readonly string[] = [
   new URL("collect-on-signal.ts", import.meta.url).href,
 ];
 
-function argumentsOf(system: System, dataDir: string): readonly string[] {
-  if (system === "bare") return [];
-  const options = {
+function argumentsOf(options: ServerOptions, dataDir: string): readonly string[] {
+  const nats = options.nats ?? null;
+  if (options.system === "bare") return [];
+  if (options.system === "bare-nats") return [nats?.urls[0] ?? ""];
+  const values = {
     host: "127.0.0.1",
     port: 0,
     "control-port": 0,
@@ -130,6 +142,10 @@ function argumentsOf(system: System, dataDir: string): readonly string[] {
     auth: "none",
     "log-format": "json",
     "log-level": "error",
+    ...(nats === null
+      ? {}
+      : { "nats-url": nats.urls.join(","), "replica-count": nats.replicaCount }),
   };
-  return Object.entries(options).map(([name, value]) => `--${name}=${value}`);
+  const flags = Object.entries(values).map(([name, value]) => `--${name}=${value}`);
+  return [...flags, ...options.tidegateFlags];
 }

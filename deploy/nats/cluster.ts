@@ -16,13 +16,13 @@ export interface NatsCluster {
 /**
  * Starts `count` nodes on free ports below `folder`.
  *
- * @param settings what every node starts with: `base`, `args`.
+ * @param settings what every node starts with: `base`, `args`, `syncInterval`.
  */
 export async function startNats(
   binary: string,
   folder: string,
   count: 1 | 3,
-  settings: Pick<NodeOptions, "base" | "args"> = {},
+  settings: Pick<NodeOptions, "base" | "args" | "syncInterval"> = {},
 ): Promise<NatsCluster> {
   const free = await freePorts(count * 2);
   const [ports, routes] = [free.slice(0, count), free.slice(count)];

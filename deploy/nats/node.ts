@@ -27,6 +27,11 @@ export interface NodeOptions {
   readonly base?: string;
   /** Further arguments of nats-server. */
   readonly args?: readonly string[];
+  /**
+   * When JetStream syncs to the disk, as its `sync_interval`; default "always", which is what
+   * promises hold for. Others are for comparison.
+   */
+  readonly syncInterval?: string;
   /** In a cluster: own route port and those of all nodes. */
   readonly cluster?: { readonly name: string; readonly port: number; readonly routes: number[] };
 }
@@ -93,14 +98,14 @@ export class NatsNode {
 
 /** A node's configuration file. */
 export function nodeConfig(options: NodeOptions): string {
-  const { name, port, folder, cluster, base } = options;
+  const { name, port, folder, cluster, base, syncInterval = "always" } = options;
   const store = JSON.stringify(path.join(folder, "store"));
   const lines = [
     // The server takes the path as relative to this file, also when it is absolute.
     ...(base === undefined ? [] : [`include ${JSON.stringify(path.relative(folder, base))}`]),
     `server_name: ${name}`,
     `listen: 127.0.0.1:${port}`,
-    `jetstream { store_dir: ${store}, sync_interval: always }`,
+    `jetstream { store_dir: ${store}, sync_interval: ${syncInterval} }`,
   ];
   if (cluster !== undefined) {
     const routes = cluster.routes.map((route) => `nats://127.0.0.1:${route}`).join(", ");

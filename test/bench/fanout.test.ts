@@ -15,7 +15,7 @@ test.each(cases)(
   "runFanout: every delivery once and the hash of the work, $system $name",
   async ({ shape, system }) => {
     const count = messageCount(shape, timing);
-    const figures = await runFanout(system, shape, timing, []);
+    const figures = await runFanout(system, shape, timing, [], null);
     expect(figures.problems).toEqual([]);
     expect(figures.deliveredCount).toBe(count * shape.membersPerRoom);
     expect(figures.hash).toBe(expectedHash(shape, count));

@@ -113,6 +113,7 @@ describe("parseBenchArgs", () => {
       runs: 0,
       only: "",
       profileDir: "",
+      natsServer: "",
     });
   });
 

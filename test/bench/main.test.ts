@@ -17,7 +17,7 @@ function bench(...args: string[]): Promise<{ code: number; stdout: string; stder
 
 test("bench: --help names every bench, and so does no name at all", async () => {
   const [help, none] = await Promise.all([bench("--help"), bench()]);
-  for (const name of ["fanout", "memory", "durable", "start", "micro"])
+  for (const name of ["fanout", "memory", "durable", "start", "micro", "nats-fanout", "nats-quiet"])
     expect(help.stdout).toMatch(new RegExp(`^ {2}${name} `, "m"));
   expect(help.code).toBe(0);
   expect(none).toEqual(help);

@@ -1,0 +1,56 @@
+/** The benches on NATS in small, on real nats-servers: they count exactly, targets name measures. */
+import { expect, test } from "vitest";
+import { benchNatsFanout } from "../../bench/fanout.ts";
+import { benchNatsDurable } from "../../bench/nats-durable.ts";
+import { benchNatsJoin } from "../../bench/nats-join.ts";
+import { benchNatsQuiet } from "../../bench/nats-quiet.ts";
+import { benchNatsResume } from "../../bench/nats-resume.ts";
+import { DEFAULTS } from "../../bench/options.ts";
+import { readTargets } from "../../bench/targets.ts";
+
+const tiny = { ...DEFAULTS, isTiny: true, natsServer: process.env.NATS_SERVER ?? "" };
+const silent = (): void => {};
+
+/** Names in bench/targets.json of one bench. */
+function targetNames(bench: string): string[] {
+  return readTargets().flatMap(({ name }) => (name.startsWith(`${bench}/`) ? [name] : []));
+}
+
+test("benchNatsFanout: every delivery comes once on both systems", async () => {
+  const report = await benchNatsFanout(tiny, silent);
+  expect(report.problems).toEqual([]);
+  const systems = report.runs.flat().map((run) => (run as { system: string }).system);
+  expect(systems).toEqual(["bare-nats", "tidegate"]);
+});
+
+test("benchNatsDurable: every publish is acknowledged, by gateway and bus", async () => {
+  const report = await benchNatsDurable(tiny, silent);
+  expect(report.problems).toEqual([]);
+  expect(report.hash).toBe((5 * 300).toString(16));
+  expect(Object.keys(report.measures)).toEqual(expect.arrayContaining(targetNames("nats-durable")));
+});
+
+test("benchNatsResume: every client recovers exactly what it missed", async () => {
+  const report = await benchNatsResume(tiny, silent);
+  expect(report.problems).toEqual([]);
+  expect(report.runs).toMatchObject([{ clientCount: 12, exactCount: 12 }]);
+  expect(Object.keys(report.measures)).toEqual(targetNames("nats-resume"));
+});
+
+test("benchNatsJoin: rooms with and without messages are joined", async () => {
+  const report = await benchNatsJoin(tiny, silent);
+  expect(report.problems).toEqual([]);
+  expect(report.runs).toMatchObject([{ joinedCount: 5 }, { joinedCount: 5 }]);
+  expect(Object.keys(report.measures)).toEqual(targetNames("nats-join"));
+});
+
+test("benchNatsQuiet: markers are seen with and not without, all rooms are asked for", async () => {
+  const report = await benchNatsQuiet(tiny, silent);
+  expect(report.problems).toEqual([]);
+  expect(report.runs.flat()).toMatchObject([
+    { variant: "with", deliveredCount: 70 },
+    { variant: "without", deliveredCount: 70, markerCount: 0 },
+    { variant: "with", visitedCount: 40 },
+  ]);
+  expect(Object.keys(report.measures)).toEqual(targetNames("nats-quiet"));
+});
