@@ -145,8 +145,8 @@ function report(
 }
 
 /**
- * Tidegate divided by the yardstick, one ratio a round; rounds in which either was disturbed count only when
- * there are no others.
+ * Tidegate divided by the yardstick, one ratio a round; rounds in which either was disturbed count
+ * only when there are no others.
  */
 function ratios(
   runs: readonly (readonly FanoutFigures[])[],
