@@ -1,4 +1,4 @@
-/** The benches on NATS in small, on real nats-servers: they count exactly, targets name measures. */
+/** The benches on NATS in small, on real servers: they count exactly, targets name measures. */
 import { expect, test } from "vitest";
 import { benchNatsFanout } from "../../bench/fanout.ts";
 import { benchNatsDurable } from "../../bench/nats-durable.ts";
