@@ -20,9 +20,12 @@ import { toCoded } from "./connect.ts";
 
 /** JetStream's "wrong last sequence", alone and with a competitor in flight. */
 const wrongSequenceCodes = [10071, 10164];
-/** Deletions and expiries stay visible to watchers this long, ms. */
+/** Expiries stay visible to watchers this long, ms. */
 const MARKER_TTL_MS = 60_000;
+/** Deletions do so this long; then nothing is left of the key. A process may leave one each start. */
+const DELETED_TTL_S = 24 * 3600;
 const TTL_MS_MIN = 1000;
+const EXPECTED_SEQUENCE = "Nats-Expected-Last-Subject-Sequence";
 
 export class NatsKeyValue implements KeyValue {
   readonly #bucket: string;
@@ -95,9 +98,12 @@ export class NatsKeyValue implements KeyValue {
   async delete(key: string, revision?: number): Promise<void> {
     checkKey(key);
     try {
-      const options = revision === undefined ? {} : { previousSeq: revision };
       if (revision === undefined && (await this.get(key)) === null) return;
-      await this.#kv.delete(key, options);
+      const header = headers();
+      header.set("KV-Operation", "DEL");
+      header.set("Nats-TTL", `${DELETED_TTL_S}s`);
+      if (revision !== undefined) header.set(EXPECTED_SEQUENCE, String(revision));
+      await this.#js.publish(`$KV.${this.#bucket}.${key}`, "", { headers: header });
     } catch (error) {
       if (!isWrongSequence(error)) throw toCoded(error);
       const detail = `key ${key} of ${this.#bucket} is no longer at revision ${revision}`;
@@ -150,7 +156,7 @@ export class NatsKeyValue implements KeyValue {
   /** Writes if the key's revision is `after` (0: it has none). */
   async #put(key: string, value: Uint8Array, after: number, ttlMs: number): Promise<number> {
     const header = headers();
-    header.set("Nats-Expected-Last-Subject-Sequence", String(after));
+    header.set(EXPECTED_SEQUENCE, String(after));
     if (ttlMs > 0) header.set("Nats-TTL", `${Math.ceil(ttlMs / 1000)}s`);
     const ack = await this.#js.publish(`$KV.${this.#bucket}.${key}`, value, { headers: header });
     return ack.seq;
