@@ -22,7 +22,7 @@ import { toCoded } from "./connect.ts";
 const wrongSequenceCodes = [10071, 10164];
 /** Expiries stay visible to watchers this long, ms. */
 const MARKER_TTL_MS = 60_000;
-/** Deletions do so this long; then nothing is left of the key. A process may leave one each start. */
+/** Deletions do so this long, then nothing is left of a key: each process leaves one at its end. */
 const DELETED_TTL_S = 24 * 3600;
 const TTL_MS_MIN = 1000;
 const EXPECTED_SEQUENCE = "Nats-Expected-Last-Subject-Sequence";
