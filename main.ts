@@ -13,11 +13,12 @@ import type { Lease } from "./bus/nats/lease.ts";
 import type { Authenticate } from "./gateway/auth.ts";
 import type { PageFile } from "./gateway/http.ts";
 import { type LogLevel, openLog, type ProcessLog } from "./log.ts";
+import { natsOptions } from "./nats-options.ts";
+import { readOptionFile } from "./option-file.ts";
 import { helpText, type OptionValues, readOptions } from "./options.ts";
 import { CodedError } from "./proto/coded-error.ts";
 
 /** What a process runs, as PARTS says. */
-type Parts = "all" | "gateway" | "controlplane";
 
 await main(process.argv.slice(2));
 
@@ -41,7 +42,7 @@ async function start(options: OptionValues): Promise<void> {
   const gatewayId = options.text("GATEWAY_ID") || randomBytes(4).toString("hex");
   const parts = options.text("PARTS");
   const [{ bus, store, lease }, gateway, controlPlane] = await Promise.all([
-    openBus(options, gatewayId),
+    openBus(options, gatewayId, log),
     parts === "controlplane" ? null : prepareGateway(options, gatewayId, log),
     parts === "gateway" ? null : import("./controlplane/control-plane.ts"),
   ]);
@@ -107,9 +108,9 @@ async function prepareGateway(options: OptionValues, gatewayId: string, log: Pro
 async function openBus(
   options: OptionValues,
   gatewayId: string,
+  log: ProcessLog,
 ): Promise<{ bus: Bus; store: string; lease: Lease | null }> {
-  const servers = options.list("NATS_URL");
-  if (servers.length === 0) {
+  if (options.list("NATS_URL").length === 0) {
     const { openEmbeddedBus } = await import("./bus/embedded/embedded-bus.ts");
     const store = path.resolve(options.text("DATA_DIR"));
     const bus = await openEmbeddedBus({
@@ -121,22 +122,7 @@ async function openBus(
     return { bus, store, lease: null };
   }
   const { openNatsBus } = await import("./bus/nats/nats-bus.ts");
-  const isFile = options.text("NATS_CREDS_FILE") !== "";
-  const bus = await openNatsBus({
-    servers,
-    name: gatewayId,
-    parts: options.text("PARTS") as Parts,
-    version: readVersion(),
-    credentials: isFile ? readOptionFile(options, "NATS_CREDS_FILE") : "",
-    token: options.text("NATS_TOKEN"),
-    user: options.text("NATS_USER"),
-    password: options.text("NATS_PASSWORD"),
-    shardCount: options.integer("SHARD_COUNT"),
-    replicaCount: options.integer("REPLICA_COUNT"),
-    dedupeWindowMs: options.integer("DEDUPE_WINDOW_MS"),
-    roomMessageCountMax: options.integer("ROOM_MESSAGE_COUNT_MAX"),
-    retentionMs: options.integer("RETENTION_MS"),
-  });
+  const bus = await openNatsBus(natsOptions(options, gatewayId, readVersion()), log);
   return { bus, store: bus.status().detail, lease: bus.lease };
 }
 
@@ -169,18 +155,6 @@ async function makeAuthenticate(options: OptionValues): Promise<Authenticate> {
       });
     default:
       return auth.authenticateNone();
-  }
-}
-
-function readOptionFile(
-  options: OptionValues,
-  name: "AUTH_TOKENS_FILE" | "AUTH_JWT_KEY_FILE" | "NATS_CREDS_FILE",
-): string {
-  const file = options.text(name);
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    throw new CodedError("OPTION_INVALID", `${name}: ${file} can not be read`, error);
   }
 }
 

@@ -7,6 +7,7 @@
 import { parseArgs } from "node:util";
 import { EMBEDDED_BUS_DEFAULTS as BUS } from "./bus/embedded/options.ts";
 import { NATS_BUS_DEFAULTS as NATS } from "./bus/nats/options.ts";
+import { SHARD_BOUNDS } from "./bus/nats/shard-settings.ts";
 import { GATEWAY_DEFAULTS as GATEWAY, isLoopback } from "./gateway/options.ts";
 import { CodedError } from "./proto/coded-error.ts";
 
@@ -129,6 +130,9 @@ export const OPTIONS = [
   row("NATS_TOKEN", text, "", "For NATS_URL: token; better in the environment than as a flag."),
   row("NATS_USER", text, "", "For NATS_URL: user name."),
   row("NATS_PASSWORD", text, "", "For NATS_URL: password of NATS_USER; never printed."),
+  row("NATS_TLS_CA_FILE", text, "", "For NATS_URL: PEM certificates that servers' must lead to."),
+  row("NATS_TLS_CERT_FILE", text, "", "For NATS_URL: PEM certificate to show to servers (mTLS)."),
+  row("NATS_TLS_KEY_FILE", text, "", "For NATS_URL: PEM private key of NATS_TLS_CERT_FILE."),
   row(
     "SHARD_COUNT",
     integer(1, 256),
@@ -139,7 +143,25 @@ export const OPTIONS = [
     "REPLICA_COUNT",
     integer(1, 5),
     NATS.replicaCount,
-    "For NATS_URL: copies of each stream, 1, 3 or 5; production wants 3.",
+    "For NATS_URL: copies of each new stream, 1, 3 or 5; production wants 3.",
+  ),
+  row(
+    "SHARD_BYTES_MAX",
+    integer(SHARD_BOUNDS.shardBytesMax[0], SHARD_BOUNDS.shardBytesMax[1]),
+    NATS.shardBytesMax,
+    "For NATS_URL: bytes of each new stream; beyond 95 % publishes are refused with STORE_FULL.",
+  ),
+  row(
+    "PLACEMENT_TAGS",
+    list,
+    "",
+    "For NATS_URL: tags that servers must have to hold a copy of a new stream.",
+  ),
+  row(
+    "SHARD_SETTINGS_FILE",
+    text,
+    "",
+    "For NATS_URL: JSON file that changes the settings of shards; see docs/nats.md.",
   ),
   row(
     "DEDUPE_WINDOW_MS",
@@ -253,6 +275,13 @@ function readFlags(args: readonly string[]): Record<string, string | undefined> 
   try {
     return parseArgs({ args: [...args], options: known, strict: true }).values;
   } catch (error) {
+    // A word that stands alone beside a secret's flag may be the secret itself.
+    const isSecret = args.some((arg) => /^--nats-(password|token)\b/.test(arg));
+    const isWord = (error as { code?: string }).code === "ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL";
+    if (isSecret && isWord) {
+      const detail = "an argument stands alone, not after a flag; --help lists all options";
+      throw new CodedError("OPTION_INVALID", detail);
+    }
     const reason = error instanceof Error ? error.message.split(". ")[0] : String(error);
     throw new CodedError("OPTION_INVALID", `${reason}; --help lists all options`, error);
   }
@@ -296,6 +325,10 @@ function checkTogether(values: ReadonlyMap<string, string>): void {
   }
   if (![1, 3, 5].includes(Number(read("REPLICA_COUNT")))) {
     const detail = `REPLICA_COUNT is "${read("REPLICA_COUNT")}", must be 1, 3 or 5`;
+    throw new CodedError("OPTION_INVALID", detail);
+  }
+  if ((read("NATS_TLS_CERT_FILE") === "") !== (read("NATS_TLS_KEY_FILE") === "")) {
+    const detail = "NATS_TLS_CERT_FILE and NATS_TLS_KEY_FILE belong together; set both or neither";
     throw new CodedError("OPTION_INVALID", detail);
   }
   if (!/^[a-z0-9-]{0,32}$/.test(read("GATEWAY_ID"))) {

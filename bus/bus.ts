@@ -85,6 +85,8 @@ export interface BusStatus {
   readonly isConnected: boolean;
   /** A sentence for people. */
   readonly detail: string;
+  /** What should not have happened, counted by kind since the start; absent kinds never did. */
+  readonly troubles?: Readonly<Record<string, number>>;
 }
 
 /** Most messages of one read; larger limits are lowered to it. Keeps one answer below 64 MB. */

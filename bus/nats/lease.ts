@@ -59,7 +59,9 @@ export async function openLease(
   options: NatsBusOptions,
 ): Promise<Lease> {
   const { name, parts, version, replicaCount, leaseTtlMs } = options;
-  const keys = await untilReady(() => NatsKeyValue.open(connection, LEASE_BUCKET, replicaCount));
+  const keys = await untilReady(connection, () =>
+    NatsKeyValue.open(connection, LEASE_BUCKET, replicaCount),
+  );
   const facts = { id: name, kind: kinds[parts], version, host: hostname(), pid: process.pid };
   return Lease.acquire(connection, keys, facts, leaseTtlMs);
 }

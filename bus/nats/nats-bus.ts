@@ -21,12 +21,13 @@ import {
   type Unsubscribe,
 } from "../bus.ts";
 import type { KeyValue } from "../key-value.ts";
+import { type Log, SILENT_LOG } from "../log.ts";
 import type { Position } from "../position.ts";
 import { type RoomAddress, SLOT_COUNT } from "../subjects.ts";
 import { type PublishLimits, publishLimits } from "../void.ts";
 import { AckTimes } from "./ack-times.ts";
 import { AppendMux } from "./append-mux.ts";
-import { connectNats, untilReady, withoutCredentials } from "./connect.ts";
+import { connectNats, untilReady } from "./connect.ts";
 import { directGet } from "./direct-get.ts";
 import { RoomHistory } from "./history.ts";
 import { InOrder } from "./in-order.ts";
@@ -41,8 +42,10 @@ import {
   ROUTING_BUCKET,
   writeAnchor,
 } from "./shards.ts";
+import { withoutCredentials } from "./start-errors.ts";
 import { Sweep } from "./sweep.ts";
 import { Tails } from "./tails.ts";
+import { Troubles } from "./trouble.ts";
 import { inSubject, outSubject, shardStream } from "./wire.ts";
 
 /** Highest count of {@link Bus.floor}: proto's HISTORY_COUNT_MAX. */
@@ -51,18 +54,24 @@ const FLOOR_COUNT_MAX = 100_000;
 /**
  * Connects, and makes what does not exist yet.
  *
- * @throws {CodedError} `OPTION_INVALID`, `UNAVAILABLE`, `TOKEN_INVALID`, `GATEWAY_ID_IN_USE`.
+ * @param log is told what an operator should know.
+ * @throws {CodedError} `OPTION_INVALID`, `UNAVAILABLE`, `BUS_UNSUITABLE`, `BUS_ACCESS_DENIED`,
+ *   `GATEWAY_ID_IN_USE`.
  */
-export async function openNatsBus(partial: Partial<NatsBusOptions>): Promise<NatsBus> {
+export async function openNatsBus(
+  partial: Partial<NatsBusOptions>,
+  log: Log = SILENT_LOG,
+): Promise<NatsBus> {
   const options = validateNatsBusOptions(partial);
-  const connection = await connectNats(options);
+  const troubles = new Troubles(log);
+  const connection = await connectNats(options, troubles);
   try {
     const lease = await openLease(connection, options);
-    const group = await untilReady(async () => {
+    const { group } = await untilReady(connection, async () => {
       const routing = await NatsKeyValue.open(connection, ROUTING_BUCKET, options.replicaCount);
-      return ensureShards(connection, routing, options);
+      return ensureShards(connection, routing, options, log);
     });
-    return new NatsBus(connection, options, group, lease);
+    return new NatsBus(connection, options, group, lease, troubles);
   } catch (error) {
     await connection.close(); // the lease, if it was got, finds no responder and is taken over
     throw error;
@@ -74,6 +83,7 @@ export class NatsBus implements Bus {
   readonly publishLimits: PublishLimits;
   /** This process's right to publish (R12). */
   readonly lease: Lease;
+  readonly #troubles: Troubles;
   readonly #connection: NatsConnection;
   readonly #options: NatsBusOptions;
   readonly #shardCount: number;
@@ -99,10 +109,12 @@ export class NatsBus implements Bus {
     options: NatsBusOptions,
     group: GroupRecord,
     lease: Lease,
+    troubles: Troubles,
   ) {
     const { shardCount, dedupeWindowMs } = group;
     this.publishLimits = publishLimits(dedupeWindowMs * 1000);
     this.lease = lease;
+    this.#troubles = troubles;
     this.#connection = connection;
     this.#options = options;
     this.#shardCount = shardCount;
@@ -231,7 +243,8 @@ export class NatsBus implements Bus {
     if (this.#end !== null) return { isConnected: false, detail: this.#end.detail };
     if (!this.lease.isHeld) return { isConnected: false, detail: this.lease.refusal().detail };
     const server = withoutCredentials(this.#connection.getServer());
-    return { isConnected: !this.#connection.isClosed(), detail: `NATS at ${server}` };
+    const troubles = this.#troubles.counts();
+    return { isConnected: !this.#connection.isClosed(), detail: `NATS at ${server}`, troubles };
   }
 
   close(): Promise<void> {

@@ -4,8 +4,12 @@
 import { CodedError } from "../../proto/coded-error.ts";
 import { DEDUPE_WINDOW_US } from "../void.ts";
 import { LEASE_TTL_MS, LEASE_TTL_MS_MIN } from "./lease-rules.ts";
+import { checkShardLimits } from "./shard-settings.ts";
 
-/** How this process talks to NATS, and how shards are made when they do not exist yet. */
+/**
+ * How this process talks to NATS, and how shards are made when they do not exist yet: what each
+ * shard has from then on is on the bus (shard-settings.ts), so that all processes agree.
+ */
 export interface NatsBusOptions {
   /** "nats://host:port" of some nodes, 1 to 16; the others are learnt from them. */
   readonly servers: readonly string[];
@@ -21,6 +25,11 @@ export interface NatsBusOptions {
   readonly token: string;
   readonly user: string;
   readonly password: string;
+  /** PEM: authorities that servers' certificates must lead to; empty for the system's. */
+  readonly tlsCa: string;
+  /** PEM: our certificate and its private key, both or neither. */
+  readonly tlsCert: string;
+  readonly tlsKey: string;
   /** Shards (streams) of group 0 when none exist yet, 1 to 256. Default 4. */
   readonly shardCount: number;
   /** Copies of each stream and bucket: 1, 3 or 5. Default 1; production wants 3. */
@@ -39,6 +48,10 @@ export interface NatsBusOptions {
   readonly dedupeWindowMs: number;
   /** Every room is looked at within this, ms, 100 to 20 000 (R8). Default 10 000. */
   readonly sweepMs: number;
+  /** Tags that servers must have to hold a new shard's copies, such as "az:a". Default none. */
+  readonly placementTags: readonly string[];
+  /** Contents of SHARD_SETTINGS_FILE (shard-settings.ts), or empty. */
+  readonly shardSettings: string;
   /** Publishes without an ack, 1 to 100 000. Default 8192: 50 ms at 160 000/s. */
   readonly inFlightMax: number;
   /** Time to live of the lease, ms, 45 000; less only where a test waits for its end. */
@@ -57,6 +70,9 @@ export const NATS_BUS_DEFAULTS: NatsBusOptions = {
   token: "",
   user: "",
   password: "",
+  tlsCa: "",
+  tlsCert: "",
+  tlsKey: "",
   shardCount: 4,
   replicaCount: 1,
   roomMessageCountMax: 100_000,
@@ -64,15 +80,14 @@ export const NATS_BUS_DEFAULTS: NatsBusOptions = {
   shardBytesMax: 8 * 1024 ** 3,
   dedupeWindowMs: DEDUPE_WINDOW_US / 1000,
   sweepMs: 10_000,
+  placementTags: [],
+  shardSettings: "",
   inFlightMax: 8192,
   leaseTtlMs: LEASE_TTL_MS,
 };
 
 const bounds: Partial<Record<keyof NatsBusOptions, readonly [number, number]>> = {
   shardCount: [1, 256],
-  roomMessageCountMax: [1, 1_000_000],
-  retentionMs: [60_000, 30 * dayMs],
-  shardBytesMax: [16 * 1024 ** 2, 16 * 1024 ** 4],
   dedupeWindowMs: [3000, DEDUPE_WINDOW_US / 1000],
   sweepMs: [100, 20_000],
   inFlightMax: [1, 100_000],
@@ -92,9 +107,7 @@ export function validateNatsBusOptions(partial: Partial<NatsBusOptions>): NatsBu
       throw new CodedError("OPTION_INVALID", `${name} is ${value}, must be ${min} to ${max}`);
     }
   }
-  if (![1, 3, 5].includes(options.replicaCount)) {
-    throw new CodedError("OPTION_INVALID", `replicaCount is ${options.replicaCount}: 1, 3 or 5`);
-  }
+  checkShardLimits(options);
   if (options.servers.length < 1 || options.servers.length > 16) {
     throw new CodedError(
       "OPTION_INVALID",

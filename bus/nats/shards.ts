@@ -1,26 +1,22 @@
 /**
- * Shards: which stream owns which slots, made when they do not exist, and told apart when they
- * differ.
+ * Shards: which stream owns which slots.
  *
  * A stream's subject list is the assignment (docs/nats.md). How many shards a group started with
  * is kept on the bus, so that every process agrees on the owner of a slot that never moved: slot
  * modulo count.
  */
-import {
-  DiscardPolicy,
-  type JetStreamManager,
-  jetstreamManager,
-  RetentionPolicy,
-  StorageType,
-  type StreamConfig,
-} from "@nats-io/jetstream";
-import { type NatsConnection, nanos } from "@nats-io/transport-node";
+import { jetstreamManager } from "@nats-io/jetstream";
+import type { NatsConnection } from "@nats-io/transport-node";
 import { CodedError } from "../../proto/coded-error.ts";
+import type { ShardSettings } from "../../proto/gen/tidegate/bus/v1/shard_settings.ts";
 import type { KeyValue } from "../key-value.ts";
+import type { Log } from "../log.ts";
 import { SLOT_COUNT } from "../subjects.ts";
 import { DEDUPE_WINDOW_US } from "../void.ts";
 import type { NatsBusOptions } from "./options.ts";
-import { anchorSubject, inSlotSubjects, sealSubjects, shardStream } from "./wire.ts";
+import { parseSettingsFile } from "./shard-settings.ts";
+import { ensureShardStream } from "./shard-streams.ts";
+import { anchorSubject, inSlotSubjects, sealSubjects } from "./wire.ts";
 
 /** Bus KV bucket of routing; the group's record is under "group.0". */
 export const ROUTING_BUCKET = "routing";
@@ -37,53 +33,53 @@ export interface GroupRecord {
 /** First epoch of every slot. */
 export const FIRST_EPOCH = 1;
 
+/** The shards of group 0. */
+export interface Shards {
+  readonly group: GroupRecord;
+  /** Settings of each shard, by its number, as of this start. */
+  readonly settings: readonly ShardSettings[];
+}
+
 /**
- * Makes the shards of group 0 if they do not exist, and checks them if they do.
+ * Makes the shards of group 0 if they do not exist, and brings them up to date if they do.
  *
- * @returns what was decided at the first start.
- * @throws {CodedError} `OPTION_INVALID` when a stream exists that is set otherwise, with the
- * difference.
+ * @throws {CodedError} `BUS_UNSUITABLE` when a stream is set so that it can not be used, with the
+ *   differences; `OPTION_INVALID` for the settings file; `UNAVAILABLE`.
  */
 export async function ensureShards(
   connection: NatsConnection,
   routing: KeyValue,
   options: NatsBusOptions,
-): Promise<GroupRecord> {
-  const group = await ensureGroup(routing, options);
+  log: Log,
+): Promise<Shards> {
+  const { shardSettings } = options;
+  const file = shardSettings === "" ? null : parseSettingsFile(shardSettings);
+  const group = await ensureGroup(routing, options, log);
+  const { shardCount, dedupeWindowMs } = group;
   const manager = await jetstreamManager(connection);
-  for (let shard = 0; shard < group.shardCount; shard += 1) {
-    await ensureStream(connection, manager, shard, shardConfig(shard, group, options));
+  const subjectsOf = (shard: number) => firstSubjects(shard, shardCount);
+  const parts = { manager, routing, options, file, dedupeWindowMs, subjectsOf, log };
+  const settings: ShardSettings[] = [];
+  for (let shard = 0; shard < shardCount; shard += 1) {
+    settings.push(await ensureShardStream(parts, shard));
+    await writeAnchor(connection, shard);
   }
-  return group;
+  return { group, settings };
 }
 
-/** The stream of a shard as it is made. */
-export function shardConfig(
-  shard: number,
-  { shardCount, dedupeWindowMs }: GroupRecord,
-  options: NatsBusOptions,
-): Partial<StreamConfig> & { name: string } {
+/** What a new shard captures: its markers, and its slots by modulo. */
+function firstSubjects(shard: number, shardCount: number): string[] {
   const slots = Array.from({ length: SLOT_COUNT }, (_, slot) => slot).filter(
     (slot) => slot % shardCount === shard,
   );
-  return {
-    name: shardStream(shard),
-    subjects: [sealSubjects(shard), ...slots.map((slot) => inSlotSubjects(slot, FIRST_EPOCH))],
-    storage: StorageType.File,
-    retention: RetentionPolicy.Limits,
-    num_replicas: options.replicaCount,
-    // Per room the oldest go; a full stream refuses.
-    discard: DiscardPolicy.New,
-    max_msgs_per_subject: options.roomMessageCountMax,
-    max_age: nanos(options.retentionMs),
-    max_bytes: options.shardBytesMax,
-    duplicate_window: nanos(dedupeWindowMs),
-    allow_direct: true,
-    republish: { src: "tg.in.>", dest: "tg.out.>" },
-  };
+  return [sealSubjects(shard), ...slots.map((slot) => inSlotSubjects(slot, FIRST_EPOCH))];
 }
 
-async function ensureGroup(routing: KeyValue, options: NatsBusOptions): Promise<GroupRecord> {
+async function ensureGroup(
+  routing: KeyValue,
+  options: NatsBusOptions,
+  log: Log,
+): Promise<GroupRecord> {
   const { shardCount, dedupeWindowMs } = options;
   const made: GroupRecord = { shardCount, dedupeWindowMs };
   try {
@@ -94,22 +90,12 @@ async function ensureGroup(routing: KeyValue, options: NatsBusOptions): Promise<
   }
   const entry = await routing.get(groupKey);
   const kept = JSON.parse(Buffer.from(entry?.value ?? "{}").toString()) as Partial<GroupRecord>;
-  return { ...made, dedupeWindowMs: DEDUPE_WINDOW_US / 1000, ...kept };
-}
-
-async function ensureStream(
-  connection: NatsConnection,
-  manager: JetStreamManager,
-  shard: number,
-  config: Partial<StreamConfig> & { name: string },
-): Promise<void> {
-  const present = await manager.streams.info(config.name).then(
-    (info) => info.config,
-    () => null,
-  );
-  if (present === null) await manager.streams.add(config);
-  else refuseDifference(config, present);
-  await writeAnchor(connection, shard);
+  const group = { ...made, dedupeWindowMs: DEDUPE_WINDOW_US / 1000, ...kept };
+  if (group.shardCount !== shardCount || group.dedupeWindowMs !== dedupeWindowMs) {
+    const text = "SHARD_COUNT and DEDUPE_WINDOW_MS were decided at the first start; that counts";
+    log.warn({ here: made, decided: group }, text);
+  }
+  return group;
 }
 
 /** Rewrites a shard's anchor, and so keeps it younger than retention (R6). */
@@ -118,18 +104,4 @@ export async function writeAnchor(connection: NatsConnection, shard: number): Pr
   const ack = answer.json<{ seq?: number; error?: { description: string } }>();
   if (ack.seq !== undefined) return ack.seq;
   throw new CodedError("UNAVAILABLE", `shard ${shard} refused: ${ack.error?.description}`);
-}
-
-/** Settings that change what is promised; the subject list is the routing's business. */
-const comparedSettings = ["storage", "discard", "allow_direct", "republish"] as const;
-
-function refuseDifference(wanted: Partial<StreamConfig>, present: StreamConfig): void {
-  for (const name of comparedSettings) {
-    const [want, have] = [JSON.stringify(wanted[name]), JSON.stringify(present[name])];
-    if (want === have) continue;
-    throw new CodedError(
-      "OPTION_INVALID",
-      `stream ${present.name} exists with ${name} ${have}, Tidegate needs ${want}; update or remove it`,
-    );
-  }
 }

@@ -65,8 +65,12 @@ export const ERRORS = {
   IN_FLIGHT_LIMIT: { close: null, retry: "same", retryAfterMs: 100, grpc: "RESOURCE_EXHAUSTED", fix: "Wait for answers before sending more; SDKs do." },
   /** The publish could not be confirmed within its budget of 20 s: it may appear once, later, or never. Read the history if it matters, then publish anew if it is not there. */
   OUTCOME_UNKNOWN: { close: null, retry: "no", retryAfterMs: 0, grpc: "DEADLINE_EXCEEDED", fix: "Read the history if it matters, then publish anew if it is not there." },
-  /** The store of durable rooms is at STORE_BYTES_MAX; nothing was stored. Operators: raise STORE_BYTES_MAX or shorten retention; clients: try again later. */
-  STORE_FULL: { close: null, retry: "same", retryAfterMs: 1000, grpc: "RESOURCE_EXHAUSTED", fix: "Operators: raise STORE_BYTES_MAX or shorten retention; clients: try again later." },
+  /** What answers at NATS_URL can not keep what Tidegate promises: no NATS, too old, without JetStream, or a stream of ours is set otherwise. The message names what is wrong and what to do; docs/nats.md says what servers need. */
+  BUS_UNSUITABLE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "The message names what is wrong and what to do; docs/nats.md says what servers need." },
+  /** NATS refuses our credentials or certificate, we do not trust its certificate, or a permission that Tidegate needs is missing. Correct the NATS_ options that hold credentials, or the account's permissions; deploy/nats/nats.conf has those that suffice. */
+  BUS_ACCESS_DENIED: { close: null, retry: "no", retryAfterMs: 0, grpc: "PERMISSION_DENIED", fix: "Correct the NATS_ options that hold credentials, or the account's permissions; deploy/nats/nats.conf has those that suffice." },
+  /** The store of durable rooms is full: STORE_BYTES_MAX, SHARD_BYTES_MAX or the disk is reached; nothing was stored. Operators: raise that limit, shorten retention or add disk; clients: try again later. */
+  STORE_FULL: { close: null, retry: "same", retryAfterMs: 1000, grpc: "RESOURCE_EXHAUSTED", fix: "Operators: raise that limit, shorten retention or add disk; clients: try again later." },
   /** A part that is needed does not answer now; nothing was done. Try again later. */
   UNAVAILABLE: { close: null, retry: "same", retryAfterMs: 250, grpc: "UNAVAILABLE", fix: "Try again later." },
   /** The room is ephemeral: it has no history and no positions. Use a room of a durable class. */

@@ -63,8 +63,8 @@ export const ERRORS = {
   IN_FLIGHT_LIMIT: { close: null, retry: "same", retryAfterMs: 100, fix: "Wait for answers before sending more; SDKs do." },
   /** The publish could not be confirmed within its budget of 20 s: it may appear once, later, or never. Read the history if it matters, then publish anew if it is not there. */
   OUTCOME_UNKNOWN: { close: null, retry: "no", retryAfterMs: 0, fix: "Read the history if it matters, then publish anew if it is not there." },
-  /** The store of durable rooms is at STORE_BYTES_MAX; nothing was stored. Operators: raise STORE_BYTES_MAX or shorten retention; clients: try again later. */
-  STORE_FULL: { close: null, retry: "same", retryAfterMs: 1000, fix: "Operators: raise STORE_BYTES_MAX or shorten retention; clients: try again later." },
+  /** The store of durable rooms is full: STORE_BYTES_MAX, SHARD_BYTES_MAX or the disk is reached; nothing was stored. Operators: raise that limit, shorten retention or add disk; clients: try again later. */
+  STORE_FULL: { close: null, retry: "same", retryAfterMs: 1000, fix: "Operators: raise that limit, shorten retention or add disk; clients: try again later." },
   /** A part that is needed does not answer now; nothing was done. Try again later. */
   UNAVAILABLE: { close: null, retry: "same", retryAfterMs: 250, fix: "Try again later." },
   /** The room is ephemeral: it has no history and no positions. Use a room of a durable class. */

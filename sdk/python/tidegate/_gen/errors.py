@@ -187,12 +187,26 @@ ERRORS: dict[str, ErrorInfo] = {
         means="The publish could not be confirmed within its budget of 20 s: it may appear once, later, or never.",
         fix="Read the history if it matters, then publish anew if it is not there.",
     ),
+    "BUS_UNSUITABLE": ErrorInfo(
+        close=None,
+        retry="no",
+        retry_after_ms=0,
+        means="What answers at NATS_URL can not keep what Tidegate promises: no NATS, too old, without JetStream, or a stream of ours is set otherwise.",
+        fix="The message names what is wrong and what to do; docs/nats.md says what servers need.",
+    ),
+    "BUS_ACCESS_DENIED": ErrorInfo(
+        close=None,
+        retry="no",
+        retry_after_ms=0,
+        means="NATS refuses our credentials or certificate, we do not trust its certificate, or a permission that Tidegate needs is missing.",
+        fix="Correct the NATS_ options that hold credentials, or the account's permissions; deploy/nats/nats.conf has those that suffice.",
+    ),
     "STORE_FULL": ErrorInfo(
         close=None,
         retry="same",
         retry_after_ms=1000,
-        means="The store of durable rooms is at STORE_BYTES_MAX; nothing was stored.",
-        fix="Operators: raise STORE_BYTES_MAX or shorten retention; clients: try again later.",
+        means="The store of durable rooms is full: STORE_BYTES_MAX, SHARD_BYTES_MAX or the disk is reached; nothing was stored.",
+        fix="Operators: raise that limit, shorten retention or add disk; clients: try again later.",
     ),
     "UNAVAILABLE": ErrorInfo(
         close=None,

@@ -1,0 +1,198 @@
+/**
+ * What a shard's stream is made with, where shards may differ: copies, limits, placement.
+ *
+ * Pure. The record on the bus KV (proto/tidegate/bus/v1/shard_settings.proto) is the truth, so that
+ * processes with different options do not fight; options are what a new shard begins with. A
+ * settings file is an operator's word that others are wanted: it counts only while its revision is
+ * higher than the record's, so it is applied once, by whoever starts first.
+ */
+import { CodedError } from "../../proto/coded-error.ts";
+import { ShardSettings } from "../../proto/gen/tidegate/bus/v1/shard_settings.ts";
+
+/** Settings as options and the file say them. */
+export interface ShardLimits {
+  /** Copies: 1, 3 or 5. */
+  readonly replicaCount: number;
+  /** Newest messages kept of each room, 1 to 1 000 000. */
+  readonly roomMessageCountMax: number;
+  /** Age at which messages are deleted, ms, 1 minute to 30 days. */
+  readonly retentionMs: number;
+  /** Bytes of the shard, 16 MiB to 16 TiB. */
+  readonly shardBytesMax: number;
+  /** Tags that servers must have to hold a copy, at most 16. */
+  readonly placementTags: readonly string[];
+}
+
+/** A settings file, read. */
+export interface SettingsFile {
+  /** Counts its changes, 2 or more. */
+  readonly revision: number;
+  readonly default: Partial<ShardLimits>;
+  readonly shards: ReadonlyMap<number, Partial<ShardLimits>>;
+}
+
+/** What is to be done about a shard's record. */
+export interface SettingsDecision {
+  readonly settings: ShardSettings;
+  readonly isChanged: boolean;
+  /** Settings wanted here that do not count, as "name here → kept"; empty when there are none. */
+  readonly ignored: readonly string[];
+}
+
+/** Bounds of the numbers in {@link ShardLimits}; those of `replicaCount` are 1, 3 and 5. */
+export const SHARD_BOUNDS = {
+  roomMessageCountMax: [1, 1_000_000],
+  retentionMs: [60_000, 30 * 24 * 3600 * 1000],
+  shardBytesMax: [16 * 1024 ** 2, 16 * 1024 ** 4],
+} as const;
+
+const tagCountMax = 16;
+const tagPattern = /^[A-Za-z0-9_:.=-]{1,64}$/;
+
+/**
+ * Refuses what is out of bounds.
+ *
+ * @param where leads the message, e.g. "SHARD_SETTINGS_FILE shards.3: ".
+ * @throws {CodedError} `OPTION_INVALID` naming setting, value and bound.
+ */
+export function checkShardLimits(limits: Partial<ShardLimits>, where = ""): void {
+  for (const [name, [min, max]] of Object.entries(SHARD_BOUNDS)) {
+    const value: unknown = limits[name as keyof typeof SHARD_BOUNDS];
+    if (value === undefined) continue;
+    if (typeof value === "number" && Number.isInteger(value) && value >= min && value <= max) {
+      continue;
+    }
+    const detail = `${where}${name} is ${JSON.stringify(value)}, must be ${min} to ${max}`;
+    throw new CodedError("OPTION_INVALID", detail);
+  }
+  const { replicaCount, placementTags } = limits;
+  if (replicaCount !== undefined && ![1, 3, 5].includes(replicaCount)) {
+    const detail = `${where}replicaCount is ${JSON.stringify(replicaCount)}: 1, 3 or 5`;
+    throw new CodedError("OPTION_INVALID", detail);
+  }
+  if (placementTags === undefined) return;
+  const isList = Array.isArray(placementTags) && placementTags.length <= tagCountMax;
+  if (!isList || !placementTags.every((tag) => typeof tag === "string" && tagPattern.test(tag))) {
+    const shown = JSON.stringify(placementTags);
+    const detail = `${where}placementTags is ${shown}, must be up to ${tagCountMax} of ${tagPattern}`;
+    throw new CodedError("OPTION_INVALID", detail);
+  }
+}
+
+/**
+ * Reads a settings file: `{"revision": 2, "default": {…}, "shards": {"0": {…}}}`.
+ *
+ * @throws {CodedError} `OPTION_INVALID` naming what is wrong in it.
+ */
+export function parseSettingsFile(text: string): SettingsFile {
+  const where = "SHARD_SETTINGS_FILE";
+  const refuse = (detail: string, cause?: unknown): never => {
+    throw new CodedError("OPTION_INVALID", `${where}: ${detail}`, cause);
+  };
+  let file: Record<string, unknown>;
+  try {
+    file = asObject(JSON.parse(text)) ?? refuse("it is no JSON object");
+  } catch (error) {
+    return error instanceof CodedError ? refuse(error.detail) : refuse("it is no JSON", error);
+  }
+  const unknown = Object.keys(file).find((key) => !["revision", "default", "shards"].includes(key));
+  if (unknown !== undefined) refuse(`"${unknown}" is not known; it has revision, default, shards`);
+  const { revision } = file;
+  if (typeof revision !== "number" || !Number.isInteger(revision) || revision < 2) {
+    return refuse("revision must be a whole number, 2 or more, raised with each change");
+  }
+  const shards = new Map<number, Partial<ShardLimits>>();
+  for (const [key, value] of Object.entries(
+    asObject(file.shards ?? {}) ?? refuse("shards is no object"),
+  )) {
+    if (!/^\d{1,3}$/.test(key) || Number(key) > 255) refuse(`shards.${key} is no shard, 0 to 255`);
+    shards.set(Number(key), readLimits(value, `${where} shards.${key}: `));
+  }
+  return { revision, default: readLimits(file.default ?? {}, `${where} default: `), shards };
+}
+
+/**
+ * What the settings of a shard are now.
+ *
+ * @param kept the record, or null when the shard is new.
+ * @param options what a new shard begins with.
+ */
+export function decideSettings(
+  kept: ShardSettings | null,
+  options: ShardLimits,
+  file: SettingsFile | null,
+  shard: number,
+): SettingsDecision {
+  const own = { ...file?.default, ...file?.shards.get(shard) };
+  if (kept === null) {
+    const settings = toSettings({ ...options, ...own }, file?.revision ?? 1);
+    return { settings, isChanged: true, ignored: [] };
+  }
+  const keptLimits = toLimits(kept);
+  if (file !== null && file.revision > kept.revision) {
+    const settings = toSettings({ ...keptLimits, ...own }, file.revision);
+    return { settings, isChanged: true, ignored: [] };
+  }
+  const wanted = { ...options, ...own };
+  const names = Object.keys(keptLimits) as (keyof ShardLimits)[];
+  const ignored = names.flatMap((name) => {
+    const [here, there] = [JSON.stringify(wanted[name]), JSON.stringify(keptLimits[name])];
+    return here === there ? [] : [`${name} ${here} → ${there}`];
+  });
+  return { settings: kept, isChanged: false, ignored };
+}
+
+export function encodeShardSettings(settings: ShardSettings): Uint8Array {
+  return ShardSettings.encode(settings).finish();
+}
+
+/** The settings in a record, or null when it holds none that are within bounds. */
+export function decodeShardSettings(value: Uint8Array): ShardSettings | null {
+  try {
+    const settings = ShardSettings.decode(value);
+    checkShardLimits(toLimits(settings));
+    return settings.revision >= 1 ? settings : null;
+  } catch {
+    return null; // the caller says whose record is broken
+  }
+}
+
+/** Settings as plain numbers. */
+export function toLimits(settings: ShardSettings): ShardLimits {
+  return {
+    replicaCount: settings.replicaCount,
+    roomMessageCountMax: settings.roomMessageCountMax,
+    retentionMs: Number(settings.retentionMs),
+    shardBytesMax: Number(settings.bytesMax),
+    placementTags: settings.placementTags,
+  };
+}
+
+function toSettings(limits: ShardLimits, revision: number): ShardSettings {
+  return {
+    revision,
+    replicaCount: limits.replicaCount,
+    roomMessageCountMax: limits.roomMessageCountMax,
+    retentionMs: BigInt(limits.retentionMs),
+    bytesMax: BigInt(limits.shardBytesMax),
+    placementTags: [...limits.placementTags],
+  };
+}
+
+function readLimits(value: unknown, where: string): Partial<ShardLimits> {
+  const limits = asObject(value);
+  if (limits === null) throw new CodedError("OPTION_INVALID", `${where}it is no object`);
+  const known = ["replicaCount", "placementTags", ...Object.keys(SHARD_BOUNDS)];
+  const unknown = Object.keys(limits).find((key) => !known.includes(key));
+  if (unknown !== undefined) {
+    const detail = `${where}"${unknown}" is not known; it has ${known.join(", ")}`;
+    throw new CodedError("OPTION_INVALID", detail);
+  }
+  checkShardLimits(limits, where);
+  return limits;
+}
+
+function asObject(value: unknown): Record<string, unknown> | null {
+  const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+  return isObject ? (value as Record<string, unknown>) : null;
+}

@@ -1,0 +1,198 @@
+/**
+ * Makes shards' streams and keeps them as their records say (shard-settings.ts).
+ *
+ * Any number of processes may do this at once. A record is written by compare-and-set; a stream is
+ * made from the record, so that all who make it say the same; and it is updated by one process at a
+ * time, which holds a claim for that, with the subject list as it is right before.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { JetStreamApiError, type JetStreamManager, type StreamConfig } from "@nats-io/jetstream";
+import { CodedError } from "../../proto/coded-error.ts";
+import type { ShardSettings } from "../../proto/gen/tidegate/bus/v1/shard_settings.ts";
+import type { KeyValue } from "../key-value.ts";
+import type { Log } from "../log.ts";
+import {
+  decideSettings,
+  decodeShardSettings,
+  encodeShardSettings,
+  type SettingsFile,
+  type ShardLimits,
+} from "./shard-settings.ts";
+import {
+  compareStream,
+  differenceTable,
+  mendedStream,
+  type ShardStream,
+  shardStreamConfig,
+} from "./stream-config.ts";
+import { shardStream } from "./wire.ts";
+
+/** Who updates streams holds this key; it ends by itself when its holder dies. */
+const claimKey = "claim.shards";
+const CLAIM_TTL_MS = 10_000;
+/** How often another's claim is looked at, ms, and for how long: two lives of a claim. */
+const CLAIM_WAIT_MS = 100;
+const CLAIM_MS_MAX = 2 * CLAIM_TTL_MS;
+/** A stream whose record is written exists within this, ms, or is gone. */
+const MAKING_MS_MAX = 2000;
+
+/** JetStream: there is no such stream. */
+const notFoundCode = 10059;
+/** JetStream: replicas wanted of a single server; it will not get better by waiting. */
+const singleServerCode = 10074;
+
+/** What the streams are made and kept with. */
+export interface ShardStreamParts {
+  readonly manager: JetStreamManager;
+  /** The bucket "routing". */
+  readonly routing: KeyValue;
+  readonly options: ShardLimits;
+  readonly file: SettingsFile | null;
+  readonly dedupeWindowMs: number;
+  /** What a new shard captures. */
+  readonly subjectsOf: (shard: number) => readonly string[];
+  readonly log: Log;
+}
+
+/**
+ * Makes a shard's stream, or mends it.
+ *
+ * @returns its settings.
+ * @throws {CodedError} `BUS_UNSUITABLE` when a stream exists that can not be mended, with a table
+ *   of what differs, or when the servers can not hold it; `UNAVAILABLE`.
+ */
+export async function ensureShardStream(
+  parts: ShardStreamParts,
+  shard: number,
+): Promise<ShardSettings> {
+  const { manager, log, dedupeWindowMs } = parts;
+  const { settings, isNew } = await ensureSettings(parts, shard);
+  const wanted = shardStreamConfig(shard, parts.subjectsOf(shard), settings, dedupeWindowMs);
+  // A record without a stream: another process may be making it right now.
+  const present = await findStream(manager, wanted.name, isNew ? 0 : MAKING_MS_MAX);
+  if (present === null) {
+    if (!isNew) {
+      const text = "a shard's stream is gone: what it held is lost, and it is made anew, empty";
+      log.warn({ stream: wanted.name }, text);
+    }
+    await addStream(manager, wanted);
+    return settings;
+  }
+  const { changes, conflicts } = compareStream(wanted, present);
+  if (conflicts.length > 0) {
+    const detail =
+      `stream ${wanted.name} can not be used as it is:\n${differenceTable(conflicts)}\n` +
+      `If it is not Tidegate's, use another NATS account; if what it holds may go, remove it ` +
+      `(nats stream rm ${wanted.name}) and start again`;
+    throw new CodedError("BUS_UNSUITABLE", detail);
+  }
+  if (changes.length > 0) await updateStream(parts, shard);
+  return settings;
+}
+
+/** Brings the record up to date: of processes that write at once, one wins and all use its word. */
+async function ensureSettings(
+  { routing, options, file, log }: ShardStreamParts,
+  shard: number,
+): Promise<{ settings: ShardSettings; isNew: boolean }> {
+  const key = `shard.${shard}`;
+  for (;;) {
+    const entry = await routing.get(key);
+    const kept = entry === null ? null : decodeShardSettings(entry.value);
+    if (entry !== null && kept === null) {
+      const detail = `key ${key} of bucket routing holds no shard settings; remove it to start anew`;
+      throw new CodedError("BUS_UNSUITABLE", detail);
+    }
+    const { settings, isChanged, ignored } = decideSettings(kept, options, file, shard);
+    if (ignored.length > 0) {
+      const text =
+        "settings here differ from the shard's record, which counts; to change it, raise the " +
+        "revision in SHARD_SETTINGS_FILE";
+      log.warn({ shard, ignored, revision: settings.revision }, text);
+    }
+    if (!isChanged) return { settings, isNew: false };
+    try {
+      const value = encodeShardSettings(settings);
+      if (entry === null) await routing.create(key, value);
+      else await routing.update(key, value, entry.revision);
+      return { settings, isNew: entry === null };
+    } catch (error) {
+      const { code } = CodedError.from(error);
+      if (code !== "ALREADY_EXISTS" && code !== "ETAG_MISMATCH") throw error;
+    }
+  }
+}
+
+/** Updates under the claim, by record and stream as they are then. */
+async function updateStream(parts: ShardStreamParts, shard: number): Promise<void> {
+  const { manager, routing, log, dedupeWindowMs } = parts;
+  if (!(await claim(routing))) {
+    log.warn({ shard }, "another process is updating streams and does not end; going on");
+    return;
+  }
+  try {
+    const { settings } = await ensureSettings(parts, shard);
+    const wanted = shardStreamConfig(shard, [], settings, dedupeWindowMs);
+    const present = await findStream(manager, wanted.name);
+    if (present === null) return; // removed just now: publishes are refused, and it is said
+    const { changes } = compareStream(wanted, present);
+    if (changes.length === 0) return;
+    await manager.streams.update(wanted.name, mendedStream(wanted, present));
+    const changed = changes.map((each) => `${each.setting} ${each.present} → ${each.wanted}`);
+    log.info({ stream: wanted.name, changed }, "stream updated by its record");
+  } catch (error) {
+    // What is stored stays as safe as it was; a start that failed here would stop the service.
+    log.error(
+      { stream: shardStream(shard), error },
+      "a stream can not be updated; it stays as it is",
+    );
+  } finally {
+    await routing.delete(claimKey).catch((error: unknown) => {
+      log.warn({ error }, "the claim on streams is not returned; it ends by itself");
+    });
+  }
+}
+
+async function claim(routing: KeyValue): Promise<boolean> {
+  const endMs = performance.now() + CLAIM_MS_MAX;
+  while (performance.now() < endMs) {
+    try {
+      await routing.create(claimKey, Buffer.from("streams"), CLAIM_TTL_MS);
+      return true;
+    } catch (error) {
+      if (CodedError.from(error).code !== "ALREADY_EXISTS") throw error;
+    }
+    await sleep(CLAIM_WAIT_MS);
+  }
+  return false;
+}
+
+/** @param waitMs how long to wait for one that does not exist. */
+async function findStream(
+  manager: JetStreamManager,
+  name: string,
+  waitMs = 0,
+): Promise<StreamConfig | null> {
+  const endMs = performance.now() + waitMs;
+  for (;;) {
+    try {
+      return (await manager.streams.info(name)).config;
+    } catch (error) {
+      if (!(error instanceof JetStreamApiError) || error.code !== notFoundCode) throw error;
+    }
+    if (performance.now() >= endMs) return null;
+    await sleep(CLAIM_WAIT_MS);
+  }
+}
+
+async function addStream(manager: JetStreamManager, wanted: ShardStream): Promise<void> {
+  try {
+    await manager.streams.add(wanted);
+  } catch (error) {
+    if (error instanceof JetStreamApiError && error.code === singleServerCode) {
+      const detail = `${wanted.num_replicas} copies of ${wanted.name} need a cluster of as many servers`;
+      throw new CodedError("BUS_UNSUITABLE", `${detail}; this is one server`, error);
+    }
+    throw error;
+  }
+}

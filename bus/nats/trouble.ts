@@ -1,0 +1,72 @@
+/**
+ * What should not happen on the bus, counted by kind, and told once per interval.
+ *
+ * A foreign publisher, a broken record or a full stream can make thousands of these a second: the
+ * counts go to /health, the log gets the first of a kind, and then one line a minute with how many
+ * there were.
+ */
+import type { Log } from "../log.ts";
+
+/** Kinds of trouble, and what the log says of them. */
+const texts = {
+  /** A message on tg.out of a slot, without the server's headers, that is no envelope or marker. */
+  foreign_message: "a message that no process of ours sends came on our subjects; it is dropped",
+  /** A key of a bucket of ours holds no record that can be read. */
+  broken_record: "a key of a bucket of ours holds no record; it is ignored",
+  /** NATS refuses a publish or subscription of ours. */
+  permission_refused: "NATS refuses what we need; see deploy/nats/nats.conf for the permissions",
+  /** A shard is at its bytes: publishes are refused with STORE_FULL. */
+  shard_full: "a shard is full; publishes to its rooms are refused, reads go on",
+  /** A shard's stream was removed while we run: publishes are refused until a restart. */
+  shard_missing: "a shard's stream was removed; publishes to its rooms are refused until a restart",
+  /** JetStream refused to store for want of disk or memory. */
+  store_refused: "NATS can not store: its disk or its account is at a limit",
+} as const;
+
+/** What can be counted. */
+export type TroubleKind = keyof typeof texts;
+
+/** A kind is logged at most this often, ms. */
+export const TROUBLE_LOG_MS = 60_000;
+
+interface Count {
+  total: number;
+  /** Since the last line in the log. */
+  untold: number;
+  toldAtMs: number;
+}
+
+export class Troubles {
+  readonly #log: Log;
+  readonly #counts = new Map<TroubleKind, Count>();
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  /**
+   * Counts one.
+   *
+   * @param detail for the log: a subject, a key, an error; called only when a line is due, so that
+   *   it costs nothing else.
+   */
+  note(kind: TroubleKind, detail: () => object): void {
+    const nowMs = performance.now();
+    let count = this.#counts.get(kind);
+    if (count === undefined) {
+      count = { total: 0, untold: 0, toldAtMs: Number.NEGATIVE_INFINITY };
+      this.#counts.set(kind, count);
+    }
+    count.total += 1;
+    count.untold += 1;
+    if (nowMs - count.toldAtMs < TROUBLE_LOG_MS) return;
+    this.#log.error({ kind, count: count.untold, ...detail() }, texts[kind]);
+    count.untold = 0;
+    count.toldAtMs = nowMs;
+  }
+
+  /** How many of each kind there were since the start; kinds that never came are left out. */
+  counts(): Readonly<Record<string, number>> {
+    return Object.fromEntries([...this.#counts].map(([kind, { total }]) => [kind, total]));
+  }
+}
