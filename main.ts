@@ -18,8 +18,6 @@ import { readOptionFile } from "./option-file.ts";
 import { helpText, type OptionValues, readOptions } from "./options.ts";
 import { CodedError } from "./proto/coded-error.ts";
 
-/** What a process runs, as PARTS says. */
-
 await main(process.argv.slice(2));
 
 async function main(args: readonly string[]): Promise<void> {

@@ -24,7 +24,7 @@ import {
   toConnectError,
   withoutCredentials,
 } from "./start-errors.ts";
-import type { Troubles } from "./trouble.ts";
+import type { Troubles } from "./troubles.ts";
 
 /** Wait before a reconnect and its jitter, ms. */
 const RECONNECT_WAIT_MS = 50;
@@ -40,8 +40,14 @@ const JETSTREAM_MS_MAX = 3000;
 /** First connection must come about within this time, ms. */
 const CONNECT_MS_MAX = 5000;
 /** Subjects that no stream captures and nobody listens to: to learn whether we may use them. */
-const PROBE_PUBLISH = ["tg.in.probe", "tg.out.probe.publish"] as const;
-const PROBE_SUBSCRIBE = "tg.out.probe";
+const PROBE_PUBLISH = [
+  "tg.in.probe",
+  "tg.out.probe.publish",
+  "tg.seal.probe",
+  "tg.ctl.probe.publish",
+  "$KV.probe.key",
+] as const;
+const PROBE_SUBSCRIBE = ["tg.out.probe", "tg.ctl.probe"] as const;
 
 /**
  * Connects, and checks that this is a NATS that we can use.
@@ -204,15 +210,14 @@ async function checkPermissions(connection: NatsConnection): Promise<void> {
     const violation = [error, cause].find((each) => each instanceof PermissionViolationError);
     if (violation !== undefined) refused.push(`${violation.operation} ${violation.subject}`);
   };
-  const subscription = connection.subscribe(PROBE_SUBSCRIBE, {
-    callback: (error) => {
-      if (error !== null) note(error);
-    },
-  });
+  const callback = (error: unknown) => {
+    if (error !== null) note(error);
+  };
+  const subscriptions = PROBE_SUBSCRIBE.map((each) => connection.subscribe(each, { callback }));
   // Nobody responds, unless the server refuses to pass it on.
   const requests = PROBE_PUBLISH.map((subject) => connection.request(subject).catch(note));
   await Promise.all([...requests, connection.flush()]);
-  subscription.unsubscribe();
+  for (const subscription of subscriptions) subscription.unsubscribe();
   if (refused.length === 0) return;
   const detail = `the NATS user lacks permissions: ${refused.join(", ")}`;
   throw new CodedError("BUS_ACCESS_DENIED", detail);

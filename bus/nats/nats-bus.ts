@@ -45,7 +45,7 @@ import {
 import { withoutCredentials } from "./start-errors.ts";
 import { Sweep } from "./sweep.ts";
 import { Tails } from "./tails.ts";
-import { Troubles } from "./trouble.ts";
+import { Troubles } from "./troubles.ts";
 import { inSubject, outSubject, shardStream } from "./wire.ts";
 
 /** Highest count of {@link Bus.floor}: proto's HISTORY_COUNT_MAX. */

@@ -1,7 +1,7 @@
 /**
  * What a start says when NATS can not be used: which errors are final, and in which words.
  *
- * Pure. An error that waiting may mend (no leader yet) is not final; everything here names what is
+ * An error that waiting may mend (no leader yet) is not final; everything here names what is
  * wrong and what to do, and never a credential.
  */
 import { JetStreamApiError } from "@nats-io/jetstream";
@@ -13,7 +13,7 @@ import {
 } from "@nats-io/transport-node";
 import { CodedError } from "../../proto/coded-error.ts";
 
-/** Least version that has the stream features durable rooms need; also deploy/nats/find-server.ts. */
+/** Least version with the stream features that we need; also in deploy/nats/find-server.ts. */
 const versionMin = [2, 12] as const;
 
 /** JetStream error codes that do not get better by waiting. */

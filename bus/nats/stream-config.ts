@@ -5,8 +5,7 @@
  * was promised for messages already stored, so they are shown to the operator instead. The subject
  * list is neither: it is the assignment of slots and belongs to routing (R11).
  */
-import { DiscardPolicy, RetentionPolicy, StorageType, type StreamConfig } from "@nats-io/jetstream";
-import { nanos } from "@nats-io/transport-node";
+import type { StreamConfig } from "@nats-io/jetstream";
 import type { ShardSettings } from "../../proto/gen/tidegate/bus/v1/shard_settings.ts";
 import { shardStream } from "./wire.ts";
 
@@ -27,6 +26,9 @@ export interface StreamDifference {
   /** Refused: an operator has to decide. */
   readonly conflicts: readonly Difference[];
 }
+
+/** Servers count times in nanoseconds. */
+const nanosOfMs = 1_000_000;
 
 /** A move may have raised the bytes of a full shard a little (R10); that much is left alone. */
 const bytesTolerance = 1 / 20;
@@ -81,18 +83,18 @@ export function shardStreamConfig(
   return {
     name: shardStream(shard),
     subjects: [...subjects],
-    storage: StorageType.File,
-    retention: RetentionPolicy.Limits,
+    storage: "file",
+    retention: "limits",
     num_replicas: settings.replicaCount,
     // Per room the oldest go; a full stream refuses.
-    discard: DiscardPolicy.New,
+    discard: "new",
     discard_new_per_subject: false,
     max_msgs_per_subject: settings.roomMessageCountMax,
-    max_age: nanos(Number(settings.retentionMs)),
+    max_age: Number(settings.retentionMs) * nanosOfMs,
     max_bytes: Number(settings.bytesMax),
     max_msgs: -1,
     max_msg_size: -1,
-    duplicate_window: nanos(dedupeWindowMs),
+    duplicate_window: dedupeWindowMs * nanosOfMs,
     allow_direct: true,
     republish: { src: "tg.in.>", dest: "tg.out.>" },
     ...placement,

@@ -97,7 +97,7 @@ test.each([
   ["durable publishes only", 'publish: { deny: ["tg.out.>"] }', "publish tg.out.probe"],
   ["writing only", 'subscribe: { deny: ["tg.out.>"] }', "subscription tg.out.probe"],
   ["no keys", 'publish: { deny: ["$KV.>"] }', "publish $KV."],
-  ["no markers", 'publish: { deny: ["tg.seal.>"] }', "publish tg.seal.0.anchor"],
+  ["no markers", 'publish: { deny: ["tg.seal.>"] }', "publish tg.seal.probe"],
   ["no streams", 'publish: { deny: ["$JS.API.STREAM.CREATE.*"] }', "publish $JS.API.STREAM.CREATE"],
 ])(
   "start: a user who is allowed %s is refused with what he lacks",
