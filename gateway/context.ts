@@ -9,6 +9,7 @@ import type { Log } from "./log.ts";
 import type { GatewayOptions } from "./options.ts";
 import type { Publisher } from "./publisher.ts";
 import type { Readiness } from "./readiness.ts";
+import type { ResumeReads } from "./resume-reads.ts";
 import type { Rooms } from "./rooms.ts";
 import type { Sender } from "./sender.ts";
 
@@ -26,6 +27,7 @@ export interface GatewayContext {
   readonly rooms: Rooms;
   readonly sender: Sender;
   readonly catchUp: CatchUp;
+  readonly resumeReads: ResumeReads;
   readonly publisher: Publisher;
 }
 

@@ -24,6 +24,7 @@ import { applyClassChange } from "./policy-change.ts";
 import { PublishLog } from "./publish-log.ts";
 import { Publisher } from "./publisher.ts";
 import { Readiness } from "./readiness.ts";
+import { ResumeReads } from "./resume-reads.ts";
 import { Rooms } from "./rooms.ts";
 import { Sender } from "./sender.ts";
 import { routeWebSocket } from "./web-socket.ts";
@@ -82,6 +83,7 @@ export async function startGateway(
     authenticate: parts.authenticate,
     readiness: new Readiness(bus),
     catchUp: new CatchUp(bus, sender, log),
+    resumeReads: new ResumeReads(bus),
     publisher: new Publisher(bus, clock, sender),
   };
   const connections = new Connections(context, lagging);

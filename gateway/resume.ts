@@ -15,7 +15,7 @@ export interface ResumeFacts {
   readonly read: ReadAfter;
   /** The room's newest position, null when empty. */
   readonly head: Position | null;
-  /** Position of the oldest message within the class's count; null when all are. */
+  /** Position of the oldest message within the class's count; null when no read one is older. */
   readonly floor: Position | null;
   readonly policy: ClassPolicy;
   readonly nowUs: number;

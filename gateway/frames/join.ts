@@ -19,8 +19,6 @@ import { mayPublish } from "./publish.ts";
 export const JOIN_ROOMS_MAX = 256;
 /** Messages of history that a join can ask for. */
 export const JOIN_HISTORY_MAX = 500;
-/** Messages read to decide a resume; most resumes need no more. */
-const FIRST_PAGE = 128;
 
 /** Answers every room of the frame by its own Joined or ErrorFrame. */
 export function handleJoin(
@@ -148,8 +146,7 @@ async function joinDurable(
   let loss: GapReason | null = null;
   let first: readonly DurableMessage[] = [];
   if (after !== null) {
-    const read = await context.bus.readAfter(room.address, after, FIRST_PAGE);
-    const floor = await context.bus.floor(room.address, room.policy.historyCountMax);
+    const { read, floor } = await context.resumeReads.read(room, after);
     const { place: head, policy } = room;
     loss = decideResume({ after, read, head, floor, policy, nowUs: context.clock.nowUs() });
     if (loss === null) {
