@@ -52,6 +52,10 @@ export function decideHealth(
       heap_used_bytes: memory.heapUsed,
       external_bytes: memory.external,
     },
-    bus: { connected: facts.bus.isConnected, detail: facts.bus.detail },
+    bus: {
+      connected: facts.bus.isConnected,
+      detail: facts.bus.detail,
+      troubles: facts.bus.troubles ?? {},
+    },
   };
 }

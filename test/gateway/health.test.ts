@@ -4,7 +4,7 @@ import { decideHealth, type HealthFacts } from "../../gateway/health.ts";
 
 const facts: HealthFacts = {
   isStopping: false,
-  bus: { isConnected: true, detail: "store in data" },
+  bus: { isConnected: true, detail: "store in data", troubles: {} },
   connectionCount: 3,
   roomCount: 2,
   memberCount: 5,
@@ -29,7 +29,7 @@ test("decideHealth: every fact, under the names that operators read", () => {
     messages_fanned_out: 70,
     slow_member_events: 4,
     memory: { rss_bytes: 100, heap_used_bytes: 50, external_bytes: 25 },
-    bus: { connected: true, detail: "store in data" },
+    bus: { connected: true, detail: "store in data", troubles: {} },
   });
 });
 
