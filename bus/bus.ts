@@ -53,6 +53,13 @@ export interface RoomListener {
    * Bus.readAfter}.
    */
   onDurable(token: string, message: DurableMessage): void;
+  /**
+   * Ephemeral messages are missing here, in the order of messages: lost between processes. Told
+   * within 2 s of the loss; not told to listeners of a slot.
+   *
+   * @param missedCount how many; 0 when that is not known.
+   */
+  onLoss(token: string, missedCount: number): void;
 }
 
 /** Ends an interest; calling it twice is harmless. */
@@ -82,11 +89,14 @@ export interface ReadBefore {
 
 /** State of the connection to the store and to other processes. */
 export interface BusStatus {
+  /** False from the moment the connection is lost until it is back. */
   readonly isConnected: boolean;
   /** A sentence for people. */
   readonly detail: string;
   /** What should not have happened, counted by kind since the start; absent kinds never did. */
   readonly troubles?: Readonly<Record<string, number>>;
+  /** What happened since the start, by name; for /health. */
+  readonly counters?: Readonly<Record<string, number>>;
 }
 
 /** Most messages of one read; larger limits are lowered to it. Keeps one answer below 64 MB. */
@@ -164,6 +174,15 @@ export interface Bus {
 
   /** Now. */
   status(): BusStatus;
+
+  /**
+   * Tells when this process is cut off from the others, and when it is back: at the latest 2 s
+   * after the last sign of life, and not for outages shorter than 1 s. Not told the present state.
+   */
+  followCutOff(listener: (isCutOff: boolean) => void): Unsubscribe;
+
+  /** Whether this process is cut off now, as {@link followCutOff} tells. */
+  readonly isCutOff: boolean;
 
   /** Settles what was appended, then ends. Later calls fail with `UNAVAILABLE`. */
   close(): Promise<void>;

@@ -22,6 +22,8 @@ export class Fanout implements RoomOutput {
   readonly #writer = new MessageFrameWriter();
   /** Messages handed to topics. */
   messageCount = 0;
+  /** Times members were told that messages were lost between gateways. */
+  lossCount = 0;
 
   constructor(app: TemplatedApp, publishLog: PublishLog, lagging: Lagging, log: Log) {
     this.#app = app;
@@ -58,19 +60,33 @@ export class Fanout implements RoomOutput {
     this.messageCount += 1;
   }
 
+  loss(room: LocalRoom, missedCount: number): void {
+    this.lossCount += 1;
+    this.#publishGap(room, GapReason.BUS, missedCount, null);
+  }
+
   gap(room: LocalRoom, after: Position | null): void {
-    this.#lagging.detachAll();
-    const value = {
-      roomAlias: room.alias,
-      reason: GapReason.RETENTION,
-      missedCount: 0n,
-      after: after === null ? undefined : wirePosition(after),
-    };
-    this.#app.publish(room.topic, encodeServerFrame({ $case: "gap", value }), true);
+    this.#publishGap(room, GapReason.RETENTION, 0, after);
   }
 
   warn(room: LocalRoom, error: unknown): void {
     this.#log.warn({ room: room.address.room, error }, "filling a gap failed; trying again");
+  }
+
+  #publishGap(
+    room: LocalRoom,
+    reason: GapReason,
+    missedCount: number,
+    after: Position | null,
+  ): void {
+    this.#lagging.detachAll();
+    const value = {
+      roomAlias: room.alias,
+      reason,
+      missedCount: BigInt(missedCount),
+      after: after === null ? undefined : wirePosition(after),
+    };
+    this.#app.publish(room.topic, encodeServerFrame({ $case: "gap", value }), true);
   }
 }
 

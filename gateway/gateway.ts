@@ -12,6 +12,7 @@ import { Classes } from "./classes.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { Connections } from "./connections.ts";
 import type { GatewayContext } from "./context.ts";
+import { followCutOff } from "./cut-off.ts";
 import { Dispatch } from "./dispatch.ts";
 import { Fanout } from "./fanout.ts";
 import { decideHealth, type HealthFacts } from "./health.ts";
@@ -90,6 +91,7 @@ export async function startGateway(
   classes.follow((tenant, roomClass) =>
     applyClassChange(context, classes, connections.all(), tenant, roomClass),
   );
+  const stopFollowing = followCutOff(context, connections.all());
   let isStopping = false;
   const stats = (): HealthFacts => ({
     isStopping,
@@ -100,6 +102,7 @@ export async function startGateway(
     laneCount: context.publisher.laneCount,
     fannedOutCount: fanout.messageCount,
     laggedCount: lagging.count,
+    lossCount: fanout.lossCount,
     version: parts.version,
     gatewayId: parts.gatewayId,
   });
@@ -115,6 +118,7 @@ export async function startGateway(
     isStopping = true;
     us_listen_socket_close(listening);
     await connections.closeAll();
+    stopFollowing();
     classes.close();
     context.publisher.close();
     rooms.close();

@@ -21,6 +21,8 @@ export interface HealthFacts {
   readonly fannedOutCount: number;
   /** Times a slow socket left the fast lane. */
   readonly laggedCount: number;
+  /** Times members of ephemeral rooms were told that the bus lost messages. */
+  readonly lossCount: number;
   readonly version: string;
   readonly gatewayId: string;
 }
@@ -47,6 +49,7 @@ export function decideHealth(
     publish_lanes: facts.laneCount,
     messages_fanned_out: facts.fannedOutCount,
     slow_member_events: facts.laggedCount,
+    bus_losses_told: facts.lossCount,
     memory: {
       rss_bytes: memory.rss,
       heap_used_bytes: memory.heapUsed,
@@ -56,6 +59,7 @@ export function decideHealth(
       connected: facts.bus.isConnected,
       detail: facts.bus.detail,
       troubles: facts.bus.troubles ?? {},
+      ...facts.bus.counters,
     },
   };
 }

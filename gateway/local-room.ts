@@ -31,6 +31,12 @@ export interface RoomOutput {
   durable(room: LocalRoom, message: DurableMessage, before: Position | null, prevSeq: number): void;
   /** An ephemeral message to every live member; `room.ephemeralCount` already counts it. */
   ephemeral(room: LocalRoom, envelope: Uint8Array): void;
+  /**
+   * Ephemeral messages were lost between gateways; every live member is told.
+   *
+   * @param missedCount 0 when it is not known; `room.ephemeralCount` already counts them.
+   */
+  loss(room: LocalRoom, missedCount: number): void;
   /** Messages after `after` are gone for good; every live member is told. */
   gap(room: LocalRoom, after: Position | null): void;
   /** Something failed and is tried again. */
@@ -47,7 +53,7 @@ export class LocalRoom implements RoomListener {
   policy: ClassPolicy;
   /** Members and joiners. */
   memberCount = 0;
-  /** Ephemeral messages handed out. */
+  /** Ephemeral messages handed out, and those known to be lost on the way here. */
   ephemeralCount = 0;
   /** Durable: the last message handed out (or skipped as void); null in an empty room. */
   place: Position | null = null;
@@ -103,6 +109,13 @@ export class LocalRoom implements RoomListener {
     if (this.policy.isDurable) return;
     this.ephemeralCount += 1;
     this.#output.ephemeral(this, envelope);
+  }
+
+  onLoss(_token: string, missedCount: number): void {
+    if (this.policy.isDurable || this.#isClosed) return;
+    // At least one, so that a member off the fast lane is told as well when it has drained.
+    this.ephemeralCount += Math.max(1, missedCount);
+    this.#output.loss(this, missedCount);
   }
 
   onDurable(_token: string, message: DurableMessage): void {

@@ -48,7 +48,8 @@ function applyToConnection(
     }
     membership.mayPublish = mayPublish(identity, room, true);
     if (membership.state === MemberState.JOINING) continue; // Joined will say it
-    const value = { roomAlias: room.alias, policy: describePolicy(policy, membership) };
+    const described = describePolicy(policy, membership, context.bus.isCutOff);
+    const value = { roomAlias: room.alias, policy: described };
     context.sender.send(connection, encodeServerFrame({ $case: "roomPolicyChanged", value }));
   }
 }

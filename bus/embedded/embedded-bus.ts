@@ -140,6 +140,15 @@ export class EmbeddedBus implements Bus {
     return { isConnected: true, detail: `store in ${this.#dataDir}` };
   }
 
+  /** One process is cut off from nobody. */
+  get isCutOff(): boolean {
+    return false;
+  }
+
+  followCutOff(): Unsubscribe {
+    return () => {};
+  }
+
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;

@@ -8,12 +8,14 @@
 import type { Msg, NatsConnection, Subscription } from "@nats-io/transport-node";
 import type { DurableMessage, RoomListener, Unsubscribe } from "../bus.ts";
 import type { RoomAddress } from "../subjects.ts";
+import type { EphemeralRoom } from "./ephemeral-in.ts";
 import { Header, lastNumber, outRoomSubjects, outSlotSubjects, timeStampUs } from "./wire.ts";
 
 /** A room that is listened to. */
-export interface HeardRoom {
+export interface HeardRoom extends EphemeralRoom {
   readonly room: RoomAddress;
-  readonly listeners: Set<RoomListener>;
+  /** Replaced when it changes, so that whoever goes through it is not disturbed. */
+  listeners: readonly RoomListener[];
   readonly subscription: Subscription;
   /** Epoch and sequence of the newest durable message heard; 0 before the first. */
   epoch: number;
@@ -28,6 +30,14 @@ export interface InterestEvents {
   onTail(heard: HeardRoom, epoch: number, seq: number): void;
   /** A room is listened to from now on. */
   onJoined(heard: HeardRoom): void;
+  /** A room is listened to no longer. */
+  onLeft(heard: HeardRoom): void;
+  /** An ephemeral message or tail of a room, or garbage. Hot path. */
+  onEphemeral(heard: HeardRoom, bytes: Uint8Array): void;
+  /** The envelope of an ephemeral message that came for a whole slot; null for anything else. */
+  openEphemeral(bytes: Uint8Array): Uint8Array | null;
+  /** The present tick. */
+  tick(): number;
 }
 
 export class NatsInterest {
@@ -52,23 +62,24 @@ export class NatsInterest {
 
   subscribeRoom(room: RoomAddress, listener: RoomListener): Unsubscribe {
     const heard = this.#rooms.get(room.token) ?? this.#open(room);
-    // The same listener may be given twice; each has its own place.
-    const place: RoomListener = {
-      onEphemeral: (token, envelope) => listener.onEphemeral(token, envelope),
-      onDurable: (token, message) => listener.onDurable(token, message),
-    };
-    heard.listeners.add(place);
+    heard.listeners = [...heard.listeners, listener];
+    let isActive = true;
     return () => {
-      if (!heard.listeners.delete(place) || heard.listeners.size > 0) return;
+      if (!isActive) return;
+      isActive = false;
+      // The same listener may be given twice; each has its own place.
+      heard.listeners = heard.listeners.toSpliced(heard.listeners.indexOf(listener), 1);
+      if (heard.listeners.length > 0) return;
       heard.subscription.unsubscribe();
       if (this.#rooms.get(room.token) === heard) this.#rooms.delete(room.token);
+      this.#events.onLeft(heard);
     };
   }
 
   subscribeSlot(slot: number, listener: RoomListener): Unsubscribe {
     const subscription = this.#connection.subscribe(outSlotSubjects(slot), {
       callback: (error, message) => {
-        if (error === null) this.#take(message, [listener], null);
+        if (error === null) this.#takeOfSlot(message, listener);
       },
     });
     return () => subscription.unsubscribe();
@@ -79,18 +90,21 @@ export class NatsInterest {
     if (!isNewer(heard, message.epoch, message.seq)) return;
     heard.epoch = message.epoch;
     heard.seq = message.seq;
-    for (const listener of [...heard.listeners]) listener.onDurable(heard.room.token, message);
+    for (const listener of heard.listeners) listener.onDurable(heard.token, message);
   }
 
   #open(room: RoomAddress): HeardRoom {
     const heard: HeardRoom = {
       room,
-      listeners: new Set(),
+      token: room.token,
+      listeners: [],
+      counts: null,
+      sinceTick: this.#events.tick(),
       epoch: 0,
       seq: 0,
       subscription: this.#connection.subscribe(outRoomSubjects(room), {
         callback: (error, message) => {
-          if (error === null) this.#take(message, heard.listeners, heard);
+          if (error === null) this.#take(message, heard);
         },
       }),
     };
@@ -99,31 +113,49 @@ export class NatsInterest {
     return heard;
   }
 
-  #take(message: Msg, listeners: Iterable<RoomListener>, heard: HeardRoom | null): void {
-    const [, , , epochText, token] = message.subject.split(".");
-    if (token === undefined) return;
-    const { headers, data } = message;
-    const epoch = Number(epochText);
+  /** Hot path, once per message: what has no headers is ephemeral, and its subject is not read. */
+  #take(message: Msg, heard: HeardRoom): void {
+    const { headers } = message;
+    if (headers === undefined) {
+      this.#events.onEphemeral(heard, message.data);
+      return;
+    }
+    const epoch = Number(message.subject.split(".")[3]);
     const tail = lastNumber(headers, Header.TAIL);
     if (tail >= 0) {
-      if (heard !== null) this.#events.onTail(heard, epoch, tail);
+      this.#events.onTail(heard, epoch, tail);
       return;
     }
+    const durable = this.#readDurable(message, epoch);
+    if (durable === null) return;
+    if (isNewer(heard, epoch, durable.seq)) {
+      heard.epoch = epoch;
+      heard.seq = durable.seq;
+    }
+    for (const listener of heard.listeners) listener.onDurable(heard.token, durable);
+  }
+
+  #takeOfSlot(message: Msg, listener: RoomListener): void {
+    const [, , , epochText, token] = message.subject.split(".");
+    if (token === undefined) return;
+    if (message.headers === undefined) {
+      const envelope = this.#events.openEphemeral(message.data);
+      if (envelope !== null) listener.onEphemeral(token, envelope);
+      return;
+    }
+    const durable = this.#readDurable(message, Number(epochText));
+    if (durable !== null) listener.onDurable(token, durable);
+  }
+
+  /** A republished message, or null for anything else that has headers. */
+  #readDurable({ headers, data }: Msg, epoch: number): DurableMessage | null {
     const seq = lastNumber(headers, Header.SEQUENCE);
-    if (seq < 0) {
-      for (const listener of [...listeners]) listener.onEphemeral(token, data);
-      return;
-    }
+    if (seq < 0) return null;
     const timeUs = timeStampUs(headers?.last(Header.TIME_STAMP) ?? "");
     const prevSeq = Math.max(0, lastNumber(headers, Header.LAST_SEQUENCE));
     const shard = Number((headers?.last(Header.STREAM) ?? "").slice("TG_".length));
     this.#events.onHeard(shard, seq, timeUs);
-    if (heard !== null && isNewer(heard, epoch, seq)) {
-      heard.epoch = epoch;
-      heard.seq = seq;
-    }
-    const durable = { epoch, seq, timeUs, prevSeq, envelope: data };
-    for (const listener of [...listeners]) listener.onDurable(token, durable);
+    return { epoch, seq, timeUs, prevSeq, envelope: data };
   }
 }
 

@@ -29,6 +29,7 @@ import { AckTimes } from "./ack-times.ts";
 import { AppendMux } from "./append-mux.ts";
 import { connectNats, untilReady } from "./connect.ts";
 import { directGet } from "./direct-get.ts";
+import { Ephemeral } from "./ephemeral.ts";
 import { RoomHistory } from "./history.ts";
 import { InOrder } from "./in-order.ts";
 import { isNewer, NatsInterest } from "./interest.ts";
@@ -46,7 +47,7 @@ import { withoutCredentials } from "./start-errors.ts";
 import { Sweep } from "./sweep.ts";
 import { Tails } from "./tails.ts";
 import { Troubles } from "./troubles.ts";
-import { inSubject, outSubject, shardStream } from "./wire.ts";
+import { inSubject, shardStream } from "./wire.ts";
 
 /** Highest count of {@link Bus.floor}: proto's HISTORY_COUNT_MAX. */
 const FLOOR_COUNT_MAX = 100_000;
@@ -93,6 +94,8 @@ export class NatsBus implements Bus {
   readonly #interest: NatsInterest;
   readonly #sweep: Sweep;
   readonly #tails: Tails;
+  readonly #ephemeral: Ephemeral;
+  readonly #cutOffListeners = new Set<(isCutOff: boolean) => void>();
   readonly #answers = new InOrder();
   readonly #buckets = new Map<string, Promise<KeyValue>>();
   /** Highest sequence seen of each shard. */
@@ -139,8 +142,20 @@ export class NatsBus implements Bus {
         this.#sweep.look(heard);
       },
       onJoined: (heard) => this.#sweep.settle(heard),
+      onLeft: (heard) => this.#ephemeral.closeRoom(heard),
+      onEphemeral: (heard, bytes) => this.#ephemeral.take(heard, bytes),
+      openEphemeral: (bytes) => this.#ephemeral.open(bytes),
+      tick: () => this.#ephemeral.tick.now,
     });
     const interest = this.#interest;
+    this.#ephemeral = new Ephemeral(
+      connection,
+      () => interest.rooms(),
+      troubles,
+      (isCutOff) => {
+        for (const listener of this.#cutOffListeners) listener(isCutOff);
+      },
+    );
     const anchor = (shard: number) => writeAnchor(connection, shard);
     const places = { placeOf, seenSeq, onSeen, writeAnchor: anchor };
     const { sweepMs } = options;
@@ -151,7 +166,7 @@ export class NatsBus implements Bus {
   publish(room: RoomAddress, envelope: Uint8Array): void {
     if (this.#end !== null) throw this.#end;
     if (!this.lease.isHeld) throw this.lease.refusal();
-    this.#connection.publish(outSubject(room, FIRST_EPOCH), envelope);
+    this.#ephemeral.publish(room, envelope);
   }
 
   append(
@@ -240,11 +255,22 @@ export class NatsBus implements Bus {
   }
 
   status(): BusStatus {
-    if (this.#end !== null) return { isConnected: false, detail: this.#end.detail };
-    if (!this.lease.isHeld) return { isConnected: false, detail: this.lease.refusal().detail };
+    const counters = this.#ephemeral.counters();
+    const refusal = this.#end ?? (this.lease.isHeld ? null : this.lease.refusal());
+    if (refusal !== null) return { isConnected: false, detail: refusal.detail, counters };
     const server = withoutCredentials(this.#connection.getServer());
     const troubles = this.#troubles.counts();
-    return { isConnected: !this.#connection.isClosed(), detail: `NATS at ${server}`, troubles };
+    const isConnected = this.#ephemeral.link.isUp && !this.#connection.isClosed();
+    return { isConnected, detail: `NATS at ${server}`, counters, troubles };
+  }
+
+  get isCutOff(): boolean {
+    return this.#ephemeral.link.isCutOff;
+  }
+
+  followCutOff(listener: (isCutOff: boolean) => void): Unsubscribe {
+    this.#cutOffListeners.add(listener);
+    return () => this.#cutOffListeners.delete(listener);
   }
 
   close(): Promise<void> {
@@ -257,6 +283,7 @@ export class NatsBus implements Bus {
     this.#end ??= closed;
     await Promise.all([this.#sweep.close(), this.#appends.close(closed)]);
     this.#tails.close();
+    this.#ephemeral.close();
     await this.#times.idle();
     await Promise.allSettled(this.#reads);
     await this.lease.close();

@@ -37,6 +37,11 @@ export function outSlotSubjects(slot: number): string {
   return `tg.out.${group}-${slot}.*.*`;
 }
 
+/** Where an origin of ephemeral messages answers that it lives; `origin` is its number. */
+export function originSubject(origin: number): string {
+  return `tg.ctl.origin.${origin.toString(36)}`;
+}
+
 /** Markers of a shard; its stream captures them beside its slots. */
 export function sealSubjects(shard: number): string {
   return `tg.seal.${shard}.>`;

@@ -192,13 +192,17 @@ function sendJoined(
     head: room.place === null ? undefined : wirePosition(room.place),
     recovered: isResume ? loss === null : undefined,
     loss: loss ?? GapReason.UNSPECIFIED,
-    policy: describePolicy(room.policy, membership),
+    policy: describePolicy(room.policy, membership, context.bus.isCutOff),
   };
   context.sender.send(connection, encodeServerFrame({ $case: "joined", value }));
 }
 
 /** The policy as this member sees it. */
-export function describePolicy(policy: ClassPolicy, membership: Membership): RoomPolicy {
+export function describePolicy(
+  policy: ClassPolicy,
+  membership: Membership,
+  isCutOff: boolean,
+): RoomPolicy {
   const { identity } = membership.connection;
   const { room } = membership.room.address;
   const mayRead = identity !== null && isGranted(identity, Action.HISTORY, room);
@@ -208,6 +212,7 @@ export function describePolicy(policy: ClassPolicy, membership: Membership): Roo
     mayReadHistory: policy.isDurable && mayRead,
     historyCountMax: policy.historyCountMax,
     historyAgeMaxS: policy.historyAgeMaxS,
+    degraded: isCutOff,
   };
 }
 

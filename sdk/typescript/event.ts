@@ -44,6 +44,7 @@ const GAP_REASONS = [
   "POSITION_UNKNOWN",
   "SLOW_MEMBER",
   "EPHEMERAL",
+  "BUS",
 ] as const;
 
 /** Why messages are missing; docs/protocol.md has the circumstances. */
@@ -68,6 +69,8 @@ export interface RoomPolicy {
   readonly historyCountMax: number;
   /** Age that history and resume reach back, seconds; 0 in ephemeral rooms. */
   readonly historyAgeMaxS: number;
+  /** The gateway is cut off from the others: nothing comes from elsewhere until it is back. */
+  readonly isDegraded: boolean;
 }
 
 /** What is allowed changed. */
@@ -131,6 +134,7 @@ export function roomPolicy(policy: WirePolicy | undefined): RoomPolicy {
     mayReadHistory: policy?.mayReadHistory ?? false,
     historyCountMax: policy?.historyCountMax ?? 0,
     historyAgeMaxS: policy?.historyAgeMaxS ?? 0,
+    isDegraded: policy?.degraded ?? false,
   };
 }
 

@@ -51,7 +51,8 @@ const welcome = schema<Session.Welcome>(
   limits,
 );
 const policy = schema<Room.RoomPolicy>(
-  "durable bool,mayPublish bool,mayReadHistory bool,historyCountMax u32,historyAgeMaxS u32",
+  `durable bool,mayPublish bool,mayReadHistory bool,historyCountMax u32,historyAgeMaxS u32,
+   degraded bool`,
 );
 const joined = schema<Room.Joined>(
   "requestId u32,room string,roomAlias u32,head,recovered? bool,loss u32,policy",

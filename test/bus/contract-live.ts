@@ -102,6 +102,7 @@ export function liveRules(rule: DeclareRule): void {
         bus.subscribeRoom(room, late);
       },
       onDurable: () => {},
+      onLoss: () => {},
     });
     bus.subscribeRoom(room, last);
     bus.publish(room, envelopeOf("a"));
@@ -125,6 +126,7 @@ export function liveRules(rule: DeclareRule): void {
         if (text.length < 4) bus.publish(room, envelopeOf(`${text}x`));
       },
       onDurable: () => {},
+      onLoss: () => {},
     });
     bus.subscribeRoom(room, after);
     bus.publish(room, envelopeOf("a"));

@@ -121,10 +121,17 @@ class Signal {
 export class Recorder implements RoomListener {
   readonly ephemeral: { token: string; text: string }[] = [];
   readonly durable: { token: string; message: DurableMessage }[] = [];
+  /** Losses told, each with how many messages had been heard before. */
+  readonly losses: { missedCount: number; after: number }[] = [];
   readonly #signal = new Signal();
 
   onEphemeral(token: string, envelope: Uint8Array): void {
     this.ephemeral.push({ token, text: textOf(envelope) });
+    this.#signal.notify();
+  }
+
+  onLoss(_token: string, missedCount: number): void {
+    this.losses.push({ missedCount, after: this.ephemeral.length });
     this.#signal.notify();
   }
 
@@ -145,6 +152,12 @@ export class Recorder implements RoomListener {
   async ephemeralCount(count: number): Promise<void> {
     const what = () => `${count} ephemeral messages, got ${this.ephemeral.length}`;
     await this.#signal.until(() => this.ephemeral.length >= count, what);
+  }
+
+  /** Waits until that many losses were told. */
+  async lossCount(count: number): Promise<void> {
+    const what = () => `${count} losses, got ${this.losses.length}`;
+    await this.#signal.until(() => this.losses.length >= count, what);
   }
 
   /** Waits until that many durable messages were heard in all. */

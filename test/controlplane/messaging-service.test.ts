@@ -92,6 +92,7 @@ describe("Publish", () => {
     const stop = plane.bus.subscribeRoom(roomAddress("default", room), {
       onEphemeral: (_, bytes) => heard.push(Envelope.decode(bytes).payload.toString()),
       onDurable: () => heard.push("durable"),
+      onLoss: () => heard.push("loss"),
     });
     const ack = await publish(room, "now");
     stop();

@@ -11,6 +11,7 @@ const facts: HealthFacts = {
   laneCount: 1,
   fannedOutCount: 70,
   laggedCount: 4,
+  lossCount: 6,
   version: "1.2.3",
   gatewayId: "gw",
 };
@@ -28,6 +29,7 @@ test("decideHealth: every fact, under the names that operators read", () => {
     publish_lanes: 1,
     messages_fanned_out: 70,
     slow_member_events: 4,
+    bus_losses_told: 6,
     memory: { rss_bytes: 100, heap_used_bytes: 50, external_bytes: 25 },
     bus: { connected: true, detail: "store in data", troubles: {} },
   });

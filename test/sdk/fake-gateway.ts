@@ -171,6 +171,7 @@ export const POLICY: RoomPolicy = {
   mayReadHistory: true,
   historyCountMax: 1000,
   historyAgeMaxS: 86_400,
+  degraded: false,
 };
 
 const WELCOME: Welcome = {

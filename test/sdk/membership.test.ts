@@ -33,6 +33,7 @@ const joined = (rest: Partial<Joined> = {}, durable = true): Joined => ({
     mayReadHistory: true,
     historyCountMax: 9,
     historyAgeMaxS: 9,
+    degraded: false,
   },
   ...rest,
 });

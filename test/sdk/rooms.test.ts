@@ -17,6 +17,7 @@ class StubRoom implements RoomEnd {
     mayReadHistory: true,
     historyCountMax: 1,
     historyAgeMaxS: 1,
+    isDegraded: false,
   };
 
   constructor(name: string) {

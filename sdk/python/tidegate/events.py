@@ -10,14 +10,16 @@ from tidegate.position import Position
 
 T = TypeVar("T")
 
-GapReason = Literal["RETENTION", "POSITION_UNKNOWN", "SLOW_MEMBER", "EPHEMERAL", "UNKNOWN"]
+GapReason = Literal[
+    "RETENTION", "POSITION_UNKNOWN", "SLOW_MEMBER", "EPHEMERAL", "BUS", "UNKNOWN"
+]
 """Why messages are missing.
 
 ``RETENTION``: older than the class keeps, or more than it keeps were missed.
 ``POSITION_UNKNOWN``: the position is not in this room's history (another history, a restored
 backup, the future). ``SLOW_MEMBER``: this member read too slowly and its class, or an ephemeral
 room, drops. ``EPHEMERAL``: what an ephemeral room said while the client was away can not be
-recovered.
+recovered. ``BUS``: messages of an ephemeral room were lost between gateways, or may have been.
 """
 
 
@@ -86,6 +88,8 @@ class RoomPolicy:
         history_count_max: Messages that history and resume can reach back; 0 in ephemeral rooms.
         history_age_max_s: Age that history and resume can reach back, seconds; 0 in ephemeral
             rooms.
+        is_degraded: The gateway is cut off from the others: nothing comes from elsewhere until it
+            is back.
     """
 
     durable: bool
@@ -93,6 +97,7 @@ class RoomPolicy:
     may_read_history: bool
     history_count_max: int
     history_age_max_s: int
+    is_degraded: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ _GAP_REASONS: dict[int, GapReason] = {
     message_pb2.GAP_REASON_POSITION_UNKNOWN: "POSITION_UNKNOWN",
     message_pb2.GAP_REASON_SLOW_MEMBER: "SLOW_MEMBER",
     message_pb2.GAP_REASON_EPHEMERAL: "EPHEMERAL",
+    message_pb2.GAP_REASON_BUS: "BUS",
 }
 
 
@@ -134,6 +135,7 @@ def read_policy(policy: room_pb2.RoomPolicy) -> RoomPolicy:
         may_read_history=policy.may_read_history,
         history_count_max=policy.history_count_max,
         history_age_max_s=policy.history_age_max_s,
+        is_degraded=policy.degraded,
     )
 
 

@@ -93,6 +93,11 @@ export interface RoomPolicy {
   historyCountMax: number;
   /** Age that history and resume can reach back, seconds, 0 in ephemeral rooms. */
   historyAgeMaxS: number;
+  /**
+   * True while the gateway is cut off from the other gateways: nothing comes from elsewhere. When it
+   * is back, durable rooms catch up, and ephemeral ones get a Gap (GAP_REASON_BUS).
+   */
+  degraded: boolean;
 }
 
 /** The policy of a joined room changed while it was joined. */
@@ -464,7 +469,14 @@ export const Left: MessageFns<Left> = {
 };
 
 function createBaseRoomPolicy(): RoomPolicy {
-  return { durable: false, mayPublish: false, mayReadHistory: false, historyCountMax: 0, historyAgeMaxS: 0 };
+  return {
+    durable: false,
+    mayPublish: false,
+    mayReadHistory: false,
+    historyCountMax: 0,
+    historyAgeMaxS: 0,
+    degraded: false,
+  };
 }
 
 export const RoomPolicy: MessageFns<RoomPolicy> = {
@@ -483,6 +495,9 @@ export const RoomPolicy: MessageFns<RoomPolicy> = {
     }
     if (message.historyAgeMaxS !== 0) {
       writer.uint32(40).uint32(message.historyAgeMaxS);
+    }
+    if (message.degraded !== false) {
+      writer.uint32(48).bool(message.degraded);
     }
     return writer;
   },
@@ -538,6 +553,14 @@ export const RoomPolicy: MessageFns<RoomPolicy> = {
             }
 
             message.historyAgeMaxS = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.degraded = reader.bool();
             continue;
           }
         }

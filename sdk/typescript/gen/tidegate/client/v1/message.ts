@@ -21,6 +21,8 @@ export const GapReason = {
   SLOW_MEMBER: 3,
   /** EPHEMERAL - Ephemeral room: messages since the position can not be recovered. */
   EPHEMERAL: 4,
+  /** BUS - Ephemeral room: messages were lost between gateways, or may have been. */
+  BUS: 5,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -32,6 +34,7 @@ export namespace GapReason {
   export type POSITION_UNKNOWN = typeof GapReason.POSITION_UNKNOWN;
   export type SLOW_MEMBER = typeof GapReason.SLOW_MEMBER;
   export type EPHEMERAL = typeof GapReason.EPHEMERAL;
+  export type BUS = typeof GapReason.BUS;
   export type UNRECOGNIZED = typeof GapReason.UNRECOGNIZED;
 }
 
@@ -66,7 +69,8 @@ export interface Message {
     | undefined;
   /**
    * Ephemeral rooms: counts the messages this gateway has passed to the room, 1, 2, 3 …; a jump
-   * shows how many this member missed on the way from the gateway. 0 in durable rooms.
+   * shows how many this member missed on the way from the gateway, or, told by a Gap in its place, on
+   * the way to it. 0 in durable rooms.
    */
   ephemeralSeq: number;
 }

@@ -92,6 +92,11 @@ export interface RoomPolicy {
   historyCountMax: number;
   /** Age that history and resume can reach back, seconds, 0 in ephemeral rooms. */
   historyAgeMaxS: number;
+  /**
+   * True while the gateway is cut off from the other gateways: nothing comes from elsewhere. When it
+   * is back, durable rooms catch up, and ephemeral ones get a Gap (GAP_REASON_BUS).
+   */
+  degraded: boolean;
 }
 
 /** The policy of a joined room changed while it was joined. */

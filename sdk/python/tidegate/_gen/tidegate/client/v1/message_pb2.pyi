@@ -13,11 +13,13 @@ class GapReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     GAP_REASON_POSITION_UNKNOWN: _ClassVar[GapReason]
     GAP_REASON_SLOW_MEMBER: _ClassVar[GapReason]
     GAP_REASON_EPHEMERAL: _ClassVar[GapReason]
+    GAP_REASON_BUS: _ClassVar[GapReason]
 GAP_REASON_UNSPECIFIED: GapReason
 GAP_REASON_RETENTION: GapReason
 GAP_REASON_POSITION_UNKNOWN: GapReason
 GAP_REASON_SLOW_MEMBER: GapReason
 GAP_REASON_EPHEMERAL: GapReason
+GAP_REASON_BUS: GapReason
 
 class Position(_message.Message):
     __slots__ = ("epoch", "seq", "time_us")

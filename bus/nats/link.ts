@@ -1,0 +1,112 @@
+/**
+ * The link to NATS: whether it is up, and whether anything has come over it lately.
+ *
+ * nats.js says when a connection has ended; a frozen server, or one behind a broken network, shows
+ * only in silence. So each tick sends a ping unless one is out, and whatever arrives is a sign of
+ * life. Time is counted in ticks of our own loop where it accuses the other side.
+ */
+import type { NatsConnection } from "@nats-io/transport-node";
+import { TICK_MS } from "./tick.ts";
+
+/** Without a sign of life for this long the process is cut off, and says so: within 2 s, ticks. */
+const CUT_OFF_TICKS = 1500 / TICK_MS;
+/** Without one for this long the link may be dead; nobody else is judged by its silence, ticks. */
+const HEALTHY_TICKS = 3;
+/**
+ * An outage up to this long is short: every message lost in it has a tail that comes after it, so
+ * losses are counted. After a longer one anything may be missing. From the last answered ping, ms.
+ */
+export const SHORT_OUTAGE_MS = 1000;
+
+/** What the link tells. */
+export interface LinkEvents {
+  /** The link is back on a new connection. */
+  onReconnect(isLong: boolean): void;
+  /** {@link Link.isCutOff} has changed. */
+  onCutOff(isCutOff: boolean): void;
+}
+
+export class Link {
+  readonly #connection: NatsConnection;
+  readonly #events: LinkEvents;
+  #isConnected = true;
+  #isCutOff = false;
+  #isPinging = false;
+  #silentTicks = 0;
+  /** When the last ping was sent that was answered: what the server had sent by then is here. */
+  #provenMs = performance.now();
+  #receivedCount = 0;
+  /** Connections that were lost. */
+  lostCount = 0;
+
+  constructor(connection: NatsConnection, events: LinkEvents) {
+    this.#connection = connection;
+    this.#events = events;
+    void this.#follow();
+  }
+
+  /** Whether publishing makes sense: connected, and not cut off. */
+  get isUp(): boolean {
+    return this.#isConnected && !this.#isCutOff;
+  }
+
+  /** No sign of life for 1.5 s: members are told. */
+  get isCutOff(): boolean {
+    return this.#isCutOff;
+  }
+
+  /** Whether something has come lately. */
+  get isHealthy(): boolean {
+    return this.#isConnected && this.#silentTicks <= HEALTHY_TICKS;
+  }
+
+  /** Looks for signs of life and asks for one; call every {@link TICK_MS}. */
+  onTick(): void {
+    this.#silentTicks += 1;
+    const { inMsgs } = this.#connection.stats();
+    if (this.#isConnected && inMsgs !== this.#receivedCount) this.#onSign();
+    this.#receivedCount = inMsgs;
+    if (this.#silentTicks >= CUT_OFF_TICKS) this.#setCutOff(true);
+    if (this.#isConnected && !this.#isPinging) this.#ping();
+  }
+
+  #ping(): void {
+    this.#isPinging = true;
+    const sentMs = performance.now();
+    this.#connection.flush().then(
+      () => {
+        this.#isPinging = false;
+        this.#provenMs = sentMs;
+        this.#onSign();
+      },
+      () => {
+        this.#isPinging = false; // the connection ended; its successor is pinged by the next tick
+      },
+    );
+  }
+
+  #onSign(): void {
+    this.#silentTicks = 0;
+    this.#setCutOff(false);
+  }
+
+  #setCutOff(isCutOff: boolean): void {
+    if (this.#isCutOff === isCutOff) return;
+    this.#isCutOff = isCutOff;
+    this.#events.onCutOff(isCutOff);
+  }
+
+  async #follow(): Promise<void> {
+    for await (const { type } of this.#connection.status()) {
+      if (type === "disconnect") {
+        this.#isConnected = false;
+        this.lostCount += 1;
+      } else if (type === "reconnect") {
+        this.#isConnected = true;
+        const isLong = performance.now() - this.#provenMs > SHORT_OUTAGE_MS;
+        this.#events.onReconnect(isLong); // before members hear that all is well again
+        this.#onSign();
+      }
+    }
+  }
+}
