@@ -15,7 +15,7 @@ import {
   encodeTail,
   FrameKind,
 } from "../../bus/nats/ephemeral-frame.ts";
-import { openNatsBus } from "../../bus/nats/nats-bus.ts";
+import { type NatsBus, openNatsBus } from "../../bus/nats/nats-bus.ts";
 import { outSubject } from "../../bus/nats/wire.ts";
 import type { RoomAddress } from "../../bus/subjects.ts";
 import { type NatsCluster, startNats } from "../../deploy/nats/cluster.ts";
@@ -289,6 +289,7 @@ test("long outage: every room is told when it is over; publishes are refused mea
   proxy.thaw();
   await isOver;
   expect(changes).toEqual([true, false]);
+  await untilHeld(bus);
   expect(bus.status().isConnected).toBe(true);
   for (const recorder of recorders) {
     expect(recorder.losses.map(({ missedCount }) => missedCount)).toEqual([0]);
@@ -346,6 +347,18 @@ test("forged numbers: told as a loss, and the true ones count again soon", async
   await recorder.ephemeralCount(3);
   expect(recorder.texts).toEqual(["first", "forged", "true"]);
 }, 20_000);
+
+/** Resolves when the lease is renewed after a reconnect: before it nothing is published (R12). */
+async function untilHeld(bus: Bus): Promise<void> {
+  const { lease } = bus as NatsBus;
+  await new Promise<void>((resolve) => {
+    const look = () => {
+      if (lease.state === "held") resolve();
+    };
+    lease.onChange(look);
+    look();
+  });
+}
 
 /** Publishes to a room, one message at a time, until this much time has passed. */
 async function passTime(
