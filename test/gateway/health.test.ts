@@ -4,7 +4,7 @@ import { decideHealth, type HealthFacts } from "../../gateway/health.ts";
 
 const facts: HealthFacts = {
   isStopping: false,
-  bus: { isConnected: true, detail: "store in data", troubles: {} },
+  bus: { isConnected: true, detail: "store in data", counters: { lost: 7 }, troubles: {} },
   connectionCount: 3,
   roomCount: 2,
   memberCount: 5,
@@ -31,7 +31,7 @@ test("decideHealth: every fact, under the names that operators read", () => {
     slow_member_events: 4,
     bus_losses_told: 6,
     memory: { rss_bytes: 100, heap_used_bytes: 50, external_bytes: 25 },
-    bus: { connected: true, detail: "store in data", troubles: {} },
+    bus: { connected: true, detail: "store in data", lost: 7, troubles: {} },
   });
 });
 
