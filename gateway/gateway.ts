@@ -68,7 +68,7 @@ export async function startGateway(
   partialOptions: Partial<GatewayOptions>,
 ): Promise<Gateway> {
   const options = validateGatewayOptions(partialOptions);
-  const { bus, log } = parts;
+  const { bus, log, gatewayId, version, authenticate } = parts;
   const classes = await Classes.watch(bus, log);
   const app = App();
   const publishLog = new PublishLog();
@@ -78,10 +78,7 @@ export async function startGateway(
   const rooms = new Rooms(bus, classes, fanout);
   const clock = parts.clock ?? systemClock;
   const context: GatewayContext = {
-    ...{ bus, log, clock, options, sender, rooms },
-    gatewayId: parts.gatewayId,
-    version: parts.version,
-    authenticate: parts.authenticate,
+    ...{ bus, log, clock, options, sender, rooms, gatewayId, version, authenticate },
     readiness: new Readiness(bus),
     catchUp: new CatchUp(bus, sender, log),
     resumeReads: new ResumeReads(bus),
@@ -103,8 +100,8 @@ export async function startGateway(
     fannedOutCount: fanout.messageCount,
     laggedCount: lagging.count,
     lossCount: fanout.lossCount,
-    version: parts.version,
-    gatewayId: parts.gatewayId,
+    version,
+    gatewayId,
   });
   routeWebSocket(app, connections, new Dispatch(context), options);
   routeHttp(app, {
