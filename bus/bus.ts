@@ -60,6 +60,14 @@ export interface RoomListener {
    * @param missedCount how many; 0 when that is not known.
    */
   onLoss(token: string, missedCount: number): void;
+  /**
+   * The room's history lost messages (a shard restored from an older copy, R9): what was delivered
+   * may be gone. The receiver reads on after its place, and finds that it is not there.
+   *
+   * @param isLost its place may look right again: what was stored meanwhile took the same
+   *   sequences. Members are told that messages are missing, whatever the read finds.
+   */
+  onHistoryChanged(token: string, isLost: boolean): void;
 }
 
 /** Ends an interest; calling it twice is harmless. */

@@ -18,6 +18,14 @@ export function comparePositions(a: Position, b: Position): number {
   return a.epoch - b.epoch || a.seq - b.seq;
 }
 
+/**
+ * Whether a reader that has reached `place` can not have had a message at `position`: it stands
+ * behind, or, in a history that went backwards (R9), in front and was stored later.
+ */
+export function isBeyond(position: Position, place: Position): boolean {
+  return comparePositions(position, place) > 0 || position.timeUs > place.timeUs;
+}
+
 /** Text form "<epoch>.<seq>.<time_us>". */
 export function formatPosition(position: Position): string {
   return `${position.epoch}.${position.seq}.${position.timeUs}`;

@@ -8,11 +8,12 @@
  * is doubled.
  */
 import type { Bus, DurableMessage } from "../bus/bus.ts";
-import type { Position } from "../bus/position.ts";
+import { isBeyond, type Position } from "../bus/position.ts";
 import { isVoid } from "../bus/void.ts";
-import { GapReason } from "../proto/gen/tidegate/client/v1/message.ts";
+import type { GapReason } from "../proto/gen/tidegate/client/v1/message.ts";
 import { MemberState, type Membership } from "./connection.ts";
 import { wirePosition } from "./fanout.ts";
+import { lossReason } from "./local-room.ts";
 import type { Log } from "./log.ts";
 import type { Sender } from "./sender.ts";
 import { encodeServerFrame, MessageFrameWriter } from "./server-frames.ts";
@@ -74,7 +75,8 @@ export class CatchUp {
       const read = await this.#bus.readAfter(address, membership.sent, CATCH_UP_PAGE);
       if (!isCatchingUp(membership)) return null;
       if (!read.isContinuous) {
-        this.sendGap(membership, GapReason.RETENTION, 0);
+        this.sendGap(membership, lossReason(membership.sent, read), 0);
+        membership.lostAfter = membership.sent;
         if (read.messages.length === 0) membership.sent = membership.room.place;
       }
       return this.#send(membership, read.messages) ? read.isEnd : null;
@@ -97,6 +99,7 @@ export class CatchUp {
       return false;
     }
     membership.state = MemberState.LIVE;
+    membership.lostAfter = null;
     connection.socket.subscribe(room.topic);
     return true;
   }
@@ -120,7 +123,7 @@ export class CatchUp {
     for (let bytes = 0; index < messages.length && bytes < CHUNK_BYTES; index += 1) {
       const message = messages[index];
       if (message === undefined) break;
-      if (!isVoid(message, this.#bus.publishLimits)) {
+      if (this.#isToSend(membership, message)) {
         const frame = this.#frame(membership, message);
         if (!this.#sender.trySend(membership.connection, frame)) {
           membership.state = MemberState.WAITING;
@@ -131,6 +134,12 @@ export class CatchUp {
       membership.sent = { epoch: message.epoch, seq: message.seq, timeUs: message.timeUs };
     }
     return index;
+  }
+
+  /** Not when void, nor when the member had it before the history went backwards. */
+  #isToSend({ lostAfter }: Membership, message: DurableMessage): boolean {
+    if (lostAfter !== null && !isBeyond(message, lostAfter)) return false;
+    return !isVoid(message, this.#bus.publishLimits);
   }
 
   #frame({ room, sent }: Membership, message: DurableMessage): Uint8Array {

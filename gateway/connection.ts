@@ -60,6 +60,8 @@ export interface Membership {
   mayPublish: boolean;
   /** Durable: last position sent, while not live. Null: from the room's first kept message. */
   sent: Position | null;
+  /** Durable: `sent` when it was found to be no longer in the history, until live again. */
+  lostAfter: Position | null;
   /** Ephemeral: the room's count when the member left the fast lane. */
   countAtLag: number;
 }

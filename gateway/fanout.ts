@@ -65,8 +65,8 @@ export class Fanout implements RoomOutput {
     this.#publishGap(room, GapReason.BUS, missedCount, null);
   }
 
-  gap(room: LocalRoom, after: Position | null): void {
-    this.#publishGap(room, GapReason.RETENTION, 0, after);
+  gap(room: LocalRoom, after: Position | null, reason: GapReason): void {
+    this.#publishGap(room, reason, 0, after);
   }
 
   warn(room: LocalRoom, error: unknown): void {

@@ -4,12 +4,13 @@
  * For durable rooms it keeps the chain (R5): it hands out messages in order, each once, and fills
  * from the store what the live messages show to be missing. Nothing here is done per member.
  */
-import type { Bus, DurableMessage, RoomListener, Unsubscribe } from "../bus/bus.ts";
+import type { Bus, DurableMessage, ReadAfter, RoomListener, Unsubscribe } from "../bus/bus.ts";
 import { judgeChain } from "../bus/chain.ts";
-import { comparePositions, type Position } from "../bus/position.ts";
+import { comparePositions, isBeyond, type Position } from "../bus/position.ts";
 import type { RoomAddress } from "../bus/subjects.ts";
 import { isVoid } from "../bus/void.ts";
 import { CodedError } from "../proto/coded-error.ts";
+import { GapReason } from "../proto/gen/tidegate/client/v1/message.ts";
 import type { ClassPolicy } from "../proto/room-class.ts";
 import { RecentMessages } from "./recent.ts";
 
@@ -38,7 +39,7 @@ export interface RoomOutput {
    */
   loss(room: LocalRoom, missedCount: number): void;
   /** Messages after `after` are gone for good; every live member is told. */
-  gap(room: LocalRoom, after: Position | null): void;
+  gap(room: LocalRoom, after: Position | null, reason: GapReason): void;
   /** Something failed and is tried again. */
   warn(room: LocalRoom, error: unknown): void;
 }
@@ -128,6 +129,12 @@ export class LocalRoom implements RoomListener {
     this.#take(message);
   }
 
+  onHistoryChanged(_token: string, isLost: boolean): void {
+    if (!this.policy.isDurable || !this.#isReady) return;
+    if (isLost) this.#tellLoss(GapReason.POSITION_UNKNOWN);
+    this.#fill();
+  }
+
   /** A member starts to catch up: keep recent messages until {@link endCatchUp}. */
   beginCatchUp(): void {
     this.#catchUpCount += 1;
@@ -169,10 +176,15 @@ export class LocalRoom implements RoomListener {
       message,
     );
     if (verdict === "next") this.#handOut(message);
-    else if (verdict === "gap") {
+    else if (verdict === "gap" || this.#isRegression(message)) {
       this.#pending.push(message);
       this.#fill();
     }
+  }
+
+  /** R5: a message that is not beyond the place, but later: is the place still in the history? */
+  #isRegression({ epoch, timeUs }: DurableMessage): boolean {
+    return this.place !== null && epoch === this.place.epoch && timeUs > this.place.timeUs;
   }
 
   #handOut(message: DurableMessage): void {
@@ -224,14 +236,34 @@ export class LocalRoom implements RoomListener {
       const read = await this.#bus.readAfter(this.address, this.place, FILL_PAGE);
       if (this.#isClosed) return;
       if (!read.isContinuous) {
-        this.#output.gap(this, this.place);
-        this.#shownSeq = 0;
+        await this.#readAnew(read);
+        return;
       }
-      for (const message of read.messages) {
-        if (!this.hasReached(message) || !read.isContinuous) this.#handOut(message);
-      }
+      for (const message of read.messages) if (!this.hasReached(message)) this.#handOut(message);
       if (read.isEnd || read.messages.length === 0) return;
     }
+  }
+
+  /** The place is not in the history any more: members are told, then get what is new to them. */
+  async #readAnew(first: ReadAfter): Promise<void> {
+    const lost = this.place;
+    this.#tellLoss(lossReason(lost, first));
+    let after: Position | null = null;
+    for (let read = first; ; read = await this.#bus.readAfter(this.address, after, FILL_PAGE)) {
+      if (this.#isClosed) return;
+      for (const message of read.messages) {
+        if (lost === null || isBeyond(message, lost)) this.#handOut(message);
+      }
+      after = read.messages.at(-1) ?? after;
+      if (read.isEnd || read.messages.length === 0) break;
+    }
+    // Nothing was new: what comes next follows the end of what is left.
+    if (this.place === lost) this.place = after;
+  }
+
+  #tellLoss(reason: GapReason): void {
+    this.#output.gap(this, this.place, reason);
+    this.#shownSeq = 0;
   }
 
   #wakeReached(): void {
@@ -240,6 +272,17 @@ export class LocalRoom implements RoomListener {
     this.#reachWaiters = this.#reachWaiters.filter((waiter) => !woken.includes(waiter));
     for (const waiter of woken) waiter.resolve();
   }
+}
+
+/**
+ * Why messages after a place can not be read.
+ *
+ * @param read from the oldest message kept.
+ */
+export function lossReason(lost: Position | null, read: ReadAfter): GapReason {
+  const [oldest] = read.messages;
+  const isDeleted = oldest !== undefined && lost !== null && comparePositions(oldest, lost) > 0;
+  return isDeleted ? GapReason.RETENTION : GapReason.POSITION_UNKNOWN;
 }
 
 /** The policy of a room's class, or the error that says there is none. */

@@ -12,11 +12,17 @@ const HEAR_MS_MAX = 20;
 /** Times remembered for acks to come, per shard; older ones are read when asked for. */
 const HEARD_COUNT_MAX = 8192;
 
-/** Told the time, microseconds, or null when it could not be found. */
-export type TimeListener = (timeUs: number | null) => void;
+/** What is known of a stored message; `subject` is empty when it was heard, not read. */
+export interface Stored {
+  readonly timeUs: number;
+  readonly subject: string;
+}
 
-/** Reads the time of a stored message; null when it is not there. */
-export type ReadTime = (shard: number, seq: number) => Promise<number | null>;
+/** Told what was found, or null. */
+export type TimeListener = (stored: Stored | null) => void;
+
+/** Reads a stored message; null when it is not there. */
+export type ReadTime = (shard: number, seq: number) => Promise<Stored | null>;
 
 interface Waiting {
   readonly onTime: TimeListener;
@@ -43,7 +49,7 @@ export class AckTimes {
     if (waiting !== undefined) {
       this.#waiting.delete(key);
       clearTimeout(waiting.timer);
-      this.#tell(waiting.onTime, timeUs);
+      this.#tell(waiting.onTime, { timeUs, subject: "" });
       return;
     }
     this.#heard.set(key, timeUs);
@@ -58,9 +64,9 @@ export class AckTimes {
   /** Finds the time of a message that was just acknowledged. */
   find(shard: number, seq: number, isDuplicate: boolean, onTime: TimeListener): void {
     const key = `${shard}.${seq}`;
-    const heard = this.#heard.get(key);
+    const heard = isDuplicate ? undefined : this.#heard.get(key);
     this.#pendingCount += 1;
-    if (heard !== undefined) this.#tell(onTime, heard);
+    if (heard !== undefined) this.#tell(onTime, { timeUs: heard, subject: "" });
     else if (isDuplicate || this.#waiting.has(key)) this.#readTime(shard, seq, onTime);
     else {
       const timer = setTimeout(() => {
@@ -81,14 +87,14 @@ export class AckTimes {
 
   #readTime(shard: number, seq: number, onTime: TimeListener): void {
     this.#read(shard, seq).then(
-      (timeUs) => this.#tell(onTime, timeUs),
+      (stored) => this.#tell(onTime, stored),
       () => this.#tell(onTime, null),
     );
   }
 
-  #tell(onTime: TimeListener, timeUs: number | null): void {
+  #tell(onTime: TimeListener, stored: Stored | null): void {
     this.#pendingCount -= 1;
-    onTime(timeUs);
+    onTime(stored);
     if (this.#pendingCount === 0) this.#onIdle?.();
   }
 }

@@ -34,6 +34,8 @@ export interface Append {
   readonly writeByMs: number;
   /** What the ack means to the bus: sequence, and whether it is an earlier one's. */
   onAck(seq: number, isDuplicate: boolean): void;
+  /** Nobody answers for the subject: no leader now, or another shard owns it by now. */
+  onNobody(): void;
   readonly done: AppendDone;
 }
 
@@ -134,6 +136,7 @@ export class AppendMux {
     this.#inFlight.delete(number);
     const { append } = inFlight;
     if (message.headers?.code === 503) {
+      append.onNobody();
       append.done(new CodedError("UNAVAILABLE", "the shard has no leader now"), null);
     } else {
       this.#settle(append, message.json<PubAck>());

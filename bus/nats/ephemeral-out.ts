@@ -15,7 +15,7 @@ import {
   GENERATION_MAX,
   SEQ_MAX,
 } from "./ephemeral-frame.ts";
-import { FIRST_EPOCH } from "./shards.ts";
+import { FIRST_EPOCH } from "./route.ts";
 import { TICK_MS, type Tick } from "./tick.ts";
 import { outSubject } from "./wire.ts";
 

@@ -1,201 +1,199 @@
 /**
- * Reading a durable room's stored messages, with R6: an answer counts only when it proves its
- * freshness.
+ * Reading a durable room's stored messages over the epochs of its slot, oldest to newest (R9).
+ *
+ * A move copies nothing: what was stored before it is read where it is. Most slots never moved and
+ * have one epoch; then each call here is one or two reads of it.
  */
-
-import { setTimeout as sleep } from "node:timers/promises";
-import type { NatsConnection } from "@nats-io/transport-node";
-import { CodedError } from "../../proto/coded-error.ts";
 import type { DurableMessage, ReadAfter, ReadBefore } from "../bus.ts";
 import type { Position } from "../position.ts";
 import type { RoomAddress } from "../subjects.ts";
-import {
-  type DirectAnswer,
-  type DirectQuery,
-  directGet,
-  type StoredMessage,
-} from "./direct-get.ts";
-import { anchorSubject, inSubject, shardStream } from "./wire.ts";
+import type { StoredMessage } from "./direct-get.ts";
+import { EpochReader, type EpochReaderParts, toChain, toPosition } from "./epoch-reader.ts";
+import type { EpochPlace } from "./route.ts";
 
-/** A replica that lags is asked again after these, ms, then every last one. */
-const LAG_WAITS_MS = [5, 10, 25, 50, 100, 250] as const;
-/** A read that no replica answers freshly is given up after this, ms. */
-const READ_MS_MAX = 8000;
-/** Bytes of one answer; a page ends there. */
-const PAGE_BYTES_MAX = 4 * 1024 * 1024;
+/** What histories need to know. */
+export interface HistoryParts extends EpochReaderParts {
+  /** Readable epochs of a room's slot, oldest first, at least one; the last is the open one. */
+  epochsOf(room: RoomAddress): readonly EpochPlace[];
+  /** Newest messages a shard keeps of each room. */
+  roomMessageCountMax(shard: number): number;
+  /** Age at which a shard deletes messages, microseconds. */
+  retentionUs(shard: number): number;
+}
 
-/** Where a room is stored now. */
-export interface RoomPlace {
-  readonly epoch: number;
-  readonly shard: number;
+/** The newest message of a room and the epoch it is in. */
+interface Head {
+  readonly index: number;
+  readonly message: StoredMessage;
+}
+
+/** Messages being gathered over epochs. */
+interface Gathered {
+  readonly messages: DurableMessage[];
+  /** Index of the epoch to go on with. */
+  index: number;
 }
 
 export class RoomHistory {
-  readonly #connection: NatsConnection;
-  readonly #placeOf: (room: RoomAddress) => RoomPlace;
-  /** Highest sequence seen of each shard, by acks and live messages: what a fresh answer knows. */
-  readonly #seenSeq: (shard: number) => number;
+  readonly #parts: HistoryParts;
+  readonly #reader: EpochReader;
 
-  constructor(
-    connection: NatsConnection,
-    placeOf: (room: RoomAddress) => RoomPlace,
-    seenSeq: (shard: number) => number,
-  ) {
-    this.#connection = connection;
-    this.#placeOf = placeOf;
-    this.#seenSeq = seenSeq;
+  constructor(parts: HistoryParts) {
+    this.#parts = parts;
+    this.#reader = new EpochReader(parts);
   }
 
   /** The newest message, proven. */
   async head(room: RoomAddress): Promise<Position | null> {
-    const place = this.#placeOf(room);
-    const subject = inSubject(room, place.epoch);
-    const query = { multi_last: [subject, anchorSubject(place.shard)], batch: 2 };
-    const wanted = this.#seenSeq(place.shard);
-    const answer = await this.#ask(place.shard, query, (each) => each.upToSeq >= wanted);
-    const last = answer.messages.find((message) => message.subject === subject);
-    return last === undefined ? null : toPosition(place.epoch, last);
+    const epochs = this.#parts.epochsOf(room);
+    const head = await this.#head(room, epochs);
+    const place = head === null ? undefined : epochs[head.index];
+    return head === null || place === undefined ? null : toPosition(place, head.message);
   }
 
   async readAfter(room: RoomAddress, after: Position | null, limit: number): Promise<ReadAfter> {
-    const place = this.#placeOf(room);
-    const head = await this.head(room);
+    const epochs = this.#parts.epochsOf(room);
+    const head = await this.#head(room, epochs);
     if (head === null) return { isContinuous: after === null, messages: [], isEnd: true };
-    if (after === null) return this.#readFrom(room, place, 1, 0, limit, head);
-    const isPossible = after.epoch === place.epoch && after.seq >= 1 && after.seq <= head.seq;
-    if (isPossible) {
-      const read = await this.#readFrom(room, place, after.seq, 0, limit + 1, head);
-      const [first, ...messages] = read.messages;
-      // R9: the read is inclusive; the first result must be exactly that message.
-      if (first?.seq === after.seq && first.timeUs === after.timeUs) {
-        return { isContinuous: true, messages, isEnd: read.isEnd };
-      }
+    if (after !== null) {
+      const read = await this.#readOn(room, epochs, head, after, limit);
+      if (read !== null) return { isContinuous: true, ...read };
     }
-    return { ...(await this.#readFrom(room, place, 1, 0, limit, head)), isContinuous: false };
+    const gathered: Gathered = { messages: [], index: 0 };
+    const isEnd = await this.#gather(room, epochs, head, gathered, limit);
+    return { isContinuous: after === null, messages: gathered.messages, isEnd };
   }
 
   async readBefore(room: RoomAddress, before: Position | null, limit: number): Promise<ReadBefore> {
-    const place = this.#placeOf(room);
-    const found: StoredMessage[] = [];
-    const head = await this.head(room);
-    if (head === null) return { messages: [], hasMore: false };
-    let upTo = head.seq;
-    if (before !== null) {
-      if (before.epoch < place.epoch) return { messages: [], hasMore: false };
-      if (before.epoch === place.epoch) upTo = Math.min(head.seq, before.seq - 1);
+    const found: DurableMessage[] = [];
+    const epochs = this.#parts.epochsOf(room);
+    for (const place of epochs.toReversed()) {
+      if (before !== null && place.epoch > before.epoch) continue;
+      const head = await this.#reader.head(room, place);
+      if (head === null) continue;
+      if (found.length === limit) return { messages: found, hasMore: true };
+      const isIn = before !== null && place.epoch === before.epoch;
+      const upTo = isIn ? Math.min(head.seq, before.seq - 1) : head.seq;
+      const rest = limit - found.length;
+      const back = await this.#reader.readBack(room, place, upTo, rest + 1, head.seq);
+      const older = back.length > rest ? back[0] : undefined;
+      found.unshift(...toChain(place, older ? back.slice(1) : back, older?.seq ?? 0));
+      if (older !== undefined) return { messages: found, hasMore: true };
     }
-    while (found.length <= limit && upTo > 0) {
-      const message = await this.#lastUpTo(room, place, upTo);
-      if (message === null) break;
-      found.push(message);
-      upTo = message.seq - 1;
-    }
-    const hasMore = found.length > limit;
-    const prevSeq = hasMore ? (found[limit]?.seq ?? 0) : 0;
-    return { messages: toChain(place.epoch, found.slice(0, limit).reverse(), prevSeq), hasMore };
+    return { messages: found, hasMore: false };
   }
 
-  /** The count-th newest: bisects the sequence by how many messages follow. */
+  /** The count-th newest, epoch by epoch. */
   async floor(room: RoomAddress, count: number): Promise<Position | null> {
-    const place = this.#placeOf(room);
-    const head = await this.head(room);
-    if (head === null) return null;
-    let first = await this.#nextFrom(room, place, 1);
-    if (first === null || first.pendingCount + 1 < count) return null;
-    let high = head.seq;
+    let wanted = count;
+    for (const place of this.#parts.epochsOf(room).toReversed()) {
+      const head = await this.#reader.head(room, place);
+      const first = head === null ? null : await this.#reader.nextFrom(room, place, 1);
+      if (head === null || first === null) continue;
+      const storedCount = first.pendingCount + 1;
+      if (storedCount >= wanted) {
+        return toPosition(place, await this.#bisect(room, place, first, head.seq, wanted));
+      }
+      wanted -= storedCount;
+    }
+    return null;
+  }
+
+  async #head(room: RoomAddress, epochs: readonly EpochPlace[]): Promise<Head | null> {
+    for (const [index, place] of [...epochs.entries()].reverse()) {
+      const message = await this.#reader.head(room, place);
+      if (message !== null) return { index, message };
+    }
+    return null;
+  }
+
+  /**
+   * What comes after a position, or null when it is not in this history, or something between may
+   * be gone.
+   */
+  async #readOn(
+    room: RoomAddress,
+    epochs: readonly EpochPlace[],
+    head: Head,
+    after: Position,
+    limit: number,
+  ): Promise<Omit<ReadAfter, "isContinuous"> | null> {
+    const index = epochs.findIndex(({ epoch }) => epoch === after.epoch);
+    const place = epochs[index];
+    if (place === undefined || index > head.index || after.seq < 1) return null;
+    const ownHead = index === head.index ? head.message : await this.#reader.head(room, place);
+    const headSeq = ownHead?.seq ?? 0;
+    if (after.seq > headSeq) return null;
+    const page = await this.#reader.readFrom(room, place, after.seq, limit + 1, headSeq);
+    const [first, ...rest] = page.messages;
+    // R9: the read is inclusive; the first result must be exactly that message.
+    if (first?.seq !== after.seq || first.timeUs !== after.timeUs) return null;
+    const messages = toChain(place, rest, first.seq);
+    if (!page.isEnd || index === head.index) return { messages, isEnd: page.isEnd };
+    const gathered: Gathered = { messages, index: index + 1 };
+    if (!(await this.#isWhole(room, epochs.slice(index + 1, head.index + 1)))) return null;
+    const isEnd = await this.#gather(room, epochs, head, gathered, limit);
+    return { messages: gathered.messages, isEnd };
+  }
+
+  /** Reads whole epochs on, until `limit` or the head. @returns whether it was reached. */
+  async #gather(
+    room: RoomAddress,
+    epochs: readonly EpochPlace[],
+    head: Head,
+    gathered: Gathered,
+    limit: number,
+  ): Promise<boolean> {
+    while (gathered.index <= head.index && gathered.messages.length < limit) {
+      const { index, messages } = gathered;
+      const place = epochs[index];
+      if (place === undefined) break;
+      const isLast = index === head.index;
+      const newest = isLast ? head.message : await this.#reader.head(room, place);
+      const rest = limit - messages.length;
+      const page = await this.#reader.readFrom(room, place, 1, rest, newest?.seq ?? 0);
+      messages.push(...toChain(place, page.messages, 0));
+      if (!page.isEnd) return false;
+      if (isLast) return true;
+      gathered.index += 1;
+    }
+    return false;
+  }
+
+  /**
+   * R9: a later epoch is whole only if its shard can not have deleted any of it: it opened less
+   * than the retention ago, and holds fewer messages of the room than are kept; half as many, since
+   * the replica that counts may lag.
+   */
+  async #isWhole(room: RoomAddress, epochs: readonly EpochPlace[]): Promise<boolean> {
+    for (const place of epochs) {
+      const { shard, openedUs } = place;
+      if (Date.now() * 1000 - openedUs >= this.#parts.retentionUs(shard)) return false;
+      const first = await this.#reader.nextFrom(room, place, 1);
+      const storedCount = first === null ? 0 : first.pendingCount + 1;
+      if (storedCount > this.#parts.roomMessageCountMax(shard) / 2) return false;
+    }
+    return true;
+  }
+
+  /** The message with `count` - 1 after it in its epoch: bisects by how many follow. */
+  async #bisect(
+    room: RoomAddress,
+    place: EpochPlace,
+    oldest: StoredMessage,
+    headSeq: number,
+    count: number,
+  ): Promise<StoredMessage> {
+    let first = oldest;
+    let high = headSeq;
     // Invariant: `first` has count - 1 or more messages after it; none from `high` + 1 on has.
     while (first.pendingCount > count - 1) {
       const middle = Math.floor((first.seq + 1 + high) / 2);
-      const next = await this.#nextFrom(room, place, middle);
+      const next = await this.#reader.nextFrom(room, place, middle);
       if (next !== null && next.pendingCount >= count - 1) first = next;
       else high = middle - 1;
       if (high <= first.seq) break;
     }
-    return toPosition(place.epoch, first);
+    return first;
   }
-
-  async #readFrom(
-    room: RoomAddress,
-    place: RoomPlace,
-    seq: number,
-    prevSeq: number,
-    limit: number,
-    head: Position,
-  ): Promise<ReadAfter> {
-    const query = {
-      seq,
-      next_by_subj: inSubject(room, place.epoch),
-      batch: limit,
-      max_bytes: PAGE_BYTES_MAX,
-    };
-    const isFresh = ({ messages }: DirectAnswer) => {
-      const last = messages.at(-1);
-      return (
-        last !== undefined && (messages.length === limit || last.seq >= head.seq || isCut(messages))
-      );
-    };
-    const { messages } = await this.#ask(place.shard, query, isFresh);
-    const isEnd = (messages.at(-1)?.seq ?? 0) >= head.seq;
-    return { isContinuous: true, messages: toChain(place.epoch, messages, prevSeq), isEnd };
-  }
-
-  async #nextFrom(room: RoomAddress, place: RoomPlace, seq: number): Promise<StoredMessage | null> {
-    const query = { seq, next_by_subj: inSubject(room, place.epoch), batch: 1 };
-    const { messages } = await this.#ask(place.shard, query, () => true);
-    return messages[0] ?? null;
-  }
-
-  async #lastUpTo(
-    room: RoomAddress,
-    place: RoomPlace,
-    upTo: number,
-  ): Promise<StoredMessage | null> {
-    const subject = inSubject(room, place.epoch);
-    const query = { multi_last: [subject], up_to_seq: upTo, batch: 1 };
-    const { messages } = await this.#ask(place.shard, query, () => true);
-    return messages.find((message) => message.subject === subject) ?? null;
-  }
-
-  async #ask(
-    shard: number,
-    query: DirectQuery,
-    isFresh: (answer: DirectAnswer) => boolean,
-  ): Promise<DirectAnswer> {
-    const endMs = performance.now() + READ_MS_MAX;
-    let failure: unknown = null;
-    for (let turn = 0; performance.now() < endMs; turn += 1) {
-      try {
-        const answer = await directGet(this.#connection, shardStream(shard), query);
-        if (isFresh(answer)) return answer;
-        failure = null;
-      } catch (error) {
-        failure = error;
-      }
-      await sleep(LAG_WAITS_MS[Math.min(turn, LAG_WAITS_MS.length - 1)]);
-    }
-    const reason = failure === null ? "every answer was stale" : CodedError.from(failure).detail;
-    throw new CodedError("UNAVAILABLE", `no fresh read of shard ${shard}: ${reason}`, failure);
-  }
-}
-
-/** Whether an answer ended for its bytes. */
-function isCut(messages: readonly StoredMessage[]): boolean {
-  return messages.reduce((sum, { data }) => sum + data.length, 0) >= PAGE_BYTES_MAX / 2;
-}
-
-function toPosition(epoch: number, { seq, timeUs }: StoredMessage): Position {
-  return { epoch, seq, timeUs };
-}
-
-function toChain(
-  epoch: number,
-  messages: readonly StoredMessage[],
-  firstPrevSeq: number,
-): DurableMessage[] {
-  let prevSeq = firstPrevSeq;
-  return messages.map(({ seq, timeUs, data }) => {
-    const message = { epoch, seq, timeUs, prevSeq, envelope: data };
-    prevSeq = seq;
-    return message;
-  });
 }

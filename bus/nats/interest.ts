@@ -20,6 +20,7 @@ export interface HeardRoom extends EphemeralRoom {
   /** Epoch and sequence of the newest durable message heard; 0 before the first. */
   epoch: number;
   seq: number;
+  timeUs: number;
 }
 
 /** What happens beside delivery. */
@@ -28,6 +29,10 @@ export interface InterestEvents {
   onHeard(shard: number, seq: number, timeUs: number): void;
   /** A gateway says what it published last in a room (R7). */
   onTail(heard: HeardRoom, epoch: number, seq: number): void;
+  /** A durable message of an epoch that is later than any heard of the room. */
+  onEpoch(heard: HeardRoom, epoch: number): void;
+  /** A durable message is not beyond the last one heard, but was stored later (R5, R9). */
+  onLater(heard: HeardRoom, message: DurableMessage): void;
   /** A room is listened to from now on. */
   onJoined(heard: HeardRoom): void;
   /** A room is listened to no longer. */
@@ -88,9 +93,13 @@ export class NatsInterest {
   /** Hands a message that was found in the store to the room's listeners, if it was not heard. */
   deliver(heard: HeardRoom, message: DurableMessage): void {
     if (!isNewer(heard, message.epoch, message.seq)) return;
-    heard.epoch = message.epoch;
-    heard.seq = message.seq;
+    this.#note(heard, message);
     for (const listener of heard.listeners) listener.onDurable(heard.token, message);
+  }
+
+  /** The history of a room is not what it was: its listeners read on from where they are. */
+  tellHistoryChanged({ token, listeners }: HeardRoom, isLost: boolean): void {
+    for (const listener of listeners) listener.onHistoryChanged(token, isLost);
   }
 
   #open(room: RoomAddress): HeardRoom {
@@ -102,6 +111,7 @@ export class NatsInterest {
       sinceTick: this.#events.tick(),
       epoch: 0,
       seq: 0,
+      timeUs: 0,
       subscription: this.#connection.subscribe(outRoomSubjects(room), {
         callback: (error, message) => {
           if (error === null) this.#take(message, heard);
@@ -128,11 +138,19 @@ export class NatsInterest {
     }
     const durable = this.#readDurable(message, epoch);
     if (durable === null) return;
-    if (isNewer(heard, epoch, durable.seq)) {
-      heard.epoch = epoch;
-      heard.seq = durable.seq;
-    }
+    this.#note(heard, durable);
     for (const listener of heard.listeners) listener.onDurable(heard.token, durable);
+  }
+
+  #note(heard: HeardRoom, message: DurableMessage): void {
+    if (isNewer(heard, message.epoch, message.seq)) {
+      if (message.epoch > heard.epoch) this.#events.onEpoch(heard, message.epoch);
+      heard.epoch = message.epoch;
+      heard.seq = message.seq;
+      heard.timeUs = message.timeUs;
+    } else if (message.epoch === heard.epoch && message.timeUs > heard.timeUs) {
+      this.#events.onLater(heard, message);
+    }
   }
 
   #takeOfSlot(message: Msg, listener: RoomListener): void {

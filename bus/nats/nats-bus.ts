@@ -2,13 +2,14 @@
  * The bus on NATS: ephemeral messages by core publish, durable ones in shard streams with
  * RePublish.
  *
- * Rules of docs/guarantees.md are named where they are kept: R1 here, R4 in append-mux.ts, R6 and
- * R9 in history.ts. Ordering after failures (R3) is the gateway's lane, the chain (R5) its local
- * room.
+ * This file wires the parts; rules of docs/guarantees.md are named where they are kept: R1, R2 and
+ * R4 in appender.ts, R5 in bus/chain.ts, R6 in epoch-reader.ts, R7 in tails.ts, R8 in sweep.ts, R9
+ * in history.ts and heal.ts, R10 in advance-epoch.ts and publish-gate.ts, R12 in lease.ts. Ordering
+ * after failures (R3) is the gateway's lane.
  */
-import { createHash } from "node:crypto";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { CodedError } from "../../proto/coded-error.ts";
+import type { ShardSettings } from "../../proto/gen/tidegate/bus/v1/shard_settings.ts";
 import {
   type AppendDone,
   type Bus,
@@ -25,29 +26,28 @@ import { type Log, SILENT_LOG } from "../log.ts";
 import type { Position } from "../position.ts";
 import { type RoomAddress, SLOT_COUNT } from "../subjects.ts";
 import { type PublishLimits, publishLimits } from "../void.ts";
-import { AckTimes } from "./ack-times.ts";
+import { advanceEpoch, type MoveParts } from "./advance-epoch.ts";
 import { AppendMux } from "./append-mux.ts";
+import { Appender } from "./appender.ts";
+import { Buckets } from "./buckets.ts";
 import { connectNats, untilReady } from "./connect.ts";
-import { directGet } from "./direct-get.ts";
 import { Ephemeral } from "./ephemeral.ts";
+import { FinishMoves } from "./finish-move.ts";
+import { Healing } from "./heal.ts";
 import { RoomHistory } from "./history.ts";
-import { InOrder } from "./in-order.ts";
 import { isNewer, NatsInterest } from "./interest.ts";
 import { NatsKeyValue } from "./key-value.ts";
 import { type Lease, openLease } from "./lease.ts";
+import { LEASE_BUCKET } from "./lease-records.ts";
 import { type NatsBusOptions, validateNatsBusOptions } from "./options.ts";
-import {
-  ensureShards,
-  FIRST_EPOCH,
-  type GroupRecord,
-  ROUTING_BUCKET,
-  writeAnchor,
-} from "./shards.ts";
+import { PublishGate } from "./publish-gate.ts";
+import { epochPlaces, type Route } from "./route.ts";
+import { ROUTING_BUCKET, Routes } from "./routes.ts";
+import { ensureShards, type GroupRecord, writeAnchor } from "./shards.ts";
 import { withoutCredentials } from "./start-errors.ts";
 import { Sweep } from "./sweep.ts";
 import { Tails } from "./tails.ts";
 import { Troubles } from "./troubles.ts";
-import { inSubject, shardStream } from "./wire.ts";
 
 /** Highest count of {@link Bus.floor}: proto's HISTORY_COUNT_MAX. */
 const FLOOR_COUNT_MAX = 100_000;
@@ -68,15 +68,37 @@ export async function openNatsBus(
   const connection = await connectNats(options, troubles);
   try {
     const lease = await openLease(connection, options);
-    const { group } = await untilReady(connection, async () => {
-      const routing = await NatsKeyValue.open(connection, ROUTING_BUCKET, options.replicaCount);
-      return ensureShards(connection, routing, options, log);
+    const found = await untilReady(connection, async () => {
+      const open = (bucket: string) => NatsKeyValue.open(connection, bucket, options.replicaCount);
+      const [routing, leases] = await Promise.all([open(ROUTING_BUCKET), open(LEASE_BUCKET)]);
+      const { group, settings } = await ensureShards(connection, routing, options, log);
+      return {
+        routing,
+        leases,
+        group,
+        settings,
+        routes: await Routes.watch(routing, group.shardCount),
+      };
     });
-    return new NatsBus(connection, options, group, lease, troubles);
+    return new NatsBus({ connection, options, lease, troubles, ...found });
   } catch (error) {
     await connection.close(); // the lease, if it was got, finds no responder and is taken over
     throw error;
   }
+}
+
+/** What {@link openNatsBus} has opened. */
+interface NatsBusParts {
+  readonly connection: NatsConnection;
+  readonly options: NatsBusOptions;
+  readonly lease: Lease;
+  readonly troubles: Troubles;
+  readonly routing: KeyValue;
+  readonly leases: KeyValue;
+  readonly group: GroupRecord;
+  /** By shard. */
+  readonly settings: readonly ShardSettings[];
+  readonly routes: Routes;
 }
 
 export class NatsBus implements Bus {
@@ -87,80 +109,76 @@ export class NatsBus implements Bus {
   readonly #troubles: Troubles;
   readonly #connection: NatsConnection;
   readonly #options: NatsBusOptions;
-  readonly #shardCount: number;
-  readonly #appends: AppendMux;
+  readonly #move: MoveParts;
+  readonly #routes: Routes;
+  readonly #gate: PublishGate;
+  readonly #mux: AppendMux;
+  readonly #appender: Appender;
   readonly #history: RoomHistory;
-  readonly #times: AckTimes;
   readonly #interest: NatsInterest;
   readonly #sweep: Sweep;
   readonly #tails: Tails;
   readonly #ephemeral: Ephemeral;
   readonly #cutOffListeners = new Set<(isCutOff: boolean) => void>();
-  readonly #answers = new InOrder();
-  readonly #buckets = new Map<string, Promise<KeyValue>>();
+  readonly #finishMoves: FinishMoves;
+  readonly #healing: Healing;
+  readonly #buckets: Buckets;
   /** Highest sequence seen of each shard. */
-  readonly #seenSeqs: number[];
-  /** Hash of a room's token, part of its message ids; dropped when full. */
-  readonly #roomIds = new Map<string, string>();
+  readonly #seenSeqs = new Map<number, number>();
   readonly #reads = new Set<Promise<unknown>>();
   #end: CodedError | null = null;
   #closed: Promise<void> | null = null;
 
   /** For {@link openNatsBus}. */
-  constructor(
-    connection: NatsConnection,
-    options: NatsBusOptions,
-    group: GroupRecord,
-    lease: Lease,
-    troubles: Troubles,
-  ) {
-    const { shardCount, dedupeWindowMs } = group;
-    this.publishLimits = publishLimits(dedupeWindowMs * 1000);
+  constructor(parts: NatsBusParts) {
+    const { connection, options, lease, routing, leases, group, routes, troubles } = parts;
+    this.publishLimits = publishLimits(group.dedupeWindowMs * 1000);
     this.lease = lease;
     this.#troubles = troubles;
     this.#connection = connection;
     this.#options = options;
-    this.#shardCount = shardCount;
-    this.#seenSeqs = Array.from({ length: shardCount }, () => 0);
-    const { name, inFlightMax } = options;
+    this.#buckets = new Buckets(connection, options.replicaCount);
+    this.#routes = routes;
+    const { name } = options;
+    const retentionUs = Math.max(...parts.settings.map((each) => Number(each.retentionMs) * 1000));
+    const nowUs = () => Date.now() * 1000;
+    this.#move = { connection, routing, routes, leases, name, retentionUs, nowUs };
+    this.#gate = new PublishGate(routes, (revision) => lease.acknowledge(revision));
     const ackName = `${name}.${lease.incarnation}`;
-    this.#appends = new AppendMux(connection, ackName, inFlightMax, () => lease.isHeld);
-    lease.onChange(() => this.#appends.release());
-    const placeOf = (room: RoomAddress) => this.#placeOf(room);
-    const seenSeq = (shard: number) => this.#seenSeqs[shard] ?? 0;
-    const onSeen = (shard: number, seq: number) => this.#see(shard, seq);
-    this.#history = new RoomHistory(connection, placeOf, seenSeq);
-    this.#times = new AckTimes((shard, seq) => this.#readTime(shard, seq));
-    this.#interest = new NatsInterest(connection, {
-      onHeard: (shard, seq, timeUs) => {
-        this.#see(shard, seq);
-        this.#times.hear(shard, seq, timeUs);
-      },
-      onTail: (heard, epoch, seq) => {
-        if (!isNewer(heard, epoch, seq)) return;
-        this.#see(placeOf(heard.room).shard, seq);
-        this.#sweep.look(heard);
-      },
-      onJoined: (heard) => this.#sweep.settle(heard),
-      onLeft: (heard) => this.#ephemeral.closeRoom(heard),
-      onEphemeral: (heard, bytes) => this.#ephemeral.take(heard, bytes),
-      openEphemeral: (bytes) => this.#ephemeral.open(bytes),
-      tick: () => this.#ephemeral.tick.now,
-    });
-    const interest = this.#interest;
+    this.#mux = new AppendMux(connection, ackName, options.inFlightMax, () => lease.isHeld);
+    this.#history = this.#makeHistory(parts.settings);
+    this.#interest = this.#makeInterest();
+    this.#tails = new Tails(connection, this.#interest);
     this.#ephemeral = new Ephemeral(
       connection,
-      () => interest.rooms(),
+      () => this.#interest.rooms(),
       troubles,
       (isCutOff) => {
         for (const listener of this.#cutOffListeners) listener(isCutOff);
       },
     );
-    const anchor = (shard: number) => writeAnchor(connection, shard);
-    const places = { placeOf, seenSeq, onSeen, writeAnchor: anchor };
-    const { sweepMs } = options;
-    this.#sweep = new Sweep({ connection, interest, shardCount, sweepMs, ...places });
-    this.#tails = new Tails(connection, interest);
+    this.#appender = new Appender({
+      connection,
+      mux: this.#mux,
+      gate: this.#gate,
+      limits: this.publishLimits,
+      onStored: (room, shard, epoch, seq) => {
+        this.#see(shard, seq);
+        this.#tails.note(room, epoch, seq);
+      },
+    });
+    this.#healing = new Healing({
+      move: this.#move,
+      rooms: () => this.#interest.rooms(),
+      onShardReset: (shard, lastSeq) => {
+        this.#seenSeqs.set(shard, lastSeq);
+        this.#sweep.forget(shard);
+      },
+    });
+    this.#sweep = this.#makeSweep();
+    this.#finishMoves = new FinishMoves(this.#move);
+    routes.follow((slot, route, before) => this.#onRoute(slot, route, before));
+    this.#followLease();
   }
 
   publish(room: RoomAddress, envelope: Uint8Array): void {
@@ -176,32 +194,17 @@ export class NatsBus implements Bus {
     envelope: Uint8Array,
     done: AppendDone,
   ): void {
-    const { voidAfterUs } = this.publishLimits;
-    const ageUs = Date.now() * 1000 - firstSentUs;
-    if (ageUs > voidAfterUs) {
-      const detail = `first sent ${Math.round(ageUs / 1e6)} s ago; it would be void (R2)`;
-      setImmediate(done, new CodedError("OUTCOME_UNKNOWN", detail), null);
-      return;
-    }
-    const { epoch, shard } = this.#placeOf(room);
-    // Appends of one (producer, room) are answered in their order, whenever times are found.
-    const answerInTurn = this.#answers.reserve(room.token + id.producer);
-    const answer: AppendDone = (error, ack) => answerInTurn(() => done(error, ack));
-    const onAck = (seq: number, isDuplicate: boolean) => {
-      this.#see(shard, seq);
-      if (!isDuplicate) this.#tails.note(room, epoch, seq);
-      this.#times.find(shard, seq, isDuplicate, (timeUs) => {
-        if (timeUs === null || timeUs - firstSentUs > voidAfterUs) {
-          answer(new CodedError("OUTCOME_UNKNOWN", "stored, but too late to be shown"), null);
-        } else {
-          answer(null, { epoch, seq, timeUs, isDuplicate });
-        }
-      });
-    };
-    const messageId = this.#messageId(room, id);
-    const subject = inSubject(room, epoch);
-    const writeByMs = (firstSentUs + voidAfterUs) / 1000;
-    this.#appends.append({ subject, messageId, envelope, writeByMs, onAck, done: answer });
+    this.#appender.append(room, id, firstSentUs, envelope, done);
+  }
+
+  /**
+   * R10: seals the slot's epoch and opens the next one, on another shard or on the same.
+   *
+   * @param shard where the next epoch is stored.
+   * @throws {CodedError} `UNAVAILABLE`: not done, or finished or undone by others soon.
+   */
+  async advanceEpoch(slot: number, shard: number): Promise<void> {
+    await this.#read(() => advanceEpoch(this.#move, slot, shard));
   }
 
   subscribeRoom(room: RoomAddress, listener: RoomListener): Unsubscribe {
@@ -241,17 +244,7 @@ export class NatsBus implements Bus {
 
   keyValue(bucket: string): Promise<KeyValue> {
     if (this.#end !== null) return Promise.reject(this.#end);
-    let opened = this.#buckets.get(bucket);
-    if (opened === undefined) {
-      if (!/^[a-z][a-z0-9-]{0,31}$/.test(bucket)) {
-        const detail = `bucket ${JSON.stringify(bucket)} is not [a-z][a-z0-9-]{0,31}`;
-        return Promise.reject(new CodedError("REQUEST_INVALID", detail));
-      }
-      opened = NatsKeyValue.open(this.#connection, bucket, this.#options.replicaCount);
-      this.#buckets.set(bucket, opened);
-      opened.catch(() => this.#buckets.delete(bucket));
-    }
-    return opened;
+    return this.#buckets.open(bucket);
   }
 
   status(): BusStatus {
@@ -281,11 +274,15 @@ export class NatsBus implements Bus {
   async #close(): Promise<void> {
     const closed = new CodedError("UNAVAILABLE", "the bus is closed");
     this.#end ??= closed;
-    await Promise.all([this.#sweep.close(), this.#appends.close(closed)]);
+    this.#gate.close(closed);
+    this.#finishMoves.close();
+    this.#healing.close();
+    await Promise.all([this.#sweep.close(), this.#mux.close(closed)]);
     this.#tails.close();
     this.#ephemeral.close();
-    await this.#times.idle();
+    await this.#appender.idle();
     await Promise.allSettled(this.#reads);
+    this.#routes.close();
     await this.lease.close();
     await this.#connection.close();
   }
@@ -302,29 +299,89 @@ export class NatsBus implements Bus {
     }
   }
 
-  /** R1: the id's scope is the whole stream, so it names the room, and others see only hashes. */
-  #messageId(room: RoomAddress, id: MessageId): string {
-    let roomId = this.#roomIds.get(room.token);
-    if (roomId === undefined) {
-      roomId = createHash("sha256").update(room.token).digest("base64url").slice(0, 22);
-      if (this.#roomIds.size >= 10_000) this.#roomIds.clear();
-      this.#roomIds.set(room.token, roomId);
-    }
-    return `${roomId}.${Buffer.from(id.producer, "latin1").toString("base64url")}.${id.seq}`;
+  #makeHistory(settings: readonly ShardSettings[]): RoomHistory {
+    return new RoomHistory({
+      connection: this.#connection,
+      epochsOf: (room) => epochPlaces(this.#routes.of(room.slot)),
+      seenSeq: (shard) => this.#seenSeq(shard),
+      onLeaderSeq: (shard, lastSeq) => {
+        if (lastSeq < this.#seenSeq(shard)) this.#healing.onBackwards(shard, lastSeq + 1);
+      },
+      roomMessageCountMax: (shard) => settings[shard]?.roomMessageCountMax ?? 0,
+      retentionUs: (shard) => Number(settings[shard]?.retentionMs ?? 0) * 1000,
+    });
   }
 
-  #placeOf(room: RoomAddress): { epoch: number; shard: number } {
-    return { epoch: FIRST_EPOCH, shard: room.slot % this.#shardCount };
+  #makeInterest(): NatsInterest {
+    return new NatsInterest(this.#connection, {
+      onHeard: (shard, seq, timeUs) => {
+        this.#see(shard, seq);
+        this.#appender.hear(shard, seq, timeUs);
+      },
+      onTail: (heard, epoch, seq) => {
+        if (isNewer(heard, epoch, seq)) this.#sweep.look(heard);
+      },
+      onEpoch: ({ room }, epoch) => {
+        if (epoch > this.#routes.of(room.slot).record.epoch) this.#gate.suspect(room.slot);
+      },
+      onLater: (heard, message) => this.#healing.onLater(heard, message),
+      onJoined: (heard) => this.#sweep.settle(heard),
+      onLeft: (heard) => this.#ephemeral.closeRoom(heard),
+      onEphemeral: (heard, bytes) => this.#ephemeral.take(heard, bytes),
+      openEphemeral: (bytes) => this.#ephemeral.open(bytes),
+      tick: () => this.#ephemeral.tick.now,
+    });
+  }
+
+  #makeSweep(): Sweep {
+    return new Sweep({
+      connection: this.#connection,
+      interest: this.#interest,
+      sweepMs: this.#options.sweepMs,
+      routeOf: (slot) => this.#routes.of(slot),
+      seenSeq: (shard) => this.#seenSeq(shard),
+      onSeen: (shard, seq) => this.#see(shard, seq),
+      writeAnchor: (shard) => writeAnchor(this.#connection, shard),
+      onBackwards: (shard, fromSeq) => this.#healing.onBackwards(shard, fromSeq),
+    });
+  }
+
+  /** A slot has a new epoch: what is left of the one before is looked for at once. */
+  #onRoute(slot: number, { record }: Route, before: Route): void {
+    if (record.epoch === before.record.epoch) return;
+    this.#sweep.forget(record.shard);
+    this.#sweep.lookAtSlot(slot);
+    const isLost = (epoch: number) =>
+      record.sealed.some((each) => each.epoch >= epoch && each.wentBackwards);
+    for (const heard of this.#interest.rooms()) {
+      if (heard.room.slot !== slot || !isLost(heard.epoch)) continue;
+      this.#interest.tellHistoryChanged(heard, this.#healing.isLost(heard));
+    }
+  }
+
+  /** Nothing is sent while the lease is not held; before it is again, routes are read (R10). */
+  #followLease(): void {
+    let goOn: (() => void) | null = null;
+    this.lease.beforeResume(() => this.#routes.reload());
+    this.lease.onChange((state) => {
+      if (state === "held") {
+        goOn?.();
+        goOn = null;
+        this.#mux.release();
+        this.#healing.onReconnect();
+      } else {
+        goOn ??= this.#gate.stopAll();
+        this.#healing.onDisconnect();
+      }
+    });
+  }
+
+  #seenSeq(shard: number): number {
+    return this.#seenSeqs.get(shard) ?? 0;
   }
 
   #see(shard: number, seq: number): void {
-    if (seq > (this.#seenSeqs[shard] ?? 0)) this.#seenSeqs[shard] = seq;
-  }
-
-  async #readTime(shard: number, seq: number): Promise<number | null> {
-    const query = { seq, batch: 1 };
-    const { messages } = await directGet(this.#connection, shardStream(shard), query);
-    return messages[0]?.seq === seq ? messages[0].timeUs : null;
+    if (seq > this.#seenSeq(shard)) this.#seenSeqs.set(shard, seq);
   }
 }
 

@@ -14,12 +14,12 @@ import type { Log } from "../log.ts";
 import { SLOT_COUNT } from "../subjects.ts";
 import { DEDUPE_WINDOW_US } from "../void.ts";
 import type { NatsBusOptions } from "./options.ts";
+import { FIRST_EPOCH } from "./route.ts";
 import { parseSettingsFile } from "./shard-settings.ts";
 import { ensureShardStream } from "./shard-streams.ts";
 import { anchorSubject, inSlotSubjects, sealSubjects } from "./wire.ts";
 
-/** Bus KV bucket of routing; the group's record is under "group.0". */
-export const ROUTING_BUCKET = "routing";
+/** Key of the group's record in the bucket of routing. */
 const groupKey = "group.0";
 
 /** The group's record: what is decided by the first process that ever starts. */
@@ -29,9 +29,6 @@ export interface GroupRecord {
   /** R2's window, ms: all processes derive their budgets from it. */
   readonly dedupeWindowMs: number;
 }
-
-/** First epoch of every slot. */
-export const FIRST_EPOCH = 1;
 
 /** The shards of group 0. */
 export interface Shards {

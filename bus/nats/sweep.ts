@@ -5,11 +5,13 @@
  * republished, a frozen server's clients miss some, and a quiet room's tail shows in nothing. A
  * sweep asks for the newest message of many rooms at once, with `seq` = the last proven sequence +
  * 1, so that only rooms that changed since answer. Due on reconnect, on a new stream leader,
- * shortly after a room is listened to, and as a backstop that visits every room within `sweepMs`.
+ * shortly after a room is listened to, when its slot got a new epoch, and as a backstop that visits
+ * every room within `sweepMs`.
  */
 import type { NatsConnection } from "@nats-io/transport-node";
 import { directGet } from "./direct-get.ts";
 import { type HeardRoom, isNewer, type NatsInterest } from "./interest.ts";
+import { type EpochPlace, epochPlaces, type Route } from "./route.ts";
 import { anchorSubject, inSubject, shardStream } from "./wire.ts";
 
 /** Rooms asked for at once; the server refuses more than 1024 subjects (413). */
@@ -25,25 +27,36 @@ const STALE_MAX = 8;
 export interface SweepParts {
   readonly connection: NatsConnection;
   readonly interest: NatsInterest;
-  readonly shardCount: number;
   /** Option of the same name. */
   readonly sweepMs: number;
-  placeOf(room: HeardRoom["room"]): { epoch: number; shard: number };
+  routeOf(slot: number): Route;
   /** Highest sequence seen of a shard: what a fresh answer knows (R6). */
   seenSeq(shard: number): number;
   onSeen(shard: number, seq: number): void;
   /** Rewrites the shard's anchor; resolves with its sequence. */
   writeAnchor(shard: number): Promise<number>;
+  /** The shard gives sequences from `fromSeq` on anew: its history went backwards (R9). */
+  onBackwards(shard: number, fromSeq: number): void;
+}
+
+/** A room to look at in one epoch of its slot. */
+interface Look {
+  readonly heard: HeardRoom;
+  readonly place: EpochPlace;
 }
 
 export class Sweep {
   readonly #parts: SweepParts;
-  /** Per shard: everything up to here was proven to be heard by the rooms swept then. */
-  readonly #provenSeq: number[];
+  /** By shard: everything up to here was proven to be heard by the rooms swept then. */
+  readonly #provenSeq = new Map<number, number>();
+  /** By shard: how often the proof was forgotten. */
+  readonly #turn = new Map<number, number>();
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #backstop: NodeJS.Timeout;
   /** Rooms that were not swept since they are listened to: asked for from the start. */
   readonly #fresh = new Set<HeardRoom>();
+  /** The first epoch of each room that was not proven to be heard; absent: the open one. */
+  readonly #firstEpoch = new WeakMap<HeardRoom, number>();
   readonly #running = new Set<Promise<void>>();
   #isSettling = false;
   #isClosed = false;
@@ -54,7 +67,6 @@ export class Sweep {
 
   constructor(parts: SweepParts) {
     this.#parts = parts;
-    this.#provenSeq = Array.from({ length: parts.shardCount }, () => 0);
     this.#backstop = setInterval(() => this.sweepAll(), parts.sweepMs).unref();
     void this.#followReconnects();
     parts.connection.subscribe("$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED.>", {
@@ -65,6 +77,7 @@ export class Sweep {
   /** A room is listened to from now on. */
   settle(heard: HeardRoom): void {
     this.#fresh.add(heard);
+    this.#firstEpoch.set(heard, this.#parts.routeOf(heard.room.slot).record.epoch);
     if (this.#isSettling) return;
     this.#isSettling = true;
     this.#later(SETTLE_MS, () => {
@@ -78,9 +91,23 @@ export class Sweep {
     this.#start([heard], 0);
   }
 
+  /** The slot has a new epoch: its rooms are looked at through the end of the one before. */
+  lookAtSlot(slot: number): void {
+    this.#start(
+      [...this.#parts.interest.rooms()].filter(({ room }) => room.slot === slot),
+      0,
+    );
+  }
+
   /** Looks at every room. */
   sweepAll(): void {
     this.#start([...this.#parts.interest.rooms()], 0);
+  }
+
+  /** What was proven of a shard does not hold any more, also not by sweeps under way. */
+  forget(shard: number): void {
+    this.#provenSeq.delete(shard);
+    this.#turn.set(shard, (this.#turn.get(shard) ?? 0) + 1);
   }
 
   /** Starts no more, and resolves when those under way have ended: they write to the connection. */
@@ -93,22 +120,38 @@ export class Sweep {
 
   #start(rooms: readonly HeardRoom[], staleCount: number): void {
     if (this.#isClosed) return;
-    const byShard = Map.groupBy(rooms, ({ room }) => this.#parts.placeOf(room).shard);
-    for (const [shard, ofShard] of byShard) {
-      const running = this.#sweepShard(shard, ofShard).then(
-        (isProven) => {
-          if (!isProven && staleCount < STALE_MAX) this.#again(ofShard, staleCount);
-        },
-        () => this.#again(ofShard, staleCount), // not now; the store is asked until it answers
-      );
-      this.#running.add(running);
-      void running.finally(() => this.#running.delete(running));
+    const open = new Map<number, Look[]>();
+    const sealed = new Map<number, Look[]>();
+    for (const heard of rooms) {
+      const route = this.#parts.routeOf(heard.room.slot);
+      const first = this.#firstEpoch.get(heard) ?? route.record.epoch;
+      for (const place of epochPlaces(route)) {
+        if (place.lastSeq === null) push(open, place.shard, { heard, place });
+        else if (place.epoch >= first) push(sealed, place.shard, { heard, place });
+      }
+    }
+    for (const [shard, looks] of open) {
+      this.#run(looks, staleCount, () => this.#sweepOpen(shard, looks));
+    }
+    for (const [shard, looks] of sealed) {
+      this.#run(looks, staleCount, () => this.#sweepSealed(shard, looks));
     }
   }
 
-  #again(rooms: readonly HeardRoom[], staleCount: number): void {
-    if (this.#isClosed) return;
-    this.#later(RETRY_MS, () => this.#start(rooms, staleCount + 1));
+  #run(looks: readonly Look[], staleCount: number, sweep: () => Promise<boolean>): void {
+    const again = () => {
+      if (this.#isClosed) return;
+      const rooms = looks.map(({ heard }) => heard);
+      this.#later(RETRY_MS, () => this.#start(rooms, staleCount + 1));
+    };
+    const running = sweep().then(
+      (isProven) => {
+        if (!isProven && staleCount < STALE_MAX) again();
+      },
+      again, // not now; the store is asked until it answers
+    );
+    this.#running.add(running);
+    void running.finally(() => this.#running.delete(running));
   }
 
   /**
@@ -117,58 +160,87 @@ export class Sweep {
    *
    * @returns whether every answer proved its freshness.
    */
-  async #sweepShard(shard: number, rooms: readonly HeardRoom[]): Promise<boolean> {
-    const isAnyFresh = rooms.some((heard) => this.#fresh.has(heard));
-    const from = isAnyFresh || rooms.length === 1 ? 1 : (this.#provenSeq[shard] ?? 0) + 1;
-    if (from > 1) this.#parts.onSeen(shard, await this.#parts.writeAnchor(shard));
-    const wanted = this.#parts.seenSeq(shard);
-    let provenSeq = Number.POSITIVE_INFINITY;
-    for (let at = 0; at < rooms.length; at += ROOMS_AT_ONCE) {
-      const upToSeq = await this.#sweepSome(shard, rooms.slice(at, at + ROOMS_AT_ONCE), from);
-      provenSeq = Math.min(provenSeq, upToSeq);
-    }
-    const isProven = provenSeq >= wanted;
-    if (!isProven) {
-      this.staleCount += 1;
-      return false;
-    }
-    for (const heard of rooms) this.#fresh.delete(heard);
+  async #sweepOpen(shard: number, looks: readonly Look[]): Promise<boolean> {
+    const isAnyFresh = looks.some(({ heard }) => this.#fresh.has(heard));
+    const from = isAnyFresh || looks.length === 1 ? 1 : (this.#provenSeq.get(shard) ?? 0) + 1;
+    const turn = this.#turn.get(shard);
+    if (from > 1 && !(await this.#renewAnchor(shard))) return true;
+    const provenSeq = await this.#sweepFrom(shard, looks, from, this.#parts.seenSeq(shard));
+    if (provenSeq === null) return false;
+    for (const { heard } of looks) this.#fresh.delete(heard);
     // Only a turn over all rooms lets the next one start later.
-    if (this.#isAllOf(shard, rooms)) this.#provenSeq[shard] = provenSeq;
+    const isWhole = this.#isAllOf(shard, looks) && this.#turn.get(shard) === turn;
+    if (isWhole) this.#provenSeq.set(shard, provenSeq);
     return true;
   }
 
-  /** @returns the sequence up to which the answer was complete. */
-  async #sweepSome(shard: number, rooms: readonly HeardRoom[], from: number): Promise<number> {
-    const { connection, interest } = this.#parts;
-    const subjects = new Map<string, HeardRoom>();
-    for (const heard of rooms) {
-      const { epoch } = this.#parts.placeOf(heard.room);
-      subjects.set(inSubject(heard.room, epoch), heard);
+  /** @returns whether the shard went on from what was seen of it. */
+  async #renewAnchor(shard: number): Promise<boolean> {
+    const seenSeq = this.#parts.seenSeq(shard);
+    const anchorSeq = await this.#parts.writeAnchor(shard);
+    if (anchorSeq <= seenSeq) {
+      this.#parts.onBackwards(shard, anchorSeq);
+      return false;
     }
+    this.#parts.onSeen(shard, anchorSeq);
+    return true;
+  }
+
+  /** Through the end of epochs that take no more messages. */
+  async #sweepSealed(shard: number, looks: readonly Look[]): Promise<boolean> {
+    const wanted = Math.max(...looks.map(({ place }) => place.lastSeq ?? 0));
+    if ((await this.#sweepFrom(shard, looks, 1, wanted)) === null) return false;
+    for (const { heard, place } of looks) {
+      if (this.#firstEpoch.get(heard) === place.epoch) this.#firstEpoch.set(heard, place.epoch + 1);
+    }
+    return true;
+  }
+
+  /** @returns the sequence up to which every answer was complete, or null when one was stale. */
+  async #sweepFrom(
+    shard: number,
+    looks: readonly Look[],
+    from: number,
+    wanted: number,
+  ): Promise<number | null> {
+    let provenSeq = Number.POSITIVE_INFINITY;
+    for (let at = 0; at < looks.length; at += ROOMS_AT_ONCE) {
+      const upToSeq = await this.#sweepSome(shard, looks.slice(at, at + ROOMS_AT_ONCE), from);
+      provenSeq = Math.min(provenSeq, upToSeq);
+    }
+    if (provenSeq >= wanted) return provenSeq;
+    this.staleCount += 1;
+    return null;
+  }
+
+  /** @returns the sequence up to which the answer was complete. */
+  async #sweepSome(shard: number, looks: readonly Look[], from: number): Promise<number> {
+    const { connection, interest } = this.#parts;
+    const subjects = new Map<string, Look>();
+    for (const look of looks) subjects.set(inSubject(look.heard.room, look.place.epoch), look);
     const answer = await directGet(connection, shardStream(shard), {
       multi_last: [...subjects.keys(), anchorSubject(shard)],
       seq: from,
       batch: ROOMS_AT_ONCE + 1,
     });
     for (const { subject, seq, timeUs, data } of answer.messages) {
-      const heard = subjects.get(subject);
-      const epoch = Number(subject.split(".")[3]);
-      if (heard === undefined || !isNewer(heard, epoch, seq)) continue;
+      const look = subjects.get(subject);
+      if (look === undefined || !isNewer(look.heard, look.place.epoch, seq)) continue;
       this.foundCount += 1;
       this.#parts.onSeen(shard, seq);
       // Nothing is known of what is between: the chain takes it as a gap and fills.
-      interest.deliver(heard, { epoch, seq, timeUs, prevSeq: seq - 1, envelope: data });
+      const { epoch } = look.place;
+      interest.deliver(look.heard, { epoch, seq, timeUs, prevSeq: seq - 1, envelope: data });
     }
     return answer.upToSeq;
   }
 
-  #isAllOf(shard: number, rooms: readonly HeardRoom[]): boolean {
+  #isAllOf(shard: number, looks: readonly Look[]): boolean {
     let count = 0;
     for (const { room } of this.#parts.interest.rooms()) {
-      if (this.#parts.placeOf(room).shard === shard) count += 1;
+      if (this.#parts.routeOf(room.slot).record.shard === shard) count += 1;
     }
-    return rooms.length >= count;
+    return looks.length >= count;
   }
 
   #later(ms: number, action: () => void): void {
@@ -184,4 +256,10 @@ export class Sweep {
       if (status.type === "reconnect") this.sweepAll();
     }
   }
+}
+
+function push(byShard: Map<number, Look[]>, shard: number, look: Look): void {
+  const looks = byShard.get(shard);
+  if (looks === undefined) byShard.set(shard, [look]);
+  else looks.push(look);
 }

@@ -17,6 +17,13 @@ export function inSubject(room: RoomAddress, epoch: number): string {
   return `tg.in.${group}-${room.slot}.${epoch}.${room.token}`;
 }
 
+/** The epoch of a room's stored subject; null when it is another room's, or no room's. */
+export function epochOfSubject(subject: string, room: RoomAddress): number | null {
+  const [, , , epoch, token] = subject.split(".");
+  const isOfRoom = token === room.token && subject === inSubject(room, Number(epoch));
+  return isOfRoom ? Number(epoch) : null;
+}
+
 /** All durable rooms of a slot in one epoch; an entry of the owner's subject list. */
 export function inSlotSubjects(slot: number, epoch: number): string {
   return `tg.in.${group}-${slot}.${epoch}.*`;
@@ -45,6 +52,16 @@ export function originSubject(origin: number): string {
 /** Markers of a shard; its stream captures them beside its slots. */
 export function sealSubjects(shard: number): string {
   return `tg.seal.${shard}.>`;
+}
+
+/** Where the end of a slot's epoch is marked (R10 step 3). */
+export function sealSubject(shard: number, slot: number, epoch: number): string {
+  return `tg.seal.${shard}.${group}-${slot}.${epoch}`;
+}
+
+/** Where a shard of an earlier epoch is asked whether it has a publish (R4). */
+export function probeSubject(shard: number): string {
+  return `tg.seal.${shard}.probe`;
 }
 
 /** R6: a message that is always there, so that a read of an empty room proves its freshness too. */

@@ -111,6 +111,7 @@ function admit(
     state: MemberState.JOINING,
     mayPublish: mayPublish(identity, target, true),
     sent: null,
+    lostAfter: null,
     countAtLag: 0,
   };
   memberships.push(membership);

@@ -103,6 +103,7 @@ export function liveRules(rule: DeclareRule): void {
       },
       onDurable: () => {},
       onLoss: () => {},
+      onHistoryChanged: () => {},
     });
     bus.subscribeRoom(room, last);
     bus.publish(room, envelopeOf("a"));
@@ -127,6 +128,7 @@ export function liveRules(rule: DeclareRule): void {
       },
       onDurable: () => {},
       onLoss: () => {},
+      onHistoryChanged: () => {},
     });
     bus.subscribeRoom(room, after);
     bus.publish(room, envelopeOf("a"));

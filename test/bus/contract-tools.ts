@@ -123,6 +123,8 @@ export class Recorder implements RoomListener {
   readonly durable: { token: string; message: DurableMessage }[] = [];
   /** Losses told, each with how many messages had been heard before. */
   readonly losses: { missedCount: number; after: number }[] = [];
+  /** Times that the history was said to have gone backwards. */
+  historyChangeCount = 0;
   readonly #signal = new Signal();
 
   onEphemeral(token: string, envelope: Uint8Array): void {
@@ -137,6 +139,11 @@ export class Recorder implements RoomListener {
 
   onDurable(token: string, message: DurableMessage): void {
     this.durable.push({ token, message });
+    this.#signal.notify();
+  }
+
+  onHistoryChanged(): void {
+    this.historyChangeCount += 1;
     this.#signal.notify();
   }
 

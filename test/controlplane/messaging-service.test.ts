@@ -93,6 +93,7 @@ describe("Publish", () => {
       onEphemeral: (_, bytes) => heard.push(Envelope.decode(bytes).payload.toString()),
       onDurable: () => heard.push("durable"),
       onLoss: () => heard.push("loss"),
+      onHistoryChanged: () => {},
     });
     const ack = await publish(room, "now");
     stop();

@@ -27,6 +27,7 @@ export function lossyBus(bus: Bus, faults: Faults, random: () => number): Bus {
     return {
       onEphemeral: (token, envelope) => listener.onEphemeral(token, envelope),
       onLoss: (token, missedCount) => listener.onLoss(token, missedCount),
+      onHistoryChanged: (token, isLost) => listener.onHistoryChanged(token, isLost),
       onDurable(token, message) {
         const roll = random();
         if (roll < faults.drop) return;

@@ -1,0 +1,162 @@
+/**
+ * R10: gives a slot its next epoch, on another shard or on the same one.
+ *
+ * On the same shard (A = B) it heals a history that went backwards (R9): the damaged epoch is
+ * sealed and nothing is ever compared with it again. Each step is safe to die after; finish-move.ts
+ * says what others do then.
+ */
+import type { NatsConnection } from "@nats-io/transport-node";
+import { CodedError } from "../../proto/coded-error.ts";
+import type { SlotRoute } from "../../proto/gen/tidegate/bus/v1/slot_route.ts";
+import type { KeyValue } from "../key-value.ts";
+import { LeaseHolders } from "./holders.ts";
+import { MoverLock } from "./mover-lock.ts";
+import {
+  commit,
+  encodeRoute,
+  isOpen,
+  type Route,
+  reopen,
+  startRemoving,
+  startSealing,
+} from "./route.ts";
+import { type Routes, routeKey } from "./routes.ts";
+import { awaitAcks, type Holders } from "./seal-acks.ts";
+import { addEpoch, removeEpoch } from "./shard-subjects.ts";
+import { storeMarker, streamFacts } from "./stream-api.ts";
+import { inSlotSubjects, sealSubject, shardStream } from "./wire.ts";
+
+/** Tries to have every gateway acknowledge the seal; then those that do not are fenced. */
+const SEAL_COUNT_MAX = 3;
+/** Tries to have the old leader confirm the removal, within the step's deadline. */
+const REMOVE_COUNT_MAX = 5;
+
+/** What a move works with. */
+export interface MoveParts {
+  readonly connection: NatsConnection;
+  readonly routing: KeyValue;
+  readonly routes: Routes;
+  /** Leases: every process with one publishes, and must hold (R12). */
+  readonly leases: KeyValue;
+  /** Name of this process. */
+  readonly name: string;
+  /** Age at which messages are deleted in every shard, microseconds. */
+  readonly retentionUs: number;
+  /** Microseconds since 1970-01-01 UTC. */
+  nowUs(): number;
+}
+
+/**
+ * Seals the slot's epoch and opens the next one in `targetShard`.
+ *
+ * @param wentBackwards the history of the epoch lost messages: members are told.
+ * @returns the route that is open now.
+ * @throws {CodedError} `UNAVAILABLE`: not done, or finished or undone by others soon; look again.
+ */
+export async function advanceEpoch(
+  parts: MoveParts,
+  slot: number,
+  targetShard: number,
+  wentBackwards = false,
+): Promise<Route> {
+  const { shard } = (await parts.routes.refresh(slot)).record;
+  const lock = await MoverLock.acquire(parts.routing, [shard, targetShard], parts.name);
+  try {
+    const route = await parts.routes.refresh(slot);
+    if (!isOpen(route) || route.record.shard !== shard) {
+      throw new CodedError("UNAVAILABLE", `slot ${slot} is being moved; try again`);
+    }
+    const { epoch } = route.record;
+    const check = () => lock.check();
+    // Step 0: the next owner is ready; nobody publishes there yet.
+    await addEpoch(parts.connection, targetShard, slot, epoch + 1, check);
+    const record = (from: Route) =>
+      startSealing(from.record, targetShard, wentBackwards, parts.nowUs());
+    const sealed = await LeaseHolders.follow(parts.connection, parts.leases, (holders) =>
+      seal(parts, holders, slot, route, record),
+    );
+    const removing = await put(parts, slot, sealed, startRemoving(sealed.record, parts.nowUs()));
+    await remove(parts, slot, removing.record, check);
+    return await commitMove(parts, slot, removing);
+  } finally {
+    await lock.release();
+  }
+}
+
+/** Steps 3 and 4, which anybody may take once the epoch is gone from its shard's list. */
+export async function commitMove(parts: MoveParts, slot: number, removing: Route): Promise<Route> {
+  const { epoch, shard } = removing.record;
+  const stream = shardStream(shard);
+  for (let turn = 0; turn < REMOVE_COUNT_MAX; turn += 1) {
+    const before = await streamFacts(parts.connection, stream);
+    const subject = sealSubject(shard, slot, epoch);
+    const lastSeq = await storeMarker(parts.connection, subject, "seal");
+    const after = await streamFacts(parts.connection, stream);
+    if (after.config.subjects.includes(inSlotSubjects(slot, epoch))) break;
+    // A leader that changed in between may have let something in behind the marker.
+    if (after.leader !== before.leader) continue;
+    const { nowUs, retentionUs } = parts;
+    return put(parts, slot, removing, commit(removing.record, lastSeq, nowUs(), retentionUs));
+  }
+  throw new CodedError("UNAVAILABLE", `slot ${slot}: epoch ${epoch} is not gone from ${stream}`);
+}
+
+/**
+ * Writes a record if it is still at the route's revision.
+ *
+ * @throws {CodedError} `UNAVAILABLE`: another was first, or it is unknown.
+ */
+export async function put(
+  parts: MoveParts,
+  slot: number,
+  { revision }: Route,
+  record: SlotRoute,
+): Promise<Route> {
+  const [key, value] = [routeKey(slot), encodeRoute(record)];
+  const { routing } = parts;
+  try {
+    if (revision === 0) await routing.create(key, value);
+    else await routing.update(key, value, revision);
+  } catch (error) {
+    throw new CodedError("UNAVAILABLE", `the route of slot ${slot} was not changed`, error);
+  }
+  return parts.routes.refresh(slot);
+}
+
+/** Step 1: gateways hold, settle and acknowledge. Back to open when one does not; then again. */
+async function seal(
+  parts: MoveParts,
+  holders: Holders,
+  slot: number,
+  open: Route,
+  sealingOf: (from: Route) => SlotRoute,
+): Promise<Route> {
+  let route = open;
+  for (let turn = 1; ; turn += 1) {
+    const sealing = await put(parts, slot, route, sealingOf(route));
+    const silent = await awaitAcks(holders, sealing.revision);
+    if (silent.length === 0) return sealing;
+    if (turn === SEAL_COUNT_MAX) {
+      await Promise.all(silent.map((id) => holders.fence(id)));
+      return sealing;
+    }
+    route = await put(parts, slot, sealing, reopen(sealing.record));
+  }
+}
+
+/** Step 2: goes on only on the old leader's own answer. */
+async function remove(
+  parts: MoveParts,
+  slot: number,
+  { epoch, shard }: SlotRoute,
+  check: () => void,
+): Promise<void> {
+  for (let turn = 1; ; turn += 1) {
+    try {
+      await removeEpoch(parts.connection, shard, slot, epoch, check);
+      return;
+    } catch (error) {
+      if (turn === REMOVE_COUNT_MAX) throw error;
+    }
+  }
+}

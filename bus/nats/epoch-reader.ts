@@ -1,0 +1,207 @@
+/**
+ * Reading a room's messages in one epoch, with R6: an answer counts only when it proves its
+ * freshness.
+ *
+ * In a sealed epoch an answer is fresh when it knows the shard through the epoch's end; in the open
+ * one, when it knows the highest sequence that this process has seen of the shard.
+ */
+
+import { setTimeout as sleep } from "node:timers/promises";
+import type { NatsConnection } from "@nats-io/transport-node";
+import { CodedError } from "../../proto/coded-error.ts";
+import type { DurableMessage } from "../bus.ts";
+import type { Position } from "../position.ts";
+import type { RoomAddress } from "../subjects.ts";
+import {
+  type DirectAnswer,
+  type DirectQuery,
+  directGet,
+  type StoredMessage,
+} from "./direct-get.ts";
+import type { EpochPlace } from "./route.ts";
+import { streamFacts } from "./stream-api.ts";
+import { anchorSubject, inSubject, shardStream } from "./wire.ts";
+
+/** A replica that lags is asked again after these, ms, then every last one. */
+const LAG_WAITS_MS = [5, 10, 25, 50, 100, 250] as const;
+/** A read that no replica answers freshly is given up after this, ms. */
+const READ_MS_MAX = 8000;
+/** After so many stale answers (190 ms) the shard's leader is asked how far the shard goes. */
+const STALE_MAX = 5;
+/** Bytes of one answer; a page ends there. */
+const PAGE_BYTES_MAX = 4 * 1024 * 1024;
+
+/** Some messages of an epoch. */
+export interface EpochPage {
+  /** Oldest first. */
+  readonly messages: readonly StoredMessage[];
+  /** Whether the last of them is the newest of the epoch. */
+  readonly isEnd: boolean;
+}
+
+/** What reading works with. */
+export interface EpochReaderParts {
+  readonly connection: NatsConnection;
+  /** Highest sequence seen of a shard, by acks and live messages. */
+  seenSeq(shard: number): number;
+  /** A shard's leader says that it goes as far as this; less than was seen: data were lost (R9). */
+  onLeaderSeq(shard: number, lastSeq: number): void;
+}
+
+export class EpochReader {
+  readonly #parts: EpochReaderParts;
+  /** By shard that its leader was asked about: how far it goes. */
+  readonly #leaderSeq = new Map<number, number>();
+
+  constructor(parts: EpochReaderParts) {
+    this.#parts = parts;
+  }
+
+  /** The room's newest message in the epoch, proven; null when it has none. */
+  async head(room: RoomAddress, place: EpochPlace): Promise<StoredMessage | null> {
+    const subject = inSubject(room, place.epoch);
+    const query = { multi_last: [subject, anchorSubject(place.shard)], batch: 2 };
+    const isFresh = ({ upToSeq }: DirectAnswer) => upToSeq >= this.#wantedSeq(place);
+    const answer = await this.#ask(place.shard, query, isFresh);
+    return answer.messages.find((message) => message.subject === subject) ?? null;
+  }
+
+  /**
+   * Reads on from a sequence, inclusive.
+   *
+   * @param headSeq of the room's newest message in the epoch, proven; 0 when it has none.
+   */
+  async readFrom(
+    room: RoomAddress,
+    place: EpochPlace,
+    seq: number,
+    limit: number,
+    headSeq: number,
+  ): Promise<EpochPage> {
+    if (headSeq < seq) return { messages: [], isEnd: true };
+    const query = {
+      seq,
+      next_by_subj: inSubject(room, place.epoch),
+      batch: limit,
+      max_bytes: PAGE_BYTES_MAX,
+    };
+    const isFresh = ({ messages }: DirectAnswer) => {
+      const last = messages.at(-1);
+      if (last === undefined) return false;
+      return messages.length === limit || last.seq >= headSeq || isCut(messages);
+    };
+    const { messages } = await this.#ask(place.shard, query, isFresh);
+    return { messages, isEnd: (messages.at(-1)?.seq ?? 0) >= headSeq };
+  }
+
+  /** The first message from a sequence on; null when there is none. */
+  async nextFrom(room: RoomAddress, place: EpochPlace, seq: number): Promise<StoredMessage | null> {
+    const query = { seq, next_by_subj: inSubject(room, place.epoch), batch: 1 };
+    const { messages } = await this.#ask(place.shard, query, () => true);
+    return messages[0] ?? null;
+  }
+
+  /**
+   * Reads back from a sequence, inclusive: the newest `count` messages up to it, oldest first.
+   *
+   * A step back costs the same at any depth, but an answer with `up_to_seq` proves nothing. So the
+   * steps only find where to begin; what is returned is read forward from there, past the end.
+   */
+  async readBack(
+    room: RoomAddress,
+    place: EpochPlace,
+    upTo: number,
+    count: number,
+    headSeq: number,
+  ): Promise<readonly StoredMessage[]> {
+    const messages: StoredMessage[] = [];
+    let next = await this.#findBack(room, place, upTo, count);
+    for (let isPast = false; !isPast && next <= upTo; ) {
+      const page = await this.readFrom(room, place, next, count + 1, headSeq);
+      messages.push(...page.messages.filter(({ seq }) => seq <= upTo));
+      const lastSeq = page.messages.at(-1)?.seq ?? headSeq;
+      isPast = page.isEnd || lastSeq > upTo;
+      next = lastSeq + 1;
+    }
+    return messages.slice(-count);
+  }
+
+  /** Sequence of the count-th newest message up to a sequence, as one replica says; 1: of all. */
+  async #findBack(
+    room: RoomAddress,
+    place: EpochPlace,
+    from: number,
+    count: number,
+  ): Promise<number> {
+    const subject = inSubject(room, place.epoch);
+    let upTo = from;
+    for (let found = 0; found < count; found += 1) {
+      if (upTo < 1) return 1;
+      const query = { multi_last: [subject], up_to_seq: upTo, batch: 1 };
+      const { messages } = await this.#ask(place.shard, query, () => true);
+      const message = messages.find((each) => each.subject === subject);
+      if (message === undefined) return 1;
+      upTo = message.seq - 1;
+    }
+    return upTo + 1;
+  }
+
+  /** What a fresh answer knows. A sealed epoch ends earlier when its shard lost its end. */
+  #wantedSeq({ shard, lastSeq }: EpochPlace): number {
+    if (lastSeq === null) return this.#parts.seenSeq(shard);
+    return Math.min(lastSeq, this.#leaderSeq.get(shard) ?? lastSeq);
+  }
+
+  /** Every replica is stale: they lag, or the shard went backwards. */
+  async #askLeader(shard: number): Promise<void> {
+    const { lastSeq } = await streamFacts(this.#parts.connection, shardStream(shard));
+    this.#leaderSeq.set(shard, lastSeq);
+    this.#parts.onLeaderSeq(shard, lastSeq);
+  }
+
+  async #ask(
+    shard: number,
+    query: DirectQuery,
+    isFresh: (answer: DirectAnswer) => boolean,
+  ): Promise<DirectAnswer> {
+    const endMs = performance.now() + READ_MS_MAX;
+    let failure: unknown = null;
+    for (let turn = 0; performance.now() < endMs; turn += 1) {
+      try {
+        const answer = await directGet(this.#parts.connection, shardStream(shard), query);
+        if (isFresh(answer)) return answer;
+        failure = null;
+        if (turn === STALE_MAX) await this.#askLeader(shard);
+      } catch (error) {
+        failure = error;
+      }
+      await sleep(LAG_WAITS_MS[Math.min(turn, LAG_WAITS_MS.length - 1)]);
+    }
+    const reason = failure === null ? "every answer was stale" : CodedError.from(failure).detail;
+    throw new CodedError("UNAVAILABLE", `no fresh read of shard ${shard}: ${reason}`, failure);
+  }
+}
+
+/** The position of a message stored in an epoch. */
+export function toPosition({ epoch }: EpochPlace, { seq, timeUs }: StoredMessage): Position {
+  return { epoch, seq, timeUs };
+}
+
+/** Messages of one epoch as the chain wants them (R5). */
+export function toChain(
+  { epoch }: EpochPlace,
+  messages: readonly StoredMessage[],
+  firstPrevSeq: number,
+): DurableMessage[] {
+  let prevSeq = firstPrevSeq;
+  return messages.map(({ seq, timeUs, data }) => {
+    const message = { epoch, seq, timeUs, prevSeq, envelope: data };
+    prevSeq = seq;
+    return message;
+  });
+}
+
+/** Whether an answer ended for its bytes. */
+function isCut(messages: readonly StoredMessage[]): boolean {
+  return messages.reduce((sum, { data }) => sum + data.length, 0) >= PAGE_BYTES_MAX / 2;
+}

@@ -1,0 +1,94 @@
+/**
+ * Routing records as this process knows them: a live copy of the bus KV's (R10).
+ *
+ * Followed by watch; read again where a watch may be behind: on a refusal, after a reconnect and
+ * after a stall, always before the next publish (publish-gate.ts).
+ */
+import type { KeyValue, KeyValueEntry } from "../key-value.ts";
+import { SLOT_COUNT } from "../subjects.ts";
+import { decodeRoute, firstRoute, type Route } from "./route.ts";
+
+/** Bus KV bucket of routing. */
+export const ROUTING_BUCKET = "routing";
+const prefix = "slot.";
+
+/** Told of each change of a slot's record. */
+export type RouteListener = (slot: number, route: Route, before: Route) => void;
+
+/** KV key of a slot's record. */
+export function routeKey(slot: number): string {
+  return `${prefix}0-${slot}`;
+}
+
+export class Routes {
+  readonly #kv: KeyValue;
+  readonly #routes: Route[];
+  readonly #listeners: RouteListener[] = [];
+  #stop: () => void = () => {};
+  /** Highest KV revision applied. */
+  revision = 0;
+  /** Records that did not decode; the last good one stays in force. */
+  refusedCount = 0;
+
+  private constructor(kv: KeyValue, shardCount: number) {
+    this.#kv = kv;
+    this.#routes = Array.from({ length: SLOT_COUNT }, (_, slot) => firstRoute(slot, shardCount));
+  }
+
+  /** Reads all records, then follows their changes. */
+  static async watch(kv: KeyValue, shardCount: number): Promise<Routes> {
+    const routes = new Routes(kv, shardCount);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    routes.#stop = await kv.watch(prefix, {
+      onChange: ({ key, value, revision }) => {
+        if (value !== null) routes.#take({ key, value, revision });
+      },
+      onSynced: resolve,
+    });
+    await promise;
+    return routes;
+  }
+
+  /** The route of a slot. Hot path: one array look. */
+  of(slot: number): Route {
+    const route = this.#routes[slot];
+    if (route === undefined) throw new RangeError(`there is no slot ${slot}`);
+    return route;
+  }
+
+  /** Calls `listener` for each change from now on. */
+  follow(listener: RouteListener): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Reads one slot's record. @throws {CodedError} `UNAVAILABLE`. */
+  async refresh(slot: number): Promise<Route> {
+    const entry = await this.#kv.get(routeKey(slot));
+    if (entry !== null) this.#take(entry);
+    return this.of(slot);
+  }
+
+  /** Reads all records. @throws {CodedError} `UNAVAILABLE`. */
+  async reload(): Promise<void> {
+    for (const entry of await this.#kv.list(prefix)) this.#take(entry);
+  }
+
+  close(): void {
+    this.#stop();
+  }
+
+  #take({ key, value, revision }: KeyValueEntry): void {
+    const slot = Number(key.slice(`${prefix}0-`.length));
+    const before = this.#routes[slot];
+    const record = decodeRoute(value);
+    if (before === undefined || record === null) {
+      this.refusedCount += 1;
+      return;
+    }
+    if (revision <= before.revision) return;
+    const route = { record, revision };
+    this.#routes[slot] = route;
+    this.revision = Math.max(this.revision, revision);
+    for (const listener of this.#listeners) listener(slot, route, before);
+  }
+}

@@ -1,0 +1,77 @@
+/** Holding publishes while a slot's route changes (R10 step 1), on the embedded bus's keys. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { openEmbeddedBus } from "../../../bus/embedded/embedded-bus.ts";
+import { HELD_COUNT_MAX, PublishGate } from "../../../bus/nats/publish-gate.ts";
+import { encodeRoute, firstRoute, reopen, startSealing } from "../../../bus/nats/route.ts";
+import { Routes, routeKey } from "../../../bus/nats/routes.ts";
+import { CodedError } from "../../../proto/coded-error.ts";
+
+const slot = 5;
+
+async function openGate() {
+  const dataDir = mkdtempSync(path.join(tmpdir(), "tidegate-gate-"));
+  const bus = await openEmbeddedBus({ dataDir });
+  const keys = await bus.keyValue("routing");
+  const routes = await Routes.watch(keys, 4);
+  const settled: number[] = [];
+  const gate = new PublishGate(routes, (revision) => settled.push(revision));
+  onTestFinished(async () => {
+    gate.close(new CodedError("UNAVAILABLE", "the test is over"));
+    routes.close();
+    await bus.close();
+    rmSync(dataDir, { recursive: true });
+  });
+  const started: string[] = [];
+  const refused: string[] = [];
+  const enter = (name: string, at = slot) =>
+    gate.enter(at, {
+      start: (route) => started.push(`${name}@${route.record.epoch}`),
+      refuse: (error) => refused.push(`${name}: ${error.code}`),
+    });
+  return { gate, keys, routes, settled, started, refused, enter };
+}
+
+test("enter: held while the slot is sealing, then started in order with the open route", async () => {
+  const { gate, keys, settled, started, enter } = await openGate();
+  enter("before");
+  expect(started).toEqual(["before@1"]);
+  const { record } = firstRoute(slot, 4);
+  const sealing = startSealing(record, 1, false, Date.now() * 1000);
+  const revision = await keys.create(routeKey(slot), encodeRoute(sealing));
+  await vi.waitUntil(() => settled.at(-1) === revision - 1); // one is in flight
+  for (const name of ["a", "b"]) enter(name);
+  enter("other slot", slot + 1);
+  expect(started).toEqual(["before@1", "other slot@1"]);
+  gate.leave(slot);
+  expect(settled.at(-1)).toBe(revision);
+  await keys.update(routeKey(slot), encodeRoute({ ...reopen(record), epoch: 2 }), revision);
+  await vi.waitUntil(() => gate.heldCount === 0);
+  expect(started.slice(2)).toEqual(["a@2", "b@2"]);
+});
+
+test("stopAll: everything waits, from both sides of nested stops", async () => {
+  const { gate, started, enter } = await openGate();
+  const [first, second] = [gate.stopAll(), gate.stopAll()];
+  enter("a");
+  first();
+  enter("b");
+  expect(started).toEqual([]);
+  second();
+  expect(started).toEqual(["a@1", "b@1"]);
+});
+
+test("enter: beyond the limit, and after a time, publishes are refused to be tried again", async () => {
+  const { gate, started, refused, enter } = await openGate();
+  gate.stopAll();
+  for (let i = 0; i < HELD_COUNT_MAX; i += 1) enter(`${i}`);
+  expect(refused).toEqual([]);
+  enter("too many");
+  expect(refused).toEqual(["too many: UNAVAILABLE"]);
+  await vi.waitUntil(() => gate.heldCount === 0, { timeout: 10_000 });
+  expect(refused.length).toBe(HELD_COUNT_MAX + 1);
+  expect(refused[1]).toBe("0: UNAVAILABLE");
+  expect(started).toEqual([]);
+});
