@@ -16,19 +16,26 @@ export type ProcessLog = Record<LogLevel, (fields: object, text: string) => void
  * Opens the log on stderr, so that stdout carries what the process was asked for.
  *
  * @param format "text" or "json".
+ * @param base fields of every line.
  * @returns the log in an object, since a logger itself must not be awaited.
  */
-export async function openLog(format: string, level: LogLevel): Promise<{ log: ProcessLog }> {
-  if (format !== "json") return { log: textLog(level) };
+export async function openLog(
+  format: string,
+  level: LogLevel,
+  base: object,
+): Promise<{ log: ProcessLog }> {
+  if (format !== "json") return { log: textLog(level, base) };
   const { pino, stdSerializers, destination } = await import("pino");
   const serializers = { error: stdSerializers.err };
-  return { log: pino({ level, base: null, serializers }, destination(2)) };
+  return { log: pino({ level, base: { ...base }, serializers }, destination(2)) };
 }
 
-function textLog(least: LogLevel): ProcessLog {
+function textLog(least: LogLevel, base: object): ProcessLog {
   const write = (level: LogLevel) => (fields: object, text: string) => {
     if (levels.indexOf(level) < levels.indexOf(least)) return;
-    const shown = Object.entries(fields).map(([name, value]) => ` ${name}=${describe(value)}`);
+    const shown = Object.entries({ ...base, ...fields }).map(
+      ([name, value]) => ` ${name}=${describe(value)}`,
+    );
     const time = new Date().toISOString().slice(11, 23);
     process.stderr.write(`${time} ${level.padEnd(5)} ${text}${shown.join("")}\n`);
   };

@@ -1,22 +1,30 @@
 /**
- * The all-in-one: gateway, control plane and embedded bus in one process. The composition root, and
- * the only file that knows every part.
+ * The all-in-one: gateway, control plane and bus in one process, or the parent of several that are.
+ * The composition root, and the only file that knows every part.
  *
  * Parts are imported side by side while the store opens, and nothing before it is needed: it must
  * be ready within 700 ms of the start of the process.
  */
+import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import path from "node:path";
+import { type Addresses, announcement, bracketed } from "./announce.ts";
 import type { Bus } from "./bus/bus.ts";
 import type { Lease } from "./bus/nats/lease.ts";
 import type { Authenticate } from "./gateway/auth.ts";
+import type { Gateway } from "./gateway/gateway.ts";
 import type { PageFile } from "./gateway/http.ts";
 import { type LogLevel, openLog, type ProcessLog } from "./log.ts";
 import { natsOptions } from "./nats-options.ts";
 import { readOptionFile } from "./option-file.ts";
 import { helpText, type OptionValues, readOptions } from "./options.ts";
 import { CodedError } from "./proto/coded-error.ts";
+import type { Admin, AdminHealth } from "./workers/admin.ts";
+import type { ChildSpec } from "./workers/child.ts";
+
+/** In the environment of a process that a parent has started. */
+const CHILD_VARIABLE = "TIDEGATE_CHILD";
 
 await main(process.argv.slice(2));
 
@@ -26,7 +34,9 @@ async function main(args: readonly string[]): Promise<void> {
     return;
   }
   try {
-    await start(readOptions(process.env, args));
+    const options = readOptions(process.env, args);
+    if (options.integer("WORKERS") > 1) await startWorkers(options, args);
+    else await startParts(options);
   } catch (error) {
     const coded = CodedError.from(error);
     process.stderr.write(`tidegate: [${coded.code}] ${coded.detail}\n${coded.info.fix}\n`);
@@ -35,13 +45,26 @@ async function main(args: readonly string[]): Promise<void> {
   }
 }
 
-async function start(options: OptionValues): Promise<void> {
-  const { log } = await openLog(options.text("LOG_FORMAT"), options.text("LOG_LEVEL") as LogLevel);
-  const gatewayId = options.text("GATEWAY_ID") || randomBytes(4).toString("hex");
+/** Gateway, control plane or both, in this process. */
+async function startParts(options: OptionValues): Promise<void> {
+  const isChild = process.env[CHILD_VARIABLE] !== undefined;
+  const gatewayId = options.text("GATEWAY_ID") || randomId();
+  const { log } = await openProcessLog(options, isChild ? { gateway: gatewayId } : {});
+  let isStopping = false;
+  let close = async (): Promise<void> => {};
+  const stop = async (code: number) => {
+    if (isStopping) return;
+    isStopping = true;
+    await close();
+    process.exit(code);
+  };
+  const link = isChild ? await import("./workers/link.ts") : null;
+  link?.followParent(() => void stop(0));
+
   const parts = options.text("PARTS");
   const [{ bus, store, lease }, gateway, controlPlane] = await Promise.all([
     openBus(options, gatewayId, log),
-    parts === "controlplane" ? null : prepareGateway(options, gatewayId, log),
+    parts === "controlplane" ? null : prepareGateway(options, gatewayId, log, isChild),
     parts === "gateway" ? null : import("./controlplane/control-plane.ts"),
   ]);
   const [runningGateway, runningControlPlane] = await Promise.all([
@@ -51,27 +74,97 @@ async function start(options: OptionValues): Promise<void> {
       port: options.integer("CONTROL_PORT"),
     }) ?? null,
   ]);
-  announce(options, runningGateway?.port ?? null, runningControlPlane?.address ?? null, store);
-
-  let isStopping = false;
-  const stop = async (code: number) => {
-    isStopping = true;
+  close = async () => {
+    log.info({}, "stopping: clients are told to reconnect, the store is closed");
     await Promise.all([runningGateway?.close(), runningControlPlane?.close()]);
     await bus.close();
-    process.exit(code);
   };
-  const onSignal = async (signal: NodeJS.Signals) => {
-    if (isStopping) process.exit(1); // asked twice: do not wait for anything
-    log.info({ signal }, "stopping: clients are told to reconnect, the store is closed");
-    await stop(0);
+  stopOnSignal(stop, () => isStopping);
+  if (lease !== null) followLease(lease, log, () => void stop(1));
+
+  const hasAdmin = isChild || options.integer("ADMIN_PORT") > 0;
+  const health = await ownHealth(runningGateway, bus, () => isStopping);
+  const admin = hasAdmin ? await openAdmin(options, isChild, health) : null;
+  const port = runningGateway?.port ?? null;
+  const grpc = runningControlPlane?.address ?? null;
+  if (link !== null && admin !== null) {
+    link.tellParent({ type: "ready", port, grpc, store, adminPort: admin.port });
+  } else {
+    announce(options, { port, grpc, admin, store, children: [] });
+  }
+}
+
+/** WORKERS: each worker and the control plane in a process of its own, on one port of clients. */
+async function startWorkers(options: OptionValues, args: readonly string[]): Promise<void> {
+  const [{ Fleet }, { askChildren }, { decideFleetHealth }, { choosePort }] = await Promise.all([
+    import("./workers/fleet.ts"),
+    import("./workers/admin.ts"),
+    import("./workers/fleet-health.ts"),
+    import("./gateway/listen.ts"),
+  ]);
+  const { log } = await openProcessLog(options, {});
+  // The look that nobody else listens is made here, once: workers share the port.
+  const port = await choosePort(options.text("HOST"), options.integer("PORT"));
+  const hasControl = options.text("PARTS") === "all";
+  const wantedPort = options.integer("CONTROL_PORT");
+  const controlPort = hasControl ? await choosePort(options.text("CONTROL_HOST"), wantedPort) : 0;
+  const fleet = new Fleet({
+    log,
+    children: listChildren(options, port, controlPort),
+    spawn: ({ flags }) =>
+      spawn(process.execPath, [...process.execArgv, import.meta.filename, ...args, ...flags], {
+        env: { ...process.env, [CHILD_VARIABLE]: "1" },
+        stdio: ["ignore", 2, 2, "ipc"], // stdout is the parent's alone
+        detached: true, // Ctrl-C in a terminal reaches the parent, which stops them in order
+      }),
+  });
+  stopOnSignal(
+    async () => {
+      log.info({}, "stopping: workers tell their clients to reconnect");
+      process.exit((await fleet.close()) ? 0 : 1);
+    },
+    () => {
+      if (fleet.isStopping) fleet.kill();
+      return fleet.isStopping;
+    },
+  );
+  const admin = await openAdmin(options, false, async () => {
+    const { isStopping } = fleet;
+    const { rss } = process.memoryUsage();
+    const own = { isStopping, version: readVersion(), pid: process.pid, rssBytes: rss };
+    const facts = await askChildren(fleet.children);
+    return decideFleetHealth(facts, { ...own, uptimeS: process.uptime() });
+  });
+  const ready = await fleet.start();
+  const children = fleet.children.map(({ spec, pid }) => ({ id: spec.id, pid }));
+  const grpc = ready.find((each) => each.grpc !== null)?.grpc ?? null;
+  announce(options, { port, grpc, admin, store: ready[0]?.store ?? "", children });
+}
+
+/** The children of a parent: n workers and, unless only gateways are wanted, a control plane. */
+function listChildren(options: OptionValues, port: number, controlPort: number): ChildSpec[] {
+  const id = options.text("GATEWAY_ID") || randomId();
+  const flagsOf = (childId: string, parts: ChildSpec["role"]) => [
+    ...["--workers", "1", "--parts", parts, "--gateway-id", childId],
+    ...["--port", `${port}`, "--control-port", `${controlPort}`],
+  ];
+  const child = (role: ChildSpec["role"], suffix: string | number): ChildSpec => {
+    const childId = `${id}-${suffix}`;
+    return { id: childId, role, flags: flagsOf(childId, role) };
+  };
+  const count = options.integer("WORKERS");
+  const workers = Array.from({ length: count }, (_, i) => child("gateway", i + 1));
+  return options.text("PARTS") === "all" ? [...workers, child("controlplane", "cp")] : workers;
+}
+
+/** `stop` on a signal; on a second one at once. @param isStopping looked at on each signal. */
+function stopOnSignal(stop: (code: number) => Promise<void>, isStopping: () => boolean): void {
+  const onSignal = () => {
+    if (isStopping()) process.exit(1); // asked twice: do not wait for anything
+    void stop(0);
   };
   process.on("SIGTERM", onSignal);
   process.on("SIGINT", onSignal);
-  if (lease !== null) {
-    followLease(lease, log, () => {
-      if (!isStopping) void stop(1);
-    });
-  }
 }
 
 /** Logs what happens to the lease; `onLost` when it is another's, and this process must end. */
@@ -89,7 +182,12 @@ function followLease(lease: Lease, log: ProcessLog, onLost: () => void): void {
 }
 
 /** Imports the gateway and its authentication while the bus opens. */
-async function prepareGateway(options: OptionValues, gatewayId: string, log: ProcessLog) {
+async function prepareGateway(
+  options: OptionValues,
+  gatewayId: string,
+  log: ProcessLog,
+  sharesPort: boolean,
+) {
   const [{ startGateway }, authenticate] = await Promise.all([
     import("./gateway/gateway.ts"),
     makeAuthenticate(options),
@@ -98,7 +196,7 @@ async function prepareGateway(options: OptionValues, gatewayId: string, log: Pro
   return (bus: Bus) =>
     startGateway(
       { bus, log, authenticate, version: readVersion(), gatewayId, page },
-      gatewayOptions(options),
+      { ...gatewayOptions(options), sharesPort },
     );
 }
 
@@ -167,45 +265,67 @@ function readVersion(): string {
   return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
 }
 
-/** Says where what is; `port` and `grpc` are null for a part that does not run here. */
+/** An admin port: of this process or, with its children's health, of a parent. */
+async function openAdmin(
+  options: OptionValues,
+  isChild: boolean,
+  health: () => Promise<AdminHealth>,
+): Promise<Admin & { url: string }> {
+  const [{ startAdmin }, { decideHost }] = await Promise.all([
+    import("./workers/admin.ts"),
+    import("./gateway/host-check.ts"),
+  ]);
+  const host = isChild ? "127.0.0.1" : options.text("ADMIN_HOST");
+  const rules = { host, allowedOrigins: [], allowedHosts: options.list("ALLOWED_HOSTS") };
+  const admin = await startAdmin(host, isChild ? 0 : options.integer("ADMIN_PORT"), {
+    health,
+    isHostAllowed: (name) => decideHost(rules, name, "") === null,
+  });
+  return { ...admin, url: `http://${bracketed(host)}:${admin.port}` };
+}
+
+/** The health of this process: the gateway's, or that of a control plane alone. */
+async function ownHealth(
+  gateway: Gateway | null,
+  bus: Bus,
+  isStopping: () => boolean,
+): Promise<() => Promise<AdminHealth>> {
+  const { decideHealth } = await import("./gateway/health.ts");
+  return async () => {
+    if (gateway !== null) {
+      const body = decideHealth(gateway.stats(), process.memoryUsage(), process.uptime());
+      return { isReady: body.status === "ok", body };
+    }
+    const { isConnected, detail } = bus.status();
+    const status = isStopping() ? "stopping" : isConnected ? "ok" : "degraded";
+    const memory = { rss_bytes: process.memoryUsage().rss };
+    const body = { status, version: readVersion(), memory, bus: { isConnected, detail } };
+    return { isReady: status === "ok", body };
+  };
+}
+
+function openProcessLog(options: OptionValues, base: object): Promise<{ log: ProcessLog }> {
+  return openLog(options.text("LOG_FORMAT"), options.text("LOG_LEVEL") as LogLevel, base);
+}
+
 function announce(
   options: OptionValues,
-  port: number | null,
-  grpc: string | null,
-  store: string,
+  addresses: Omit<Addresses, "host" | "admin"> & { admin: { url: string } | null },
 ): void {
-  const readyMs = Math.round(performance.now());
-  const host = options.text("HOST");
-  const http = port === null ? null : `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
-  const url = http === null ? null : `${http.replace("http", "ws")}/ws`;
-  if (options.text("LOG_FORMAT") === "json") {
-    const line = { ready: true, url, http, grpc, dataDir: store, readyMs, pid: process.pid };
-    process.stdout.write(`${JSON.stringify(line)}\n`);
-    return;
-  }
-  const auth = options.text("AUTH");
-  const rows: [string, string | null][] = [
-    ["page", options.text("PAGE") === "on" && http !== null ? `${http}/` : null],
-    ["WebSocket", url],
-    ["gRPC", grpc],
-    [options.text("NATS_URL") === "" ? "data" : "bus", store],
-    [
-      "open to",
-      auth === "none"
-        ? "everyone on this machine, no one else (AUTH=none, loopback only)"
-        : `holders of a token (AUTH=${auth})`,
-    ],
-  ];
-  const shown = rows.flatMap(([name, value]) =>
-    value === null ? [] : [`  ${name.padEnd(12)}${value}`],
+  const text = announcement(
+    { ...addresses, host: options.text("HOST"), admin: addresses.admin?.url ?? null },
+    {
+      isJson: options.text("LOG_FORMAT") === "json",
+      hasPage: options.text("PAGE") === "on",
+      isNats: options.text("NATS_URL") !== "",
+      auth: options.text("AUTH"),
+      version: readVersion(),
+      readyMs: Math.round(performance.now()),
+    },
   );
-  process.stdout.write(`
-  Tidegate ${readVersion()} is ready, ${readyMs} ms after its start.
+  process.stdout.write(text);
+}
 
-${shown.join("\n")}
-
-  try this    cli/bin/tidegatectl sub chat:lobby
-              echo hello | cli/bin/tidegatectl pub chat:lobby
-
-`);
+function randomId(): string {
+  return randomBytes(4).toString("hex");
 }

@@ -46,6 +46,19 @@ export const OPTIONS = [
   row("HOST", text, GATEWAY.host, "Address of WebSocket and HTTP; beyond loopback AUTH is needed."),
   row("CONTROL_PORT", integer(0, 65_535), 9090, "Port of the control plane's gRPC; 0: a free one."),
   row("CONTROL_HOST", text, "127.0.0.1", "Address of the control plane's gRPC; loopback only."),
+  row(
+    "WORKERS",
+    integer(1, 64),
+    1,
+    "Gateway processes on PORT, each a gateway of its own; more than 1 needs NATS_URL.",
+  ),
+  row(
+    "ADMIN_PORT",
+    integer(0, 65_535),
+    0,
+    "Port of health alone, of all workers together; 0: none, or with WORKERS a free one.",
+  ),
+  row("ADMIN_HOST", text, "127.0.0.1", "Address of ADMIN_PORT."),
   row("DATA_DIR", text, BUS.dataDir, "Folder of durable rooms and settings; one process uses it."),
   row(
     "AUTH",
@@ -323,6 +336,7 @@ function checkTogether(values: ReadonlyMap<string, string>): void {
     const detail = `PARTS is "${read("PARTS")}", so NATS_URL must name servers: the embedded bus has one process`;
     throw new CodedError("OPTION_INVALID", detail);
   }
+  checkWorkers(Number(read("WORKERS")), read("PARTS"), read("NATS_URL"), read("GATEWAY_ID"));
   if (![1, 3, 5].includes(Number(read("REPLICA_COUNT")))) {
     const detail = `REPLICA_COUNT is "${read("REPLICA_COUNT")}", must be 1, 3 or 5`;
     throw new CodedError("OPTION_INVALID", detail);
@@ -333,5 +347,18 @@ function checkTogether(values: ReadonlyMap<string, string>): void {
   }
   if (!/^[a-z0-9-]{0,32}$/.test(read("GATEWAY_ID"))) {
     throw new CodedError("OPTION_INVALID", "GATEWAY_ID must be [a-z0-9-], at most 32 characters");
+  }
+}
+
+function checkWorkers(count: number, parts: string, natsUrl: string, gatewayId: string): void {
+  if (count === 1) return;
+  const refuse = (why: string) => {
+    throw new CodedError("OPTION_INVALID", `WORKERS is "${count}", ${why}`);
+  };
+  if (natsUrl === "") refuse("so NATS_URL must name servers: the embedded bus has one process");
+  if (parts === "controlplane") refuse('and PARTS is "controlplane": workers are gateways');
+  const suffixChars = 3; // "-64", "-cp"
+  if (gatewayId.length > 32 - suffixChars) {
+    refuse(`so GATEWAY_ID has at most ${32 - suffixChars} characters: each worker's gets a number`);
   }
 }

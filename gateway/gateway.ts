@@ -110,7 +110,7 @@ export async function startGateway(
     hostRules: options,
     log,
   });
-  const listening = await listen(app, options.host, options.port);
+  const listening = await listen(app, options.host, options.port, options.sharesPort);
   const close = async () => {
     isStopping = true;
     us_listen_socket_close(listening);

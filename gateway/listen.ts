@@ -16,15 +16,17 @@ import { CodedError } from "../proto/coded-error.ts";
 /**
  * Starts to listen.
  *
- * @param port 0 takes a free one.
+ * @param port 0 takes a free one, unless the port is shared.
+ * @param sharesPort others listen there too, and are meant to: no look is made.
  * @throws {CodedError} `ADDRESS_IN_USE`: somebody listens there, or the host is not ours.
  */
 export async function listen(
   app: TemplatedApp,
   host: string,
   port: number,
+  sharesPort: boolean,
 ): Promise<us_listen_socket> {
-  const freePort = await findFreePort(host, port);
+  const freePort = sharesPort ? port : await choosePort(host, port);
   const { promise, resolve, reject } = Promise.withResolvers<us_listen_socket>();
   const onListen = (socket: us_listen_socket | false) => {
     if (socket) resolve(socket);
@@ -34,8 +36,14 @@ export async function listen(
   return promise;
 }
 
-/** Listens for a moment in the usual way, which fails beside any other listener. */
-async function findFreePort(host: string, port: number): Promise<number> {
+/**
+ * A port on which nobody listens: found by listening for a moment in the usual way, which fails
+ * beside any other listener.
+ *
+ * @param port the one wanted; 0 takes a free one.
+ * @throws {CodedError} `ADDRESS_IN_USE`.
+ */
+export async function choosePort(host: string, port: number): Promise<number> {
   const probe = createServer();
   try {
     probe.listen(port, host);

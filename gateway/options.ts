@@ -8,6 +8,8 @@ export interface GatewayOptions {
   readonly host: string;
   /** Port of WebSocket and HTTP, 0 for a free one. Default 8080. */
   readonly port: number;
+  /** Others listen on this port too, and are meant to: workers of one parent. Default false. */
+  readonly sharesPort: boolean;
   /**
    * Bytes of one client frame, 1024 to 1 MiB. Default 64 KiB: rooms carry events, not files. Beyond
    * it: close 1009; beyond four times it the connection is cut, so that nobody buffers more.
@@ -50,6 +52,7 @@ export interface GatewayOptions {
 export const GATEWAY_DEFAULTS: GatewayOptions = {
   host: "127.0.0.1",
   port: 8080,
+  sharesPort: false,
   frameBytesMax: 64 * 1024,
   roomCountMax: 256,
   inFlightMax: 1024,

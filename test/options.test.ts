@@ -77,9 +77,8 @@ describe("bounds", () => {
 
   test.each(integers)("$name: $min to $max, whole", ({ name, min, max }) => {
     for (const value of [min, max]) {
-      expect(readOptions({ REPLICA_COUNT: "3", [name]: String(value) }, []).integer(name)).toBe(
-        value,
-      );
+      const others = { REPLICA_COUNT: "3", NATS_URL: "nats://127.0.0.1:4222" };
+      expect(readOptions({ ...others, [name]: String(value) }, []).integer(name)).toBe(value);
     }
     const wrong = [min - 1, max + 1, 1.5, "", " ", "x", "0x10", "1e3", "1_000", "NaN", "Infinity"];
     for (const value of [...wrong, `${min} `, `+${max}`, "9".repeat(400)]) {
@@ -124,6 +123,8 @@ describe("bounds", () => {
 });
 
 describe("refused together, or not at all", () => {
+  const natsWorkers = { WORKERS: "2", NATS_URL: "nats://127.0.0.1:4222" };
+
   test.each([
     ["an unknown flag", {}, ["--nonsense", "1"], "--nonsense"],
     ["a flag without a value", {}, ["--port"], "--port"],
@@ -137,6 +138,9 @@ describe("refused together, or not at all", () => {
     ["a certificate without its key", { NATS_TLS_CERT_FILE: "x" }, [], "NATS_TLS_KEY_FILE"],
     ["a key without its certificate", { NATS_TLS_KEY_FILE: "x" }, [], "NATS_TLS_CERT_FILE"],
     ["a gateway id with a dot", { GATEWAY_ID: "a.b" }, [], "GATEWAY_ID"],
+    ["WORKERS=2 on the embedded bus", { WORKERS: "2" }, [], "NATS_URL"],
+    ["WORKERS=2 of a control plane", { ...natsWorkers, PARTS: "controlplane" }, [], "gateways"],
+    ["WORKERS=2 with a long id", { ...natsWorkers, GATEWAY_ID: "a".repeat(30) }, [], "GATEWAY_ID"],
     ["a gateway id of 33 letters", { GATEWAY_ID: "a".repeat(33) }, [], "GATEWAY_ID"],
   ] as const)("%s, naming it", (_name, environment, args, named) => {
     expect(() => readOptions(environment, args)).toThrow("[OPTION_INVALID]");

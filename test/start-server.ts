@@ -25,6 +25,10 @@ export interface Server {
   readonly controlPort: number;
   readonly dataDir: string;
   readonly pid: number;
+  /** With workers or ADMIN_PORT, e.g. "http://127.0.0.1:40003"; else null. */
+  readonly admin: string | null;
+  /** Processes behind this one, with WORKERS. */
+  readonly children: readonly { readonly id: string; readonly pid: number }[];
   /** Milliseconds from process start to readiness, as the process says. */
   readonly readyMs: number;
   /** What the process has written to stderr. */
@@ -77,7 +81,10 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   const exited = once(child, "exit");
   const line = await firstLine(child, exited);
   if (line === null) throw new Error(`the server ended before it was ready:\n${stderr}`);
-  const ready = JSON.parse(line) as Pick<Server, "url" | "http" | "grpc" | "readyMs" | "pid">;
+  const ready = JSON.parse(line) as Pick<
+    Server,
+    "url" | "http" | "grpc" | "readyMs" | "pid" | "admin" | "children"
+  >;
   const end = async (signal: NodeJS.Signals) => {
     if (child.exitCode === null && child.signalCode === null) child.kill(signal);
     await exited;

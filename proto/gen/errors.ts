@@ -89,8 +89,8 @@ export const ERRORS = {
   BUILT_IN: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Leave it, or change its fields." },
   /** An option has a value outside its bounds. Correct the option named in the message; docs/options.md lists all. */
   OPTION_INVALID: { close: null, retry: "no", retryAfterMs: 0, grpc: "INVALID_ARGUMENT", fix: "Correct the option named in the message; docs/options.md lists all." },
-  /** Another process listens on the port. Stop it, or choose another PORT or CONTROL_PORT. */
-  ADDRESS_IN_USE: { close: null, retry: "no", retryAfterMs: 0, grpc: "UNAVAILABLE", fix: "Stop it, or choose another PORT or CONTROL_PORT." },
+  /** Another process listens on the port. Stop it, or choose another PORT, CONTROL_PORT or ADMIN_PORT. */
+  ADDRESS_IN_USE: { close: null, retry: "no", retryAfterMs: 0, grpc: "UNAVAILABLE", fix: "Stop it, or choose another PORT, CONTROL_PORT or ADMIN_PORT." },
   /** Another process holds the lease of this GATEWAY_ID, or took it over while this one was silent. Stop the other process, or give each its own GATEWAY_ID; without one each takes a random id. */
   GATEWAY_ID_IN_USE: { close: null, retry: "no", retryAfterMs: 0, grpc: "ALREADY_EXISTS", fix: "Stop the other process, or give each its own GATEWAY_ID; without one each takes a random id." },
   /** Another process uses the data folder. Stop it, or choose another DATA_DIR. */

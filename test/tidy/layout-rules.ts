@@ -29,6 +29,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   bus: ["proto"],
   gateway: ["proto", "bus"],
   controlplane: ["proto", "bus"],
+  // A parent of processes: it knows no part, only how to start, end and ask them.
+  workers: ["proto"],
   "sdk/typescript": [],
   cli: ["proto", "sdk/typescript"],
   deploy: ["proto"],

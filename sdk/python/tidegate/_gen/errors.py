@@ -276,7 +276,7 @@ ERRORS: dict[str, ErrorInfo] = {
         retry="no",
         retry_after_ms=0,
         means="Another process listens on the port.",
-        fix="Stop it, or choose another PORT or CONTROL_PORT.",
+        fix="Stop it, or choose another PORT, CONTROL_PORT or ADMIN_PORT.",
     ),
     "GATEWAY_ID_IN_USE": ErrorInfo(
         close=None,

@@ -1,0 +1,119 @@
+/**
+ * HTTP for operators: /livez, /readyz and /health of one process, or of a parent for its children.
+ */
+import { createServer, get } from "node:http";
+import type { AddressInfo } from "node:net";
+import { CodedError } from "../proto/coded-error.ts";
+import type { Child } from "./child.ts";
+import type { ChildFacts, ChildHealth } from "./fleet-health.ts";
+
+/** What an admin port tells. */
+export interface AdminHealth {
+  readonly isReady: boolean;
+  /** /health as JSON; /readyz says its status. */
+  readonly body: { readonly status: string; readonly [detail: string]: unknown };
+}
+
+/** What an admin port needs. */
+export interface AdminParts {
+  health(): Promise<AdminHealth>;
+  /** Whether a request's Host header may be answered: a web page may have rebound its own name. */
+  isHostAllowed(host: string): boolean;
+}
+
+/** A listening admin port. */
+export interface Admin {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** A child that does not answer within this is silent, ms. */
+const ASK_MS_MAX = 1000;
+
+/**
+ * Starts to listen.
+ *
+ * @param port 0 takes a free one.
+ * @throws {CodedError} `ADDRESS_IN_USE`.
+ */
+export async function startAdmin(host: string, port: number, parts: AdminParts): Promise<Admin> {
+  let pending: Promise<AdminHealth> | null = null; // one look for all that ask meanwhile
+  const look = () => {
+    pending ??= parts.health().finally(() => {
+      pending = null;
+    });
+    return pending;
+  };
+  const server = createServer((request, response) => {
+    const answer = (status: number, type: string, text: string) => {
+      response.writeHead(status, { "Content-Type": type });
+      response.end(text);
+    };
+    const plain = "text/plain; charset=utf-8";
+    const path = request.url ?? "";
+    if (request.method !== "GET" && request.method !== "HEAD") {
+      answer(405, plain, "GET and HEAD only\n");
+    } else if (path === "/livez") {
+      answer(200, plain, "ok\n");
+    } else if (path === "/health" && !parts.isHostAllowed(request.headers.host ?? "")) {
+      answer(403, plain, "[HOST_REFUSED] this Host is not a name of this process\n");
+    } else if (path === "/readyz" || path === "/health") {
+      void look().then(({ isReady, body }) => {
+        const status = isReady ? 200 : 503;
+        if (path === "/readyz") answer(status, plain, `${body.status}\n`);
+        else answer(status, "application/json", `${JSON.stringify(body, null, 2)}\n`);
+      });
+    } else {
+      answer(404, plain, "not found\n");
+    }
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error) => {
+      const detail = `can not listen on ${host}:${port}; is ADMIN_PORT taken, or the host not ours?`;
+      reject(new CodedError("ADDRESS_IN_USE", detail, error));
+    });
+    server.listen(port, host, resolve);
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+/** What is known of each child now, asked on their private ports side by side. */
+export function askChildren(children: readonly Child[]): Promise<ChildFacts[]> {
+  return Promise.all(
+    children.map(async (child) => {
+      const port = child.ready?.adminPort ?? 0;
+      const health = port === 0 ? null : await askHealth(port);
+      const { spec, state, pid, restartCount, lastEnd } = child;
+      return { spec, state, pid, restartCount, lastEnd, health };
+    }),
+  );
+}
+
+/** Null when it does not answer. */
+function askHealth(port: number): Promise<ChildHealth | null> {
+  return new Promise((resolve) => {
+    const request = get({ host: "127.0.0.1", port, path: "/health", agent: false }, (response) => {
+      const parts: Buffer[] = [];
+      response.on("data", (part: Buffer) => parts.push(part));
+      response.on("end", () => resolve(parseHealth(Buffer.concat(parts).toString())));
+      response.on("error", () => resolve(null));
+    });
+    request.on("error", () => resolve(null));
+    request.setTimeout(ASK_MS_MAX, () => request.destroy(new Error("silent")));
+  });
+}
+
+function parseHealth(text: string): ChildHealth | null {
+  try {
+    return JSON.parse(text) as ChildHealth;
+  } catch {
+    return null; // cut off: the child ended while it answered
+  }
+}
