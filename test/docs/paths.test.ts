@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { from, listPaths } from "../tidy/source.ts";
 
-const folders = "bench|bus|cli|controlplane|deploy|docs|examples|gateway|proto|sdk|test";
+const folders = "bench|bus|cli|controlplane|deploy|docs|examples|gateway|proto|sdk|test|workers";
 const pattern = new RegExp(`\`((?:${folders})/[\\w./-]*|[\\w-]+\\.(?:ts|mjs|json))\``, "g");
 /** Names of files that a reader makes, or that stand for many. */
 const examples = /^(hello\.(ts|py)|options\.ts|main\.ts|index\.ts)$/;
