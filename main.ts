@@ -96,7 +96,7 @@ async function startParts(options: OptionValues): Promise<void> {
 
 /** WORKERS: each worker and the control plane in a process of its own, on one port of clients. */
 async function startWorkers(options: OptionValues, args: readonly string[]): Promise<void> {
-  const [{ Fleet }, { askChildren }, { decideFleetHealth }, { choosePort }] = await Promise.all([
+  const [{ Fleet }, { askChildren }, { decideFleetHealth }, { findPort }] = await Promise.all([
     import("./workers/fleet.ts"),
     import("./workers/admin.ts"),
     import("./workers/fleet-health.ts"),
@@ -104,10 +104,10 @@ async function startWorkers(options: OptionValues, args: readonly string[]): Pro
   ]);
   const { log } = await openProcessLog(options, {});
   // The look that nobody else listens is made here, once: workers share the port.
-  const port = await choosePort(options.text("HOST"), options.integer("PORT"));
+  const port = await findPort(options.text("HOST"), options.integer("PORT"));
   const hasControl = options.text("PARTS") === "all";
   const wantedPort = options.integer("CONTROL_PORT");
-  const controlPort = hasControl ? await choosePort(options.text("CONTROL_HOST"), wantedPort) : 0;
+  const controlPort = hasControl ? await findPort(options.text("CONTROL_HOST"), wantedPort) : 0;
   const fleet = new Fleet({
     log,
     children: listChildren(options, port, controlPort),

@@ -26,7 +26,7 @@ export async function listen(
   port: number,
   sharesPort: boolean,
 ): Promise<us_listen_socket> {
-  const freePort = sharesPort ? port : await choosePort(host, port);
+  const freePort = sharesPort ? port : await findPort(host, port);
   const { promise, resolve, reject } = Promise.withResolvers<us_listen_socket>();
   const onListen = (socket: us_listen_socket | false) => {
     if (socket) resolve(socket);
@@ -43,7 +43,7 @@ export async function listen(
  * @param port the one wanted; 0 takes a free one.
  * @throws {CodedError} `ADDRESS_IN_USE`.
  */
-export async function choosePort(host: string, port: number): Promise<number> {
+export async function findPort(host: string, port: number): Promise<number> {
   const probe = createServer();
   try {
     probe.listen(port, host);

@@ -1,4 +1,4 @@
-/** WORKERS as processes: one port, one health, and children that come back or go with the parent. */
+/** WORKERS as processes: one port, one health, children that come back, or go with the parent. */
 import { readdirSync, readFileSync } from "node:fs";
 import { get } from "node:http";
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
