@@ -4,7 +4,15 @@
 import { expect } from "vitest";
 import { roomAddress, SLOT_COUNT } from "../../bus/subjects.ts";
 import type { DeclareRule } from "./contract.ts";
-import { append, envelopeOf, newProducer, newRoom, Recorder, textsOf } from "./contract-tools.ts";
+import {
+  append,
+  envelopeOf,
+  newProducer,
+  newRoom,
+  publish,
+  Recorder,
+  textsOf,
+} from "./contract-tools.ts";
 
 /** Room names that would match, split or end a subject if they were not escaped. */
 const hostileNames = ["*", ">", "a.b", "a.*", "a.>", "🚀 läuft", "x y/z", "=2a", "_", "$JS.API"];
@@ -15,7 +23,7 @@ export function liveRules(rule: DeclareRule): void {
     const recorders = [new Recorder(), new Recorder(), new Recorder()];
     for (const recorder of recorders) bus.subscribeRoom(room, recorder);
     const texts = Array.from({ length: 200 }, (_, i) => String(i));
-    for (const text of texts) bus.publish(room, envelopeOf(text));
+    for (const text of texts) await publish(bus, room, text);
     for (const recorder of recorders) {
       await recorder.ephemeralCount(texts.length);
       expect(recorder.texts).toEqual(texts);
@@ -32,7 +40,7 @@ export function liveRules(rule: DeclareRule): void {
       return recorder;
     });
     for (const round of ["a", "b"]) {
-      for (const [i, room] of rooms.entries()) bus.publish(room, envelopeOf(`${round}${i}`));
+      for (const [i, room] of rooms.entries()) await publish(bus, room, `${round}${i}`);
     }
     for (const [i, recorder] of recorders.entries()) {
       await recorder.ephemeralCount(2);
@@ -46,9 +54,9 @@ export function liveRules(rule: DeclareRule): void {
     const stranger = roomOfSlot(room.slot, false);
     const recorder = new Recorder();
     bus.subscribeSlot(room.slot, recorder);
-    bus.publish(stranger, envelopeOf("no"));
-    bus.publish(room, envelopeOf("a"));
-    bus.publish(sibling, envelopeOf("b"));
+    await publish(bus, stranger, "no");
+    await publish(bus, room, "a");
+    await publish(bus, sibling, "b");
     const producer = newProducer();
     await append(bus, stranger, { producer, seq: 1 }, "no");
     await append(bus, sibling, { producer, seq: 1 }, "c");
@@ -68,11 +76,11 @@ export function liveRules(rule: DeclareRule): void {
     const staying = new Recorder();
     const leave = bus.subscribeRoom(room, leaving);
     bus.subscribeRoom(room, staying);
-    bus.publish(room, envelopeOf("a"));
+    await publish(bus, room, "a");
     await leaving.ephemeralCount(1);
     leave();
     leave();
-    bus.publish(room, envelopeOf("b"));
+    await publish(bus, room, "b");
     await append(bus, room, { producer: newProducer(), seq: 1 }, "c");
     await staying.ephemeralCount(2);
     await staying.durableCount(1);
@@ -85,7 +93,7 @@ export function liveRules(rule: DeclareRule): void {
     const recorder = new Recorder();
     bus.subscribeRoom(room, recorder)();
     bus.subscribeRoom(room, recorder);
-    bus.publish(room, envelopeOf("a"));
+    await publish(bus, room, "a");
     await recorder.ephemeralCount(1);
     expect(recorder.texts).toEqual(["a"]);
   });
@@ -106,9 +114,9 @@ export function liveRules(rule: DeclareRule): void {
       onHistoryChanged: () => {},
     });
     bus.subscribeRoom(room, last);
-    bus.publish(room, envelopeOf("a"));
+    await publish(bus, room, "a");
     await last.ephemeralCount(1);
-    bus.publish(room, envelopeOf("b"));
+    await publish(bus, room, "b");
     await last.ephemeralCount(2);
     await late.ephemeralCount(1);
     expect(heard).toEqual(["a"]);
@@ -131,7 +139,7 @@ export function liveRules(rule: DeclareRule): void {
       onHistoryChanged: () => {},
     });
     bus.subscribeRoom(room, after);
-    bus.publish(room, envelopeOf("a"));
+    await publish(bus, room, "a");
     for (const recorder of [before, after]) {
       await recorder.ephemeralCount(4);
       expect(recorder.texts).toEqual(["a", "ax", "axx", "axxx"]);

@@ -45,6 +45,13 @@ export function placeOf({ epoch, seq, timeUs }: Position): Position {
   return { epoch, seq, timeUs };
 }
 
+/** Passes a message on; again while the bus says that it can not now, as after a stall (R12). */
+export async function publish(bus: Bus, room: RoomAddress, text: string): Promise<void> {
+  while ((await codeOf(() => bus.publish(room, envelopeOf(text)))) === "UNAVAILABLE") {
+    await new Promise<void>((resolve) => setImmediate(resolve));
+  }
+}
+
 /** Appends and waits for the answer. */
 export function append(
   bus: Bus,
