@@ -6,6 +6,7 @@
  * failures (R3) is the gateway's lane.
  */
 import { createHash } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { CodedError } from "../../proto/coded-error.ts";
 import type { AppendDone, MessageId } from "../bus.ts";
@@ -19,8 +20,11 @@ import { InOrder } from "./in-order.ts";
 import { probe } from "./probe.ts";
 import type { PublishGate } from "./publish-gate.ts";
 import { type Route, shardsToProbe } from "./route.ts";
-import { epochOfSubject, inSubject, shardStream } from "./wire.ts";
+import { storedAt } from "./stream-api.ts";
+import { epochOfSubject, inSubject, shardStream, timeStampUs } from "./wire.ts";
 
+/** A replica that lags is asked again after these, ms, then the leader. */
+const LAG_WAITS_MS = [5, 10, 25, 50] as const;
 /** Hashes of rooms kept for message ids; when full, all are made anew. */
 const ROOM_ID_COUNT_MAX = 10_000;
 
@@ -177,9 +181,16 @@ export class Appender {
     shard: number,
     seq: number,
   ): Promise<{ timeUs: number; subject: string } | null> {
+    const { connection } = this.#parts;
     const query = { seq, batch: 1 };
-    const { messages } = await directGet(this.#parts.connection, shardStream(shard), query);
-    return messages[0]?.seq === seq ? messages[0] : null;
+    // R6: a replica that does not have it lags. It is there: it was acknowledged.
+    for (const waitMs of LAG_WAITS_MS) {
+      const { messages } = await directGet(connection, shardStream(shard), query);
+      if (messages[0]?.seq === seq) return messages[0];
+      await sleep(waitMs);
+    }
+    const stored = await storedAt(connection, shardStream(shard), seq);
+    return stored === null ? null : { ...stored, timeUs: timeStampUs(stored.time) };
   }
 
   /** R1: the id's scope is the whole stream, so it names the room, and others see only hashes. */

@@ -26,8 +26,8 @@ import { anchorSubject, inSubject, shardStream } from "./wire.ts";
 const LAG_WAITS_MS = [5, 10, 25, 50, 100, 250] as const;
 /** A read that no replica answers freshly is given up after this, ms. */
 const READ_MS_MAX = 8000;
-/** After so many stale answers (190 ms) the shard's leader is asked how far the shard goes. */
-const STALE_MAX = 5;
+/** From so many stale answers (90 ms) on the shard's leader is asked how far the shard goes. */
+const STALE_MAX = 4;
 /** Bytes of one answer; a page ends there. */
 const PAGE_BYTES_MAX = 4 * 1024 * 1024;
 
@@ -50,18 +50,21 @@ export interface EpochReaderParts {
 
 export class EpochReader {
   readonly #parts: EpochReaderParts;
-  /** By shard that its leader was asked about: how far it goes. */
-  readonly #leaderSeq = new Map<number, number>();
-
   constructor(parts: EpochReaderParts) {
     this.#parts = parts;
   }
 
-  /** The room's newest message in the epoch, proven; null when it has none. */
-  async head(room: RoomAddress, place: EpochPlace): Promise<StoredMessage | null> {
+  /**
+   * The room's newest message in the epoch, proven; null when it has none.
+   *
+   * @param knownSeq what the asker says he has seen of the shard. When even its leader does not go
+   *   so far, he has seen another history.
+   */
+  async head(room: RoomAddress, place: EpochPlace, knownSeq = 0): Promise<StoredMessage | null> {
     const subject = inSubject(room, place.epoch);
     const query = { multi_last: [subject, anchorSubject(place.shard)], batch: 2 };
-    const isFresh = ({ upToSeq }: DirectAnswer) => upToSeq >= this.#wantedSeq(place);
+    const isFresh = ({ upToSeq }: DirectAnswer, leaderSeq: number) =>
+      upToSeq >= Math.min(leaderSeq, Math.max(knownSeq, this.#wantedSeq(place)));
     const answer = await this.#ask(place.shard, query, isFresh);
     return answer.messages.find((message) => message.subject === subject) ?? null;
   }
@@ -146,32 +149,32 @@ export class EpochReader {
     return upTo + 1;
   }
 
-  /** What a fresh answer knows. A sealed epoch ends earlier when its shard lost its end. */
+  /** What a fresh answer knows. */
   #wantedSeq({ shard, lastSeq }: EpochPlace): number {
-    if (lastSeq === null) return this.#parts.seenSeq(shard);
-    return Math.min(lastSeq, this.#leaderSeq.get(shard) ?? lastSeq);
+    return lastSeq ?? this.#parts.seenSeq(shard);
   }
 
-  /** Every replica is stale: they lag, or the shard went backwards. */
-  async #askLeader(shard: number): Promise<void> {
+  /** Every replica is stale: they lag, or the shard does not go as far as is wanted. */
+  async #askLeader(shard: number): Promise<number> {
     const { lastSeq } = await streamFacts(this.#parts.connection, shardStream(shard));
-    this.#leaderSeq.set(shard, lastSeq);
     this.#parts.onLeaderSeq(shard, lastSeq);
+    return lastSeq;
   }
 
   async #ask(
     shard: number,
     query: DirectQuery,
-    isFresh: (answer: DirectAnswer) => boolean,
+    isFresh: (answer: DirectAnswer, leaderSeq: number) => boolean,
   ): Promise<DirectAnswer> {
     const endMs = performance.now() + READ_MS_MAX;
     let failure: unknown = null;
+    let leaderSeq = Number.POSITIVE_INFINITY;
     for (let turn = 0; performance.now() < endMs; turn += 1) {
       try {
         const answer = await directGet(this.#parts.connection, shardStream(shard), query);
-        if (isFresh(answer)) return answer;
+        if (isFresh(answer, leaderSeq)) return answer;
         failure = null;
-        if (turn === STALE_MAX) await this.#askLeader(shard);
+        if (turn >= STALE_MAX) leaderSeq = await this.#askLeader(shard);
       } catch (error) {
         failure = error;
       }

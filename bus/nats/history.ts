@@ -15,6 +15,8 @@ import type { EpochPlace } from "./route.ts";
 export interface HistoryParts extends EpochReaderParts {
   /** Readable epochs of a room's slot, oldest first, at least one; the last is the open one. */
   epochsOf(room: RoomAddress): readonly EpochPlace[];
+  /** Reads a slot's record again. Throws `UNAVAILABLE`. */
+  refreshRoute(slot: number): Promise<unknown>;
   /** Newest messages a shard keeps of each room. */
   roomMessageCountMax(shard: number): number;
   /** Age at which a shard deletes messages, microseconds. */
@@ -52,8 +54,12 @@ export class RoomHistory {
   }
 
   async readAfter(room: RoomAddress, after: Position | null, limit: number): Promise<ReadAfter> {
-    const epochs = this.#parts.epochsOf(room);
-    const head = await this.#head(room, epochs);
+    let epochs = this.#parts.epochsOf(room);
+    if (after !== null && after.epoch > (epochs.at(-1)?.epoch ?? 0)) {
+      await this.#parts.refreshRoute(room.slot); // another gateway may know the epoch already (R10)
+      epochs = this.#parts.epochsOf(room);
+    }
+    const head = await this.#head(room, epochs, after);
     if (head === null) return { isContinuous: after === null, messages: [], isEnd: true };
     if (after !== null) {
       const read = await this.#readOn(room, epochs, head, after, limit);
@@ -99,9 +105,15 @@ export class RoomHistory {
     return null;
   }
 
-  async #head(room: RoomAddress, epochs: readonly EpochPlace[]): Promise<Head | null> {
+  /** @param known a position that the asker has seen: a fresh answer knows it too (R6). */
+  async #head(
+    room: RoomAddress,
+    epochs: readonly EpochPlace[],
+    known: Position | null = null,
+  ): Promise<Head | null> {
     for (const [index, place] of [...epochs.entries()].reverse()) {
-      const message = await this.#reader.head(room, place);
+      const knownSeq = known?.epoch === place.epoch ? known.seq : 0;
+      const message = await this.#reader.head(room, place, knownSeq);
       if (message !== null) return { index, message };
     }
     return null;

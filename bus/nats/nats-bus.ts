@@ -303,6 +303,7 @@ export class NatsBus implements Bus {
     return new RoomHistory({
       connection: this.#connection,
       epochsOf: (room) => epochPlaces(this.#routes.of(room.slot)),
+      refreshRoute: (slot) => this.#routes.refresh(slot),
       seenSeq: (shard) => this.#seenSeq(shard),
       onLeaderSeq: (shard, lastSeq) => {
         if (lastSeq < this.#seenSeq(shard)) this.#healing.onBackwards(shard, lastSeq + 1);
