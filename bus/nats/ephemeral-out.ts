@@ -6,7 +6,6 @@
  * second can not take a message and all its tails. After a reconnect every room published to
  * lately is announced again: what the dead connection took with it shows in that.
  */
-import type { NatsConnection } from "@nats-io/transport-node";
 import type { RoomAddress } from "../subjects.ts";
 import {
   encodeMessage,
@@ -15,6 +14,7 @@ import {
   GENERATION_MAX,
   SEQ_MAX,
 } from "./ephemeral-frame.ts";
+import type { Outbox } from "./outbox.ts";
 import { FIRST_EPOCH } from "./route.ts";
 import { TICK_MS, type Tick } from "./tick.ts";
 import { outSubject } from "./wire.ts";
@@ -53,7 +53,7 @@ interface OutRoom {
 }
 
 export class EphemeralOut {
-  readonly #connection: NatsConnection;
+  readonly #outbox: Outbox;
   readonly #origin: number;
   readonly #tick: Tick;
   readonly #rooms = new Map<string, OutRoom>();
@@ -65,8 +65,8 @@ export class EphemeralOut {
   /** Tails announced. */
   tailCount = 0;
 
-  constructor(connection: NatsConnection, origin: number, tick: Tick) {
-    this.#connection = connection;
+  constructor(outbox: Outbox, origin: number, tick: Tick) {
+    this.#outbox = outbox;
     this.#origin = origin;
     this.#tick = tick;
   }
@@ -82,7 +82,7 @@ export class EphemeralOut {
       this.#wheel[out.tick % WHEEL_SIZE]?.push(out);
     }
     const bytes = encodeMessage(this.#origin, out.generation, out.seq, envelope);
-    this.#connection.publish(out.subject, bytes);
+    this.#outbox.publish(out.subject, bytes);
   }
 
   /** Announces what is due; call once per tick. */
@@ -109,6 +109,7 @@ export class EphemeralOut {
   /** Says that nothing more will come, to all who may wonder. */
   close(): void {
     this.#announceRecent(FrameKind.END);
+    this.#outbox.flush();
   }
 
   #announceRecent(kind: typeof FrameKind.TAIL | typeof FrameKind.END): void {
@@ -120,7 +121,7 @@ export class EphemeralOut {
     out.tailTick = this.#tick.now;
     const ageMs = performance.now() - out.atMs;
     const tail = encodeTail(kind, this.#origin, out.generation, out.seq, ageMs);
-    this.#connection.publish(out.subject, tail);
+    this.#outbox.publish(out.subject, tail);
     this.tailCount += 1;
   }
 

@@ -13,6 +13,7 @@ import { EphemeralIn, type EphemeralRoom } from "./ephemeral-in.ts";
 import { EphemeralOut } from "./ephemeral-out.ts";
 import { Link } from "./link.ts";
 import { Origins } from "./origins.ts";
+import { Outbox } from "./outbox.ts";
 import { TICK_MS, type Tick } from "./tick.ts";
 import type { Troubles } from "./troubles.ts";
 
@@ -39,7 +40,7 @@ export class Ephemeral {
   ) {
     this.#troubles = troubles;
     const own = originFromBytes(randomBytes(6));
-    this.#out = new EphemeralOut(connection, own, this.tick);
+    this.#out = new EphemeralOut(new Outbox(connection), own, this.tick);
     this.#origins = new Origins(connection, own, this.tick, (origin) => this.#in.onDead(origin));
     this.#in = new EphemeralIn(this.tick, this.#origins, rooms);
     this.link = new Link(connection, {
