@@ -9,7 +9,7 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import { CodedError } from "../../proto/coded-error.ts";
 import type { RoomAddress } from "../subjects.ts";
 import { originFromBytes } from "./ephemeral-frame.ts";
-import { EphemeralIn, type EphemeralRoom } from "./ephemeral-in.ts";
+import { COUNT_MAX, EphemeralIn, type EphemeralRoom } from "./ephemeral-in.ts";
 import { EphemeralOut } from "./ephemeral-out.ts";
 import { Link } from "./link.ts";
 import { Origins } from "./origins.ts";
@@ -74,6 +74,11 @@ export class Ephemeral {
   /** A room is listened to no longer. */
   closeRoom(room: EphemeralRoom): void {
     this.#in.close(room);
+  }
+
+  /** Whether messages that come twice are recognised: not when too many origins are counted. */
+  get isCounting(): boolean {
+    return this.#in.count < COUNT_MAX * 0.9;
   }
 
   /** What is told to operators, by name. */

@@ -1,22 +1,22 @@
 /**
  * The rooms this process listens to, and how far each has been heard.
  *
- * One NATS subscription per room or slot, whatever the number of listeners. What was heard is what
+ * room-subscriptions.ts brings the messages, whatever the number of listeners. What was heard is what
  * sweeps and tail markers compare with (R7, R8): a message that is proven to be stored and was not
  * heard is handed to the listeners as if it had come, and their chain (R5) fills the rest.
  */
-import type { Msg, NatsConnection, Subscription } from "@nats-io/transport-node";
+import type { Msg, NatsConnection } from "@nats-io/transport-node";
 import type { DurableMessage, RoomListener, Unsubscribe } from "../bus.ts";
 import type { RoomAddress } from "../subjects.ts";
 import type { EphemeralRoom } from "./ephemeral-in.ts";
-import { Header, lastNumber, outRoomSubjects, outSlotSubjects, timeStampUs } from "./wire.ts";
+import { RoomSubscriptions, type SubscribedRoom } from "./room-subscriptions.ts";
+import { Header, lastNumber, outSlotSubjects, timeStampUs } from "./wire.ts";
 
 /** A room that is listened to. */
-export interface HeardRoom extends EphemeralRoom {
+export interface HeardRoom extends EphemeralRoom, SubscribedRoom {
   readonly room: RoomAddress;
   /** Replaced when it changes, so that whoever goes through it is not disturbed. */
   listeners: readonly RoomListener[];
-  readonly subscription: Subscription;
   /** Epoch and sequence of the newest durable message heard; 0 before the first. */
   epoch: number;
   seq: number;
@@ -43,16 +43,24 @@ export interface InterestEvents {
   openEphemeral(bytes: Uint8Array): Uint8Array | null;
   /** The present tick. */
   tick(): number;
+  /** Whether doubled ephemeral messages are recognised. */
+  isCounting(): boolean;
 }
 
 export class NatsInterest {
   readonly #connection: NatsConnection;
   readonly #events: InterestEvents;
   readonly #rooms = new Map<string, HeardRoom>();
+  readonly #subscriptions: RoomSubscriptions<HeardRoom>;
 
   constructor(connection: NatsConnection, events: InterestEvents) {
     this.#connection = connection;
     this.#events = events;
+    this.#subscriptions = new RoomSubscriptions(connection, {
+      onRoomMessage: (heard, message) => this.#take(message, heard),
+      onSlotMessage: (message) => this.#takeFromSlot(message),
+      isCounting: () => events.isCounting(),
+    });
   }
 
   /** Rooms with a listener. */
@@ -75,7 +83,7 @@ export class NatsInterest {
       // The same listener may be given twice; each has its own place.
       heard.listeners = heard.listeners.toSpliced(heard.listeners.indexOf(listener), 1);
       if (heard.listeners.length > 0) return;
-      heard.subscription.unsubscribe();
+      this.#subscriptions.close(heard);
       if (this.#rooms.get(room.token) === heard) this.#rooms.delete(room.token);
       this.#events.onLeft(heard);
     };
@@ -88,6 +96,21 @@ export class NatsInterest {
       },
     });
     return () => subscription.unsubscribe();
+  }
+
+  /** What is told to operators, by name. */
+  counters(): Record<string, number> {
+    return {
+      subscriptions: this.#subscriptions.roomSubscriptionCount,
+      slots_by_wildcard: this.#subscriptions.wideSlotCount,
+      messages_received: this.#subscriptions.receivedCount,
+      messages_received_for_no_room: this.#subscriptions.foreignCount,
+    };
+  }
+
+  /** Ends what goes on beside delivery; the subscriptions end with the connection. */
+  close(): void {
+    this.#subscriptions.end();
   }
 
   /** Hands a message that was found in the store to the room's listeners, if it was not heard. */
@@ -112,13 +135,10 @@ export class NatsInterest {
       epoch: 0,
       seq: 0,
       timeUs: 0,
-      subscription: this.#connection.subscribe(outRoomSubjects(room), {
-        callback: (error, message) => {
-          if (error === null) this.#take(message, heard);
-        },
-      }),
+      subscription: null,
     };
     this.#rooms.set(room.token, heard);
+    this.#subscriptions.open(heard);
     this.#events.onJoined(heard);
     return heard;
   }
@@ -151,6 +171,15 @@ export class NatsInterest {
     } else if (message.epoch === heard.epoch && message.timeUs > heard.timeUs) {
       this.#events.onLater(heard, message);
     }
+  }
+
+  /** Hot path, once per message of a slot that is listened to by wildcard. */
+  #takeFromSlot(message: Msg): boolean {
+    const { subject } = message;
+    const heard = this.#rooms.get(subject.slice(subject.lastIndexOf(".") + 1));
+    if (heard === undefined) return false;
+    this.#take(message, heard);
+    return true;
   }
 
   #takeOfSlot(message: Msg, listener: RoomListener): void {

@@ -248,7 +248,7 @@ export class NatsBus implements Bus {
   }
 
   status(): BusStatus {
-    const counters = this.#ephemeral.counters();
+    const counters = { ...this.#interest.counters(), ...this.#ephemeral.counters() };
     const refusal = this.#end ?? (this.lease.isHeld ? null : this.lease.refusal());
     if (refusal !== null) return { isConnected: false, detail: refusal.detail, counters };
     const server = withoutCredentials(this.#connection.getServer());
@@ -280,6 +280,7 @@ export class NatsBus implements Bus {
     await Promise.all([this.#sweep.close(), this.#mux.close(closed)]);
     this.#tails.close();
     this.#ephemeral.close();
+    this.#interest.close();
     await this.#appender.idle();
     await Promise.allSettled(this.#reads);
     this.#routes.close();
@@ -331,6 +332,7 @@ export class NatsBus implements Bus {
       onEphemeral: (heard, bytes) => this.#ephemeral.take(heard, bytes),
       openEphemeral: (bytes) => this.#ephemeral.open(bytes),
       tick: () => this.#ephemeral.tick.now,
+      isCounting: () => this.#ephemeral.isCounting,
     });
   }
 
