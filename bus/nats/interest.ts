@@ -1,9 +1,9 @@
 /**
  * The rooms this process listens to, and how far each has been heard.
  *
- * room-subscriptions.ts brings the messages, whatever the number of listeners. What was heard is what
- * sweeps and tail markers compare with (R7, R8): a message that is proven to be stored and was not
- * heard is handed to the listeners as if it had come, and their chain (R5) fills the rest.
+ * room-subscriptions.ts brings the messages, whatever the number of listeners. What was heard is
+ * what sweeps and tail markers compare with (R7, R8): a message that is proven to be stored and was
+ * not heard is handed to the listeners as if it had come, and their chain (R5) fills the rest.
  */
 import type { Msg, NatsConnection } from "@nats-io/transport-node";
 import type { DurableMessage, RoomListener, Unsubscribe } from "../bus.ts";

@@ -12,7 +12,7 @@ import { openNatsBus } from "../../../bus/nats/nats-bus.ts";
 import { type RoomAddress, roomAddress } from "../../../bus/subjects.ts";
 import { type NatsCluster, startNats } from "../../../deploy/nats/cluster.ts";
 import { findNatsServer } from "../../../deploy/nats/find-server.ts";
-import { append, envelopeOf, newProducer, Recorder } from "../contract-tools.ts";
+import { append, codeOf, envelopeOf, newProducer, Recorder } from "../contract-tools.ts";
 
 /** Ephemeral messages published at once. */
 const AT_ONCE = 20;
@@ -44,6 +44,13 @@ function roomsOfSlot(count: number): RoomAddress[] {
   return rooms;
 }
 
+/** Tries again while it is refused: a process that stood still renews its lease first (R12). */
+async function untilTaken(action: () => unknown): Promise<void> {
+  while ((await codeOf(action)) === "UNAVAILABLE") {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
 test("subscriptions: to the wildcard and back under traffic, nothing lost or doubled", async () => {
   const [publisher, member] = [await openBus("width-a"), await openBus("width-b")];
   const rooms = roomsOfSlot(WIDEN_ROOM_COUNT);
@@ -57,7 +64,8 @@ test("subscriptions: to the wildcard and back under traffic, nothing lost or dou
   let storedCount = 0;
   const send = async () => {
     for (let i = 0; i < AT_ONCE; i += 1) {
-      publisher.publish(watched, envelopeOf(String(count * AT_ONCE + i)));
+      const text = envelopeOf(String(count * AT_ONCE + i));
+      await untilTaken(() => publisher.publish(watched, text));
     }
     count += 1;
     // Some are always under way, so that a switch has something to lose.
@@ -65,7 +73,8 @@ test("subscriptions: to the wildcard and back under traffic, nothing lost or dou
     await recorder.ephemeralCount((count - 5) * AT_ONCE);
     if (count % 20 > 0) return;
     storedCount += 1;
-    await append(publisher, durable, { producer, seq: storedCount }, String(storedCount));
+    const id = { producer, seq: storedCount };
+    await untilTaken(() => append(publisher, durable, id, String(storedCount)));
   };
   const sendUntil = async (isDone: (counters: Readonly<Record<string, number>>) => boolean) => {
     while (!isDone(member.status().counters ?? {})) await send();
