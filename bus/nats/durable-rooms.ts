@@ -1,0 +1,203 @@
+/**
+ * Durable rooms on NATS: published to, heard, found when lost, read, and where they are.
+ *
+ * Wires the parts; rules of docs/guarantees.md are named where they are kept: R1, R2 and R4 in
+ * appender.ts, R5 in bus/chain.ts, R6 in epoch-reader.ts, R7 in tails.ts, R8 in sweep.ts, R9 in
+ * history.ts and heal.ts, R10 in advance-epoch.ts and publish-gate.ts, R12 in lease.ts. Ordering
+ * after failures (R3) is the gateway's lane.
+ */
+import type { NatsConnection } from "@nats-io/transport-node";
+import type { CodedError } from "../../proto/coded-error.ts";
+import type { ShardSettings } from "../../proto/gen/tidegate/bus/v1/shard_settings.ts";
+import type { DurableMessage } from "../bus.ts";
+import type { KeyValue } from "../key-value.ts";
+import type { PublishLimits } from "../void.ts";
+import { advanceEpoch, type MoveParts } from "./advance-epoch.ts";
+import { AppendMux } from "./append-mux.ts";
+import { Appender } from "./appender.ts";
+import { FinishMoves } from "./finish-move.ts";
+import { Healing } from "./heal.ts";
+import { RoomHistory } from "./history.ts";
+import { type HeardRoom, isNewer, type NatsInterest } from "./interest.ts";
+import type { Lease } from "./lease.ts";
+import type { NatsBusOptions } from "./options.ts";
+import { PublishGate } from "./publish-gate.ts";
+import { epochPlaces, type Route } from "./route.ts";
+import type { Routes } from "./routes.ts";
+import { writeAnchor } from "./shards.ts";
+import { Sweep } from "./sweep.ts";
+import { Tails } from "./tails.ts";
+
+/** What durable rooms are served with. */
+export interface DurableParts {
+  readonly connection: NatsConnection;
+  readonly options: NatsBusOptions;
+  readonly lease: Lease;
+  readonly limits: PublishLimits;
+  /** Buckets of these names. */
+  readonly routing: KeyValue;
+  readonly leases: KeyValue;
+  readonly routes: Routes;
+  /** By shard. */
+  readonly settings: readonly ShardSettings[];
+  readonly interest: NatsInterest;
+}
+
+export class DurableRooms {
+  readonly appender: Appender;
+  readonly history: RoomHistory;
+  readonly #parts: DurableParts;
+  readonly #move: MoveParts;
+  readonly #gate: PublishGate;
+  readonly #mux: AppendMux;
+  readonly #sweep: Sweep;
+  readonly #tails: Tails;
+  readonly #finishMoves: FinishMoves;
+  readonly #healing: Healing;
+  /** Highest sequence seen of each shard. */
+  readonly #seenSeqs = new Map<number, number>();
+
+  constructor(parts: DurableParts) {
+    const { connection, options, lease, routing, leases, routes, settings, interest } = parts;
+    this.#parts = parts;
+    const { name, inFlightMax } = options;
+    const retentionUs = Math.max(...settings.map((each) => Number(each.retentionMs) * 1000));
+    const nowUs = () => Date.now() * 1000;
+    this.#move = { connection, routing, routes, leases, name, retentionUs, nowUs };
+    this.#gate = new PublishGate(routes, (revision) => lease.acknowledge(revision));
+    const ackName = `${name}.${lease.incarnation}`;
+    this.#mux = new AppendMux(connection, ackName, inFlightMax, () => lease.isHeld);
+    this.#tails = new Tails(connection, interest);
+    this.appender = new Appender({
+      ...{ connection, mux: this.#mux, gate: this.#gate, limits: parts.limits },
+      onStored: (room, shard, epoch, seq) => {
+        this.#see(shard, seq);
+        this.#tails.note(room, epoch, seq);
+      },
+    });
+    this.#healing = new Healing({
+      move: this.#move,
+      rooms: () => interest.rooms(),
+      onShardReset: (shard, lastSeq) => {
+        this.#seenSeqs.set(shard, lastSeq);
+        this.#sweep.forget(shard);
+      },
+    });
+    this.#sweep = this.#makeSweep();
+    this.history = this.#makeHistory();
+    this.#finishMoves = new FinishMoves(this.#move);
+    routes.follow((slot, route, before) => this.#onRoute(slot, route, before));
+    this.#followLease();
+  }
+
+  /** A republished message came, from this shard. */
+  onHeard(shard: number, seq: number, timeUs: number): void {
+    this.#see(shard, seq);
+    this.appender.hear(shard, seq, timeUs);
+  }
+
+  /** A gateway says what it published last in a room (R7). */
+  onTail(heard: HeardRoom, epoch: number, seq: number): void {
+    if (isNewer(heard, epoch, seq)) this.#sweep.look(heard);
+  }
+
+  /** A message of an epoch that is later than any heard of the room. */
+  onEpoch({ room }: HeardRoom, epoch: number): void {
+    if (epoch > this.#parts.routes.of(room.slot).record.epoch) this.#gate.suspect(room.slot);
+  }
+
+  /** A message is not beyond the last one heard, but was stored later (R5, R9). */
+  onLater(heard: HeardRoom, message: DurableMessage): void {
+    this.#healing.onLater(heard, message);
+  }
+
+  /** A room is listened to from now on. */
+  onJoined(heard: HeardRoom): void {
+    this.#sweep.settle(heard);
+  }
+
+  /** R10: the next epoch of a slot, in `shard`. @throws {CodedError} `UNAVAILABLE`. */
+  advanceEpoch(slot: number, shard: number): Promise<Route> {
+    return advanceEpoch(this.#move, slot, shard);
+  }
+
+  /** Settles what is under way; everything else is refused with `error`. */
+  async close(error: CodedError): Promise<void> {
+    this.#gate.close(error);
+    this.#finishMoves.close();
+    this.#healing.close();
+    await Promise.all([this.#sweep.close(), this.#mux.close(error)]);
+    this.#tails.close();
+    await this.appender.idle();
+    this.#parts.routes.close();
+  }
+
+  #makeHistory(): RoomHistory {
+    const { connection, routes, settings } = this.#parts;
+    return new RoomHistory({
+      connection,
+      epochsOf: (room) => epochPlaces(routes.of(room.slot)),
+      refreshRoute: (slot) => routes.refresh(slot),
+      seenSeq: (shard) => this.#seenSeq(shard),
+      onLeaderSeq: (shard, lastSeq) => {
+        if (lastSeq < this.#seenSeq(shard)) this.#healing.onBackwards(shard, lastSeq + 1);
+      },
+      roomMessageCountMax: (shard) => settings[shard]?.roomMessageCountMax ?? 0,
+      retentionUs: (shard) => Number(settings[shard]?.retentionMs ?? 0) * 1000,
+    });
+  }
+
+  #makeSweep(): Sweep {
+    const { connection, interest, options, routes } = this.#parts;
+    return new Sweep({
+      connection,
+      interest,
+      sweepMs: options.sweepMs,
+      routeOf: (slot) => routes.of(slot),
+      seenSeq: (shard) => this.#seenSeq(shard),
+      onSeen: (shard, seq) => this.#see(shard, seq),
+      writeAnchor: (shard) => writeAnchor(connection, shard),
+      onBackwards: (shard, fromSeq) => this.#healing.onBackwards(shard, fromSeq),
+    });
+  }
+
+  /** A slot has a new epoch: what is left of the one before is looked for at once. */
+  #onRoute(slot: number, { record }: Route, before: Route): void {
+    if (record.epoch === before.record.epoch) return;
+    this.#sweep.forget(record.shard);
+    this.#sweep.lookAtSlot(slot);
+    const isLost = (epoch: number) =>
+      record.sealed.some((each) => each.epoch >= epoch && each.wentBackwards);
+    const { interest } = this.#parts;
+    for (const heard of interest.rooms()) {
+      if (heard.room.slot !== slot || !isLost(heard.epoch)) continue;
+      interest.tellHistoryChanged(heard, this.#healing.isLost(heard));
+    }
+  }
+
+  /** Nothing is sent while the lease is not held; before it is again, routes are read (R10). */
+  #followLease(): void {
+    let goOn: (() => void) | null = null;
+    const { lease, routes } = this.#parts;
+    lease.beforeResume(() => routes.reload());
+    lease.onChange((state) => {
+      if (state === "held") {
+        goOn?.();
+        goOn = null;
+        this.#mux.release();
+        this.#healing.onReconnect();
+      } else {
+        goOn ??= this.#gate.stopAll();
+        this.#healing.onDisconnect();
+      }
+    });
+  }
+
+  #seenSeq(shard: number): number {
+    return this.#seenSeqs.get(shard) ?? 0;
+  }
+
+  #see(shard: number, seq: number): void {
+    if (seq > this.#seenSeq(shard)) this.#seenSeqs.set(shard, seq);
+  }
+}
