@@ -107,6 +107,28 @@ test("a second process of the id is refused while the first answers, saying who 
   expect(bus.lease.isHeld).toBe(true);
 });
 
+test("of several starters for a dead process's id exactly one gets it", async () => {
+  const looker = await open();
+  const keys = await looker.keyValue(LEASE_BUCKET);
+  for (let round = 0; round < 5; round += 1) {
+    const name = `raced-${round}`;
+    // A lease whose process is gone: nobody listens on its control subject.
+    const left = { id: name, incarnation: "dead", host: "elsewhere", version: "" };
+    const numbers = { kind: 1, pid: 1, startedUs: 0n, routingRevision: 0n } as const;
+    const value = Lease.encode({ ...left, ...numbers }).finish();
+    await keys.create(leaseKey(name), value, 60_000);
+    const starts = [1, 2, 3].map(() => openNatsBus({ servers: nats.urls, name }));
+    const ends = await Promise.allSettled(starts);
+    const winners = ends.flatMap((end) => (end.status === "fulfilled" ? [end.value] : []));
+    onTestFinished(async () => {
+      await Promise.all(winners.map((bus) => bus.close()));
+    });
+    const codes = ends.flatMap((end) => (end.status === "rejected" ? [end.reason.code] : []));
+    expect(codes).toEqual(["GATEWAY_ID_IN_USE", "GATEWAY_ID_IN_USE"]);
+    expect(winners[0]?.lease.isHeld).toBe(true);
+  }
+}, 60_000);
+
 test("a clean close gives the lease back: the id is free at once, and watchers see it", async () => {
   const watcher = await open();
   const bus = await openNatsBus({ servers: nats.urls, name: "brief" });
