@@ -97,7 +97,7 @@ export interface ReadBefore {
 
 /** State of the connection to the store and to other processes. */
 export interface BusStatus {
-  /** False from the moment the connection is lost until it is back. */
+  /** False while nothing may be passed on: no connection, no lease, or a clock that is wrong. */
   readonly isConnected: boolean;
   /** A sentence for people. */
   readonly detail: string;

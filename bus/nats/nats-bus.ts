@@ -24,6 +24,7 @@ import type { Position } from "../position.ts";
 import { type RoomAddress, SLOT_COUNT } from "../subjects.ts";
 import { type PublishLimits, publishLimits } from "../void.ts";
 import { Buckets } from "./buckets.ts";
+import { ClockCheck } from "./clock-check.ts";
 import { connectNats, untilReady } from "./connect.ts";
 import { DurableRooms } from "./durable-rooms.ts";
 import { Ephemeral } from "./ephemeral.ts";
@@ -101,6 +102,7 @@ export class NatsBus implements Bus {
   readonly #ephemeral: Ephemeral;
   readonly #cutOffListeners = new Set<(isCutOff: boolean) => void>();
   readonly #buckets: Buckets;
+  readonly #clock: ClockCheck;
   readonly #reads = new Set<Promise<unknown>>();
   #end: CodedError | null = null;
   #closed: Promise<void> | null = null;
@@ -113,6 +115,7 @@ export class NatsBus implements Bus {
     this.#troubles = troubles;
     this.#connection = connection;
     this.#buckets = new Buckets(connection, options.replicaCount);
+    this.#clock = new ClockCheck(connection, group.shardCount, troubles);
     const interest = this.#makeInterest();
     this.#interest = interest;
     this.#durable = new DurableRooms({ ...parts, interest, limits: this.publishLimits });
@@ -194,7 +197,8 @@ export class NatsBus implements Bus {
 
   status(): BusStatus {
     const counters = { ...this.#interest.counters(), ...this.#ephemeral.counters() };
-    const refusal = this.#end ?? (this.lease.isHeld ? null : this.lease.refusal());
+    const lease = this.lease.isHeld ? null : this.lease.refusal();
+    const refusal = this.#end ?? lease ?? this.#clock.fault;
     if (refusal !== null) return { isConnected: false, detail: refusal.detail, counters };
     const server = withoutCredentials(this.#connection.getServer());
     const troubles = this.#troubles.counts();
@@ -220,6 +224,7 @@ export class NatsBus implements Bus {
     const closed = new CodedError("UNAVAILABLE", "the bus is closed");
     this.#end ??= closed;
     await this.#durable.close(closed);
+    this.#clock.close();
     this.#ephemeral.close();
     this.#interest.close();
     await Promise.allSettled(this.#reads);

@@ -20,6 +20,8 @@ export interface StreamFacts {
   readonly bytes: number;
   /** Name of the leading server; empty for a single one. */
   readonly leader: string;
+  /** The leader's clock as it answered, ms since 1970-01-01 UTC. */
+  readonly serverMs: number;
 }
 
 interface ApiAnswer {
@@ -29,6 +31,7 @@ interface ApiAnswer {
     readonly last_seq: number;
     readonly bytes: number;
   };
+  readonly ts?: string;
   readonly cluster?: { readonly leader?: string };
   readonly seq?: number;
   readonly message?: { readonly subject: string; readonly seq: number; readonly time: string };
@@ -109,7 +112,7 @@ async function request(
   }
 }
 
-function toFacts(stream: string, { config, state, cluster }: ApiAnswer): StreamFacts {
+function toFacts(stream: string, { config, state, cluster, ts }: ApiAnswer): StreamFacts {
   if (config === undefined || state === undefined) {
     throw new CodedError("UNAVAILABLE", `stream ${stream} gave an answer without its state`);
   }
@@ -119,6 +122,7 @@ function toFacts(stream: string, { config, state, cluster }: ApiAnswer): StreamF
     lastSeq: state.last_seq,
     bytes: state.bytes,
     leader: cluster?.leader ?? "",
+    serverMs: Date.parse(ts ?? ""),
   };
 }
 

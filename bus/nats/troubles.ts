@@ -19,6 +19,9 @@ const texts = {
   shard_full: "a shard is full; publishes to its rooms are refused, reads go on",
   /** A shard's stream was removed while we run: publishes are refused until a restart. */
   shard_missing: "a shard's stream was removed; publishes to its rooms are refused until a restart",
+  /** This machine's clock and a server's differ by more than R2 allows. */
+  clock_differs:
+    "the clocks of this machine and of a NATS server differ; let both follow a time server",
   /** JetStream refused to store for want of disk or memory. */
   store_refused: "NATS can not store: its disk or its account is at a limit",
 } as const;
