@@ -9,7 +9,7 @@
 
 /** Rooms of a slot that widen it. All 1 024 slots just below it: 64 500 subscriptions, 100 MB. */
 export const WIDEN_ROOM_COUNT = 64;
-/** Rooms of a slot that widen it. All 1 024 slots just below: 64 500 subscriptions, 100 MB. */
+/** Below this many rooms it is narrowed: half, so that a few joins and leaves do not switch it. */
 export const NARROW_ROOM_COUNT = 32;
 /** A wide slot is narrowed when more than this share of its messages is for no room here, … */
 export const FOREIGN_SHARE_MAX = 0.5;
