@@ -21,13 +21,14 @@ import { claimLease } from "./lease-claim.ts";
 import { controlSubject, decodeLease, LEASE_BUCKET, leaseKey } from "./lease-records.ts";
 import { heldUntilMs, judgeHolding, judgeReadBack, renewAfterMs } from "./lease-rules.ts";
 import type { NatsBusOptions } from "./options.ts";
+import { type ResumeStep, ResumeSteps } from "./resume-steps.ts";
 
 /** How often the loop's time is taken, ms: a gap is seen to this precision. */
 const TICK_MS = 100;
 /** A renewal that failed is tried again after this, ms. */
 const RETRY_MS = 250;
-/** A resume step gets this long, ms, then the lease is renewed again and it is called anew. */
-const RESUME_MS_MAX = 5000;
+/** After so many failed renewals in a row, and again so many, the bucket is looked for. */
+const MEND_COUNT = 4;
 /** A clean close waits this long for the lease to be given back, ms; then it expires by itself. */
 const CLOSE_MS_MAX = 2000;
 
@@ -46,9 +47,6 @@ export type LeaseFacts = Pick<LeaseValue, "id" | "kind" | "host" | "pid" | "vers
  */
 export type LeaseState = "held" | "renewing" | "lost" | "closed";
 
-/** @param isNew whether the process has a new incarnation, since its lease was gone. */
-export type ResumeStep = (isNew: boolean) => Promise<void>;
-
 /**
  * Takes the lease that the options name, making the bucket when there is none.
  *
@@ -59,22 +57,29 @@ export async function openLease(
   options: NatsBusOptions,
 ): Promise<Lease> {
   const { name, parts, version, replicaCount, leaseTtlMs } = options;
-  const keys = await untilReady(connection, () =>
-    NatsKeyValue.open(connection, LEASE_BUCKET, replicaCount),
-  );
+  const open = () => NatsKeyValue.open(connection, LEASE_BUCKET, replicaCount);
+  const keys = await untilReady(connection, open);
   const facts = { id: name, kind: kinds[parts], version, host: hostname(), pid: process.pid };
-  return Lease.acquire(connection, keys, facts, leaseTtlMs);
+  return Lease.acquire(connection, { keys, open }, facts, leaseTtlMs);
+}
+
+/** Where leases are kept. */
+export interface LeaseBucket {
+  readonly keys: KeyValue;
+  /** Makes it anew if it was deleted under us. */
+  open(): Promise<unknown>;
 }
 
 export class Lease {
   readonly #connection: NatsConnection;
+  readonly #bucket: LeaseBucket;
   readonly #keys: KeyValue;
   readonly #key: string;
   readonly #ttlMs: number;
   readonly #value: LeaseValue;
   readonly #control: Subscription;
   readonly #listeners = new Set<(state: LeaseState, why: string) => void>();
-  readonly #resumeSteps: ResumeStep[] = [];
+  readonly #resumeSteps = new ResumeSteps();
   readonly #tick: NodeJS.Timeout;
   readonly #ended: Promise<void>;
   #state: LeaseState = "held";
@@ -86,18 +91,21 @@ export class Lease {
   /** When it last stopped being held: only a renewal begun later counts. */
   #stoppedMs = 0;
   #isNew = false;
+  /** Writes in a row that got no answer. */
+  #failureCount = 0;
   #wake: (() => void) | null = null;
   #isWoken = false;
 
   private constructor(
     connection: NatsConnection,
-    keys: KeyValue,
+    bucket: LeaseBucket,
     value: LeaseValue,
     ttlMs: number,
     claimed: { control: Subscription; revision: number; startedMs: number },
   ) {
     this.#connection = connection;
-    this.#keys = keys;
+    this.#bucket = bucket;
+    this.#keys = bucket.keys;
     this.#key = leaseKey(value.id);
     this.#ttlMs = ttlMs;
     this.#value = value;
@@ -120,7 +128,7 @@ export class Lease {
    */
   static async acquire(
     connection: NatsConnection,
-    keys: KeyValue,
+    bucket: LeaseBucket,
     facts: LeaseFacts,
     ttlMs: number,
   ): Promise<Lease> {
@@ -140,8 +148,8 @@ export class Lease {
           if (error === null) message.respond(answer());
         },
       });
-    const claimed = await claimLease(connection, keys, value, ttlMs, open);
-    return new Lease(connection, keys, value, ttlMs, claimed);
+    const claimed = await claimLease(connection, bucket.keys, value, ttlMs, open);
+    return new Lease(connection, bucket, value, ttlMs, claimed);
   }
 
   /** Name of the process. */
@@ -191,7 +199,7 @@ export class Lease {
    * is called again after the next renewal. It must not wait for an acknowledgement to be written.
    */
   beforeResume(step: ResumeStep): void {
-    this.#resumeSteps.push(step);
+    this.#resumeSteps.add(step);
   }
 
   /** Gives the lease back. The connection must still be open. Calling it twice is harmless. */
@@ -287,11 +295,21 @@ export class Lease {
       const { code } = toCoded(error);
       // Without an answer it may have been written: the next write will be refused, and read back.
       if (code === "ETAG_MISMATCH" || code === "ALREADY_EXISTS") await this.#readBack();
+      else await this.#mend();
       return false;
     }
+    this.#failureCount = 0;
     this.#look(); // the process may have stood still while the answer came
     this.#untilMs = heldUntilMs(startedMs, this.#ttlMs);
     return startedMs >= this.#stoppedMs;
+  }
+
+  /** A write failed: mostly the KV has no leader now, but somebody may have deleted the bucket. */
+  async #mend(): Promise<void> {
+    this.#failureCount += 1;
+    if (this.#failureCount % MEND_COUNT !== 0) return;
+    // Whether it failed or not, the next write shows.
+    await this.#bucket.open().catch(() => {});
   }
 
   /** A write was refused: is the lease ours still, gone, or another's? */
@@ -334,9 +352,7 @@ export class Lease {
   async #resume(): Promise<boolean> {
     const stoppedMs = this.#stoppedMs;
     const isNew = this.#isNew;
-    for (const step of this.#resumeSteps) {
-      if (!(await isDoneWithin(step(isNew), RESUME_MS_MAX))) return false;
-    }
+    if (!(await this.#resumeSteps.run(isNew))) return false;
     if (this.#look() !== "renewing" || this.#stoppedMs !== stoppedMs) return false;
     if (performance.now() >= this.#untilMs) return false;
     this.#isNew = false;
@@ -356,18 +372,4 @@ export class Lease {
 
 function newIncarnation(): string {
   return crypto.randomUUID().replaceAll("-", "");
-}
-
-async function isDoneWithin(action: Promise<void>, ms: number): Promise<boolean> {
-  const timer = new AbortController();
-  const late = sleep(ms, false, { ref: false, signal: timer.signal });
-  // Whether it failed or was late, it is done again after the next renewal.
-  const done = action.then(
-    () => true,
-    () => false,
-  );
-  const isDone = await Promise.race([done, late]);
-  timer.abort();
-  late.catch(() => {}); // aborted, since it is not waited for any more
-  return isDone;
 }

@@ -1,4 +1,6 @@
 /** R12 on a real NATS, in one process: refused, renewed, acknowledged, stopped and resumed. */
+import { jetstreamManager } from "@nats-io/jetstream";
+import { connect } from "@nats-io/transport-node";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import type { KeyValue } from "../../../bus/key-value.ts";
 import type { LeaseState } from "../../../bus/nats/lease.ts";
@@ -206,6 +208,45 @@ test("a lease that is gone, taken by nobody: a new incarnation, told to the step
   expect(bus.lease.incarnation).not.toBe(incarnation);
   const present = await (await watchLease(keys, id))((entry) => entry !== null);
   expect(present?.lease.incarnation).toBe(bus.lease.incarnation);
+});
+
+test("a bucket that was deleted is made again, with a lease of a new incarnation", async () => {
+  const bus = await open({ leaseTtlMs: 3000 });
+  const { id, incarnation } = bus.lease;
+  const resumed = comesTo(bus, "held");
+  const connection = await connect({ servers: nats.urls });
+  await (await jetstreamManager(connection)).streams.delete(`KV_${LEASE_BUCKET}`);
+  await connection.close();
+  await resumed;
+  expect(bus.lease.incarnation).not.toBe(incarnation);
+  const leases = await listLeases(await (await open()).keyValue(LEASE_BUCKET));
+  expect(leases.map(({ lease }) => lease.id)).toContain(id);
+});
+
+test("a KV that takes no writes: publishes go on until the lease is in doubt, then wait", async () => {
+  const own = await startTestNats(1);
+  onTestFinished(() => own.stop());
+  const bus = await open({ servers: own.urls, leaseTtlMs: 3000 });
+  const keys = await bus.keyValue(LEASE_BUCKET);
+  const room = newRoom();
+  const connection = await connect({ servers: own.urls });
+  const manager = await jetstreamManager(connection);
+  const doubt = comesTo(bus, "renewing");
+  const resumed = comesTo(bus, "held");
+  const { config } = await manager.streams.info(`KV_${LEASE_BUCKET}`);
+  const sealed = JSON.stringify({ ...config, sealed: true });
+  await connection.request(`$JS.API.STREAM.UPDATE.KV_${LEASE_BUCKET}`, sealed);
+  expect(await codeOf(() => keys.create("gateway.other", envelopeOf("x")))).toBe("UNAVAILABLE");
+  await append(bus, room, { producer: newProducer(), seq: 1 }, "in time");
+  expect(await doubt).toMatch(/could not be renewed|stood still/); // a busy machine stalls
+  const waiting = appendSurely(bus, room, "later");
+  expect(await codeOf(() => bus.publish(room, envelopeOf("x")))).toBe("UNAVAILABLE");
+  expect(textsOf(await readAll(bus, room))).toEqual(["in time"]);
+  await manager.streams.delete(`KV_${LEASE_BUCKET}`);
+  await connection.close();
+  await resumed;
+  await waiting;
+  expect(textsOf(await readAll(bus, room))).toEqual(["in time", "later"]);
 });
 
 test("taken over by another: lost for good, everything is refused, the other's lease stays", async () => {
