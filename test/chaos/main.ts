@@ -6,10 +6,6 @@ import { CHAOS_HELP, type ChaosOptions, readChaosOptions } from "./options.ts";
 import { formatResult } from "./report.ts";
 import { runChaos } from "./run.ts";
 
-/** The default de-duplication window is 30 s: freezes of 35 s fit into runs from this length, s. */
-const LONG_FROM_SECONDS = 120;
-const LONG_MS = 35_000;
-
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
 process.exitCode = await main(process.argv.slice(2));
 
@@ -30,7 +26,7 @@ async function main(args: readonly string[]): Promise<number> {
     const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
     process.stderr.write(`${seconds.padStart(7)} s  ${text}\n`);
   };
-  const { seconds, seed, faults, isKept } = options;
+  const { seconds, seed, windowMs, faults, isKept } = options;
   say(`seed ${seed}`);
   const result = await runChaos(
     {
@@ -38,10 +34,8 @@ async function main(args: readonly string[]): Promise<number> {
       seed,
       faults,
       isKept,
+      windowMs,
       natsServer: process.env.NATS_SERVER ?? "",
-      longMs: seconds >= LONG_FROM_SECONDS ? LONG_MS : 0,
-      env: {},
-      voidAfterUs: 25_000_000,
     },
     { say },
   );

@@ -2,6 +2,7 @@
  * What `npm run chaos` can be told.
  */
 import { parseArgs } from "node:util";
+import { DEDUPE_WINDOW_US } from "../../bus/void.ts";
 import { FAULTS } from "./faults/all.ts";
 
 /** Choices of one run. */
@@ -10,6 +11,8 @@ export interface ChaosOptions {
   readonly seconds: number;
   /** Chooses faults, targets and times, 0 to 2^31 - 1. */
   readonly seed: number;
+  /** De-duplication window of the run, ms, 3000 to 30 000; all budgets follow from it (R2). */
+  readonly windowMs: number;
   /** Names of the faults to inject; empty: all. */
   readonly faults: readonly string[];
   /** Print the result as JSON instead of tables. */
@@ -21,6 +24,11 @@ export interface ChaosOptions {
   /** Of the variants, only these; empty: all. */
   readonly only: readonly string[];
 }
+
+/** From this length on a run has time for freezes longer than the product's own window, s. */
+const LONG_FROM_S = 120;
+const SHORT_WINDOW_MS = 4000;
+const WINDOW_MS = DEDUPE_WINDOW_US / 1000;
 
 /** What `--help` prints. */
 export const CHAOS_HELP = `
@@ -35,6 +43,8 @@ called, acknowledged and delivered with what NATS holds. docs/reliability.md exp
 
   --seconds <n>    Time in which faults begin. Default 60.
   --seed <n>       The same seed plans the same faults. Default: a random one, printed.
+  --window-ms <n>  De-duplication window, 3000 to 30000; long freezes are longer than it. Default 4000
+                   below ${LONG_FROM_S} s, so that such freezes fit in; else the product's own 30000.
   --faults <a,b>   Only these faults, or all but these: -a,-b. Default all.
   --json           Prints the result as JSON.
   --keep           Keeps stores, logs and the history, and prints where. Kept anyway on violations.
@@ -61,6 +71,7 @@ export function readChaosOptions(args: readonly string[], randomSeed: number): C
     options: {
       seconds: { type: "string", default: "60" },
       seed: { type: "string", default: String(randomSeed) },
+      "window-ms": { type: "string", default: "" },
       faults: { type: "string", default: "" },
       json: { type: "boolean", default: false },
       keep: { type: "boolean", default: false },
@@ -70,8 +81,11 @@ export function readChaosOptions(args: readonly string[], randomSeed: number): C
     },
   });
   if (values.help) return null;
+  const seconds = wholeNumber("--seconds", values.seconds, 5, 86_400);
+  const windowMs = values["window-ms"] || (seconds < LONG_FROM_S ? SHORT_WINDOW_MS : WINDOW_MS);
   return {
-    seconds: wholeNumber("--seconds", values.seconds, 5, 86_400),
+    seconds,
+    windowMs: wholeNumber("--window-ms", String(windowMs), 3000, WINDOW_MS),
     seed: wholeNumber("--seed", values.seed, 0, 2 ** 31 - 1),
     faults: chooseFaults(values.faults),
     isJson: values.json,

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { publishLimits } from "../../bus/void.ts";
 import { findNatsServer } from "../../deploy/nats/find-server.ts";
 import { CHECK_LIMITS, checkHistory, type Verdict } from "./check.ts";
 import { type Crew, startCrew } from "./crew.ts";
@@ -23,6 +24,9 @@ const AFTER_MS = 1500;
 /** Looks at what is still owed this often, ms. */
 const LOOK_MS = 250;
 
+/** A long freeze is longer than the de-duplication window by this, ms. */
+const LONGER_MS = 4000;
+
 /** The product itself. */
 export const PRODUCT_ROOT = path.resolve(import.meta.dirname, "../..");
 
@@ -35,12 +39,8 @@ export interface RunWish {
   readonly isKept: boolean;
   /** $NATS_SERVER. */
   readonly natsServer: string;
-  /** How long a long freeze is, ms; 0: none. */
-  readonly longMs: number;
-  /** Further options of gateways and control plane. */
-  readonly env: Readonly<Record<string, string>>;
-  /** R2's bound with those options, microseconds. */
-  readonly voidAfterUs: number;
+  /** De-duplication window, ms. Long freezes last {@link LONGER_MS} longer. */
+  readonly windowMs: number;
 }
 
 /** What a run found. */
@@ -88,7 +88,7 @@ async function makeHistory(wish: RunWish, folder: string, progress: RunProgress)
     binary,
     nodeCount: 3,
     gatewayCount: 3,
-    env: wish.env,
+    env: { DEDUPE_WINDOW_MS: String(wish.windowMs) },
   });
   const closers: (() => Promise<void>)[] = [() => world.stop()];
   try {
@@ -114,7 +114,7 @@ async function breakThings(wish: RunWish, crew: Crew, nemesis: Nemesis): Promise
     seed: wish.seed,
     totalMs,
     faults: chosenFaults(wish),
-    longMs: wish.longMs,
+    longMs: wish.windowMs + LONGER_MS,
   });
   for (const producer of crew.producers) producer.start();
   const endMs = performance.now() + totalMs;
@@ -122,10 +122,8 @@ async function breakThings(wish: RunWish, crew: Crew, nemesis: Nemesis): Promise
   await sleep(Math.max(0, endMs - performance.now()));
 }
 
-function chosenFaults({ faults, longMs }: RunWish): Fault[] {
-  return FAULTS.filter(
-    ({ name, isLong }) => (faults.length === 0 || faults.includes(name)) && (!isLong || longMs > 0),
-  );
+function chosenFaults({ faults }: RunWish): Fault[] {
+  return FAULTS.filter(({ name }) => faults.length === 0 || faults.includes(name));
 }
 
 async function settle(
@@ -138,7 +136,8 @@ async function settle(
   await Promise.all(crew.producers.map((producer) => producer.stop()));
   const { durable, ephemeral } = crew.rooms;
   progress.say("every publish has ended; waiting until everything owed has come");
-  const stored = await readStored(world.admin, durable, wish.voidAfterUs);
+  const { voidAfterUs } = publishLimits(wish.windowMs * 1000);
+  const stored = await readStored(world.admin, durable, voidAfterUs);
   const shown = stored.filter(({ isVoid }) => !isVoid);
   const owed = new Map(Map.groupBy(shown, ({ room }) => room).entries());
   const endMs = performance.now() + SETTLE_MS_MAX;
@@ -156,7 +155,7 @@ async function settle(
     ephemeralRooms: ephemeral,
     publishes: crew.producers.flatMap(({ publishes }) => publishes),
     consumers: crew.consumers.map(({ history }) => history),
-    stored: await readStored(world.admin, durable, wish.voidAfterUs),
+    stored: await readStored(world.admin, durable, voidAfterUs),
     faults: nemesis.spans,
     deaths: [...world.deaths, ...failures],
   };
