@@ -182,6 +182,12 @@ export class ConsumerProcess {
     return this.process.until(() => this.#isReady);
   }
 
+  /** Forgets what it met: the store it came from is gone. */
+  forget(): void {
+    this.#events.length = 0;
+    this.#counts.clear();
+  }
+
   /** Messages received in a room so far. */
   countOf(room: string): number {
     return this.#counts.get(room) ?? 0;

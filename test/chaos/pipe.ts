@@ -19,6 +19,8 @@ export interface PipeState {
   isSwallowing: boolean;
   /** Bytes a second; Infinity: as fast as it goes. */
   bytesPerS: number;
+  /** Every byte takes this long, ms. */
+  delayMs: number;
 }
 
 export class Pipe {
@@ -28,6 +30,8 @@ export class Pipe {
   #held: Buffer[] = [];
   #heldBytes = 0;
   #isEnded = false;
+  /** As frozen, for this pipe alone. */
+  #isHeld = false;
   #timer: NodeJS.Timeout | null = null;
 
   /** @param state shared by all pipes of a proxy; call {@link pump} after a change. */
@@ -46,10 +50,21 @@ export class Pipe {
     return this.#heldBytes;
   }
 
+  /** Holds everything inside until {@link release}. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  /** Lets go of what was held. */
+  release(): void {
+    this.#isHeld = false;
+    this.pump();
+  }
+
   /** Passes on what may pass now. */
   pump(): void {
     const { isFrozen, bytesPerS } = this.#state;
-    if (isFrozen || this.#to.destroyed) return;
+    if (isFrozen || this.#isHeld || this.#to.destroyed) return;
     let quota = bytesPerS === Infinity ? Infinity : Math.ceil((bytesPerS * TICK_MS) / 1000);
     while (quota > 0 && !this.#to.writableNeedDrain) {
       const chunk = this.#held.shift();
@@ -68,6 +83,12 @@ export class Pipe {
 
   #take(chunk: Buffer): void {
     if (this.#state.isSwallowing || this.#to.destroyed) return;
+    const { delayMs } = this.#state;
+    if (delayMs === 0) this.#add(chunk);
+    else setTimeout(() => this.#add(chunk), delayMs).unref();
+  }
+
+  #add(chunk: Buffer): void {
     this.#held.push(chunk);
     this.#heldBytes += chunk.length;
     if (this.#heldBytes >= HELD_BYTES_MAX) this.#from.pause();

@@ -21,6 +21,8 @@ export class ChaosProxy {
   readonly #server: Server;
   readonly #targets: () => readonly number[];
   readonly #links = new Set<Link>();
+  /** Both ends of links, and those that are not joined yet. */
+  readonly #sockets = new Set<Socket>();
   readonly #states: Record<Direction, PipeState> = { toTarget: healthy(), toClient: healthy() };
   #next = 0;
   #isRefusing = false;
@@ -60,8 +62,8 @@ export class ChaosProxy {
   cut(): number {
     const links = [...this.#links];
     for (const { near, far } of links) {
-      near.resetAndDestroy();
-      far.resetAndDestroy();
+      reset(near);
+      reset(far);
     }
     return links.length;
   }
@@ -81,26 +83,50 @@ export class ChaosProxy {
     this.#set([], { bytesPerS });
   }
 
+  /** Every byte takes so long each way. */
+  delay(delayMs: number): void {
+    this.#set([], { delayMs });
+  }
+
+  /**
+   * The near ends are reset; what they sent stays inside until {@link heal}, and then arrives. New
+   * connections pass.
+   */
+  strand(): number {
+    const links = [...this.#links];
+    for (const { near, pipes } of links) {
+      for (const pipe of pipes) pipe.hold();
+      reset(near);
+    }
+    return links.length;
+  }
+
   /** The far ends are gone and the near ones are not told: what they send vanishes. */
   halfOpen(): number {
     this.#set([], { isSwallowing: true });
-    for (const { far } of this.#links) far.resetAndDestroy();
+    for (const { far } of this.#links) reset(far);
     return this.#links.size;
   }
 
-  /** As at the start; frozen bytes go on their way. What was half-open is reset. */
-  heal(): void {
+  /**
+   * As at the start; frozen bytes go on their way. What was half-open is reset. What is stranded
+   * stays so with `exceptStranded`.
+   */
+  heal(exceptStranded = false): void {
     const wasSwallowing = this.#states.toClient.isSwallowing;
     Object.assign(this.#states.toTarget, healthy());
     Object.assign(this.#states.toClient, healthy());
     this.#isRefusing = false;
     if (wasSwallowing) this.cut();
-    for (const { pipes } of this.#links) for (const pipe of pipes) pipe.pump();
+    for (const pipe of [...this.#links].flatMap(({ pipes }) => pipes)) {
+      if (exceptStranded) pipe.pump();
+      else pipe.release();
+    }
   }
 
   /** Ends it with all its connections. */
   async close(): Promise<void> {
-    this.cut();
+    for (const socket of this.#sockets) reset(socket);
     this.#server.close();
     await once(this.#server, "close");
   }
@@ -111,10 +137,10 @@ export class ChaosProxy {
   }
 
   #accept(near: Socket): void {
-    near.setNoDelay(true);
+    this.#track(near);
     near.on("error", () => near.destroy()); // reset by its client, or by a cut
     if (this.#isRefusing) {
-      near.resetAndDestroy();
+      reset(near);
       return;
     }
     const targets = this.#targets();
@@ -127,10 +153,11 @@ export class ChaosProxy {
   #dial(near: Socket, targets: readonly number[], first: number, tried: number): void {
     const port = targets[(first + tried) % Math.max(1, targets.length)];
     if (port === undefined || tried >= targets.length || near.destroyed) {
-      near.resetAndDestroy();
+      reset(near);
       return;
     }
     const far = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+    this.#track(far);
     let isOpen = false;
     far.on("error", () => {
       far.destroy();
@@ -143,8 +170,13 @@ export class ChaosProxy {
     });
   }
 
+  #track(socket: Socket): void {
+    socket.setNoDelay(true);
+    this.#sockets.add(socket);
+    socket.once("close", () => this.#sockets.delete(socket));
+  }
+
   #join(near: Socket, far: Socket): void {
-    far.setNoDelay(true);
     const pipes = [
       new Pipe(near, far, this.#states.toTarget),
       new Pipe(far, near, this.#states.toClient),
@@ -160,6 +192,13 @@ export class ChaosProxy {
   }
 }
 
+/** A socket that is ending can not be reset: Node would leave its handle open. */
+function reset(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
+}
+
 function healthy(): PipeState {
-  return { isFrozen: false, isSwallowing: false, bytesPerS: Number.POSITIVE_INFINITY };
+  const bytesPerS = Number.POSITIVE_INFINITY;
+  return { isFrozen: false, isSwallowing: false, bytesPerS, delayMs: 0 };
 }

@@ -31,6 +31,8 @@ export interface GatewaySite {
 export interface ClientSite {
   readonly name: string;
   readonly way: ChaosProxy;
+  /** Which gateways it may come to, by their numbers; null: any. */
+  gateways: readonly number[] | null;
   process: { freeze(): void; thaw(): void } | null;
 }
 
@@ -44,6 +46,12 @@ export interface WorldSetup {
   readonly binary: string;
   readonly nodeCount: 1 | 3;
   readonly gatewayCount: number;
+  /** Ways of each gateway to each node; default 1. With more it has somewhere to go. */
+  readonly wayCount?: number;
+  /** Starts nodes that are not like one another, instead of `nodeCount` equal ones. */
+  startNats?(binary: string, folder: string): Promise<NatsCluster>;
+  /** Which nodes a gateway knows, by their numbers; default all. */
+  nodesOf?(gateway: number): readonly number[];
   /** Further options of the processes. */
   readonly env: Readonly<Record<string, string>>;
 }
@@ -78,10 +86,10 @@ export class World {
 
   /** Starts everything but the clients. */
   static async start(setup: WorldSetup): Promise<World> {
-    const { folder, root, binary, nodeCount, gatewayCount, env } = setup;
-    const nats = await startNats(binary, path.join(folder, "nats"), nodeCount, {
-      args: ["--no_advertise"],
-    });
+    const { folder, root, binary, nodeCount, gatewayCount, wayCount = 1, env } = setup;
+    const natsFolder = path.join(folder, "nats");
+    const nats = await (setup.startNats?.(binary, natsFolder) ??
+      startNats(binary, natsFolder, nodeCount, { args: ["--no_advertise"] }));
     const deaths: string[] = [];
     const options = {
       REPLICA_COUNT: String(nodeCount),
@@ -95,8 +103,10 @@ export class World {
     };
     const gateways = await Promise.all(
       Array.from({ length: gatewayCount }, async (_, i) => {
+        const known = nats.nodes.filter((_, node) => setup.nodesOf?.(i).includes(node) ?? true);
+        const targets = known.flatMap((node) => Array.from({ length: wayCount }, () => node));
         const ways = await Promise.all(
-          nats.nodes.map((node) => ChaosProxy.open(() => [node.options.port])),
+          targets.map((node) => ChaosProxy.open(() => [node.options.port])),
         );
         const urls = ways.map(({ port }) => `nats://127.0.0.1:${port}`);
         return { server: make(`g${i}`, "gateway", urls), ways };
@@ -124,8 +134,12 @@ export class World {
 
   /** A new client's way to whichever gateways accept. */
   async addClient(name: string): Promise<ClientSite> {
-    const ports = () => this.gateways.map(({ server }) => server.port);
-    const site: ClientSite = { name, way: await ChaosProxy.open(ports), process: null };
+    const ports = () =>
+      this.gateways
+        .filter((_, gateway) => site.gateways?.includes(gateway) ?? true)
+        .map(({ server }) => server.port);
+    const way = await ChaosProxy.open(ports);
+    const site: ClientSite = { name, way, gateways: null, process: null };
     this.clients.push(site);
     return site;
   }

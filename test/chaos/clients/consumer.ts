@@ -2,9 +2,12 @@
  * A consumer with the TypeScript SDK, in a process of its own: joins rooms and writes down what it
  * meets there.
  *
- * It may be slow (stands still now and then), and it may move: end its client, and go on with a new
- * one after the last position it saw. The process ends with its stdin.
+ * It may be slow (stands still now and then), and it may move, now and then or when "move" comes on
+ * stdin: end its client, and go on with a new one after the last position it saw. The process ends
+ * with its stdin.
  */
+import { once } from "node:events";
+import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Client, connect, json, type Room } from "../../../sdk/typescript/index.ts";
 import { type ChaosPayload, type ConsumerWork, nowUs, tell } from "./lines.ts";
@@ -21,7 +24,7 @@ const isSlow = work.stallMs > 0;
 const places = new Map<string, string>();
 
 if (work.skew !== null) skewClocks(work.skew);
-process.stdin.on("end", () => process.exit(0)).resume();
+const orders = createInterface({ input: process.stdin }).on("close", () => process.exit(0));
 await live();
 
 async function live(): Promise<void> {
@@ -40,12 +43,12 @@ async function live(): Promise<void> {
     tell({ t: "back", at: nowUs() });
     tell({ t: "ready" });
     const reading = Promise.all(rooms.map(read));
-    if (work.moveMs === 0) {
-      await reading;
-      tell({ t: "broken", why: "its rooms ended" });
-      return;
-    }
-    await sleep(work.moveMs);
+    const why = await Promise.race([
+      once(orders, "line"),
+      ...(work.moveMs > 0 ? [sleep(work.moveMs)] : []),
+      reading.then(() => "its rooms ended"),
+    ]);
+    if (typeof why === "string") tell({ t: "broken", why });
     await client.close();
     await reading; // what is queued is still handed out; then the loops end
     tell({ t: "away", at: nowUs() });

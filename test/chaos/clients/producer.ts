@@ -2,8 +2,8 @@
  * A producer with the TypeScript SDK, in a process of its own. It writes every call of publish down
  * before it is made, and what became of it.
  *
- * "stop" on stdin ends publishing; the process ends with its stdin. It never repeats a publish: the
- * SDK does.
+ * On stdin: "start" publishes at the rates of its rooms, "burst <room> <count>" at once, "stop" ends
+ * it; the process ends with its stdin. It never repeats a publish: the SDK does.
  */
 import { createInterface } from "node:readline";
 import { type Client, connect, json, TidegateError } from "../../../sdk/typescript/index.ts";
@@ -36,11 +36,19 @@ class Producer {
         const due = Math.floor(elapsedS * room.perSecond);
         // After a standstill of the process what was due is left out.
         if (due - this.#count(room) > room.perSecond) this.#skipTo(room, due);
-        else if (this.#count(room) < due) this.#publish(room);
+        else if (this.#count(room) < due) {
+          this.#skipTo(room, this.#count(room) + 1);
+          this.#publish(room.name);
+        }
       }
       await new Promise((resolve) => setTimeout(resolve, TICK_MS));
     }
     await Promise.all(this.#under);
+  }
+
+  /** Publishes some messages at once. */
+  burst(room: string, count: number): void {
+    for (let left = count; left > 0; left -= 1) this.#publish(room);
   }
 
   stop(): void {
@@ -55,9 +63,7 @@ class Producer {
     this.#counts.set(`due ${name}`, due);
   }
 
-  #publish(room: ProducerRoom): void {
-    const { name } = room;
-    this.#skipTo(room, this.#count(room) + 1);
+  #publish(name: string): void {
     const n = (this.#counts.get(name) ?? 0) + 1;
     this.#counts.set(name, n);
     const bytes = n % LARGE_ONE_IN === 0 ? this.#work.largeBytes : this.#work.bytes;
@@ -85,8 +91,10 @@ const client = await connect(work.url, {
 const producer = new Producer(work, client);
 createInterface({ input: process.stdin })
   .on("line", (line) => {
-    if (line === "start") void producer.run().then(() => tell({ t: "done" }));
-    if (line === "stop") producer.stop();
+    const [verb, room = "", count] = line.split(" ");
+    if (verb === "start") void producer.run().then(() => tell({ t: "done" }));
+    if (verb === "burst") producer.burst(room, Number(count));
+    if (verb === "stop") producer.stop();
   })
   .on("close", () => process.exit(0));
 tell({ t: "ready" });

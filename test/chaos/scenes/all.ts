@@ -1,0 +1,21 @@
+/**
+ * Every scene, in the order they are played.
+ */
+import type { Scene } from "../scene.ts";
+import { laggingReplica } from "./lagging-replica.ts";
+import { lateBytes } from "./late-bytes.ts";
+import { lostAnswers } from "./lost-answers.ts";
+import { lostDisk } from "./lost-disk.ts";
+import { lostMiddle, lostTail } from "./lost-republish.ts";
+import { stutteringShard } from "./stuttering-shard.ts";
+
+/** All scenes. */
+export const SCENES: readonly Scene[] = [
+  lostAnswers,
+  lostMiddle,
+  lostTail,
+  stutteringShard,
+  lostDisk,
+  lateBytes,
+  laggingReplica,
+];

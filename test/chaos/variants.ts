@@ -1,0 +1,95 @@
+/**
+ * The product, broken on purpose: one rule taken out each. Proof that the checker sees.
+ *
+ * A variant is a change of one place in a copy of the source, so the product itself has no switch.
+ * The text to replace must be there exactly once: when the product changes, the variant fails
+ * loudly and is written anew.
+ */
+import type { Scene } from "./scene.ts";
+import { laggingReplica } from "./scenes/lagging-replica.ts";
+import { lateBytes } from "./scenes/late-bytes.ts";
+import { lostAnswers } from "./scenes/lost-answers.ts";
+import { lostDisk } from "./scenes/lost-disk.ts";
+import { lostMiddle, lostTail } from "./scenes/lost-republish.ts";
+import { stutteringShard } from "./scenes/stuttering-shard.ts";
+import type { ViolationKind } from "./violation.ts";
+
+/** A broken product, and what shows that it is. */
+export interface Variant {
+  readonly name: string;
+  /** The rule of docs/guarantees.md that is taken out. */
+  readonly rule: string;
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+  readonly scene: Scene;
+  /** What the checker must report. */
+  readonly caughtAs: ViolationKind;
+}
+
+/** All variants. */
+export const VARIANTS: readonly Variant[] = [
+  {
+    name: "no-deduplication",
+    rule: "R1",
+    file: "bus/nats/append-mux.ts",
+    find: 'header.set("Nats-Msg-Id", append.messageId);',
+    replace: "",
+    scene: lostAnswers,
+    caughtAs: "stored-twice",
+  },
+  {
+    name: "no-gap-fill",
+    rule: "R5",
+    file: "gateway/local-room.ts",
+    find: 'if (verdict === "next") this.#handOut(message);',
+    replace: 'if (verdict !== "old") this.#handOut(message);',
+    scene: lostMiddle,
+    caughtAs: "missing",
+  },
+  {
+    name: "no-tails-no-sweeps",
+    rule: "R7, R8",
+    file: "bus/nats/interest.ts",
+    find: "if (!isNewer(heard, message.epoch, message.seq)) return;",
+    replace: "return;",
+    scene: lostTail,
+    caughtAs: "missing",
+  },
+  {
+    name: "free-retries",
+    rule: "R3",
+    file: "gateway/publish-lane.ts",
+    find: "this.#isHolding = true;\n      this.#failed.push({ entry, error });",
+    replace: "this.#send(entry, nowUs);",
+    scene: stutteringShard,
+    caughtAs: "producer-order",
+  },
+  {
+    name: "cursor-without-time",
+    rule: "R9",
+    file: "bus/nats/history.ts",
+    find: "first?.seq === after.seq && first.timeUs === after.timeUs",
+    replace: "first?.seq === after.seq",
+    scene: lostDisk,
+    caughtAs: "false-recovery",
+  },
+  {
+    name: "no-void-rule",
+    rule: "R2",
+    file: "bus/void.ts",
+    find: "return firstSentUs > 0 && message.timeUs - firstSentUs > voidAfterUs;",
+    replace: "return firstSentUs > 0 && message.timeUs < voidAfterUs;",
+    scene: lateBytes,
+    caughtAs: "doubled",
+  },
+  {
+    name: "stale-answers",
+    rule: "R6",
+    file: "bus/nats/history.ts",
+    find: "if (isFresh(answer)) return answer;",
+    replace: "if (isFresh(answer) || answer.upToSeq >= -1) return answer;",
+    scene: laggingReplica,
+    caughtAs: "gap-unexplained",
+  },
+];
