@@ -83,9 +83,9 @@ export class ChaosProxy {
     this.#set([], { bytesPerS });
   }
 
-  /** Every byte takes so long each way. */
-  delay(delayMs: number): void {
-    this.#set([], { delayMs });
+  /** Every byte of one or both directions takes so long. */
+  delay(delayMs: number, ...directions: readonly Direction[]): void {
+    this.#set(directions, { delayMs });
   }
 
   /**

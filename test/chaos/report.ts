@@ -2,7 +2,20 @@
  * The report of a run, for people.
  */
 import type { RunResult } from "./run.ts";
-import { VIOLATIONS } from "./violation.ts";
+import { VIOLATIONS, type Violation, type ViolationKind } from "./violation.ts";
+
+/** A broken variant, and how it and the product fared in its scene. */
+export interface VariantRow {
+  readonly name: string;
+  readonly rule: string;
+  readonly scene: string;
+  readonly caughtAs: ViolationKind;
+  readonly isCaught: boolean;
+  /** What the checker found in the variant, by kind. */
+  readonly found: ReadonlyMap<ViolationKind, number>;
+  /** What it found in the product. */
+  readonly violations: readonly Violation[];
+}
 
 /** Violations shown of each kind; the rest are counted. */
 const SHOWN_MAX = 5;
@@ -59,4 +72,19 @@ function formatViolations({ violations }: RunResult): string[] {
     if (found.length > SHOWN_MAX) lines.push(`  … and ${found.length - SHOWN_MAX} more`);
   }
   return lines;
+}
+
+/** A row for each variant. */
+export function formatVariants(rows: readonly VariantRow[]): string {
+  const lines = rows.map(({ name, rule, scene, isCaught, found, violations }) => {
+    const kinds = [...found].map(([kind, count]) => `${count} ${kind}`).join(", ");
+    const product = violations.length === 0 ? "passes" : "FAILS";
+    const columns = [name.padEnd(22), rule.padEnd(8), scene.padEnd(18), product.padEnd(9)];
+    return `  ${columns.join("")}${isCaught ? "caught" : "NOT CAUGHT"}: ${kinds || "nothing"}`;
+  });
+  const faults = rows.flatMap(({ scene, violations }) =>
+    violations.map(({ kind, text }) => `  product in ${scene}: ${kind}: ${text}`),
+  );
+  const columns = ["variant".padEnd(22), "rule".padEnd(8), "scene".padEnd(18), "product".padEnd(9)];
+  return [`  ${columns.join("")}variant`, ...lines, ...faults, ""].join("\n");
 }

@@ -2,8 +2,8 @@
  * A producer with the TypeScript SDK, in a process of its own. It writes every call of publish down
  * before it is made, and what became of it.
  *
- * On stdin: "start" publishes at the rates of its rooms, "burst <room> <count>" at once, "stop" ends
- * it; the process ends with its stdin. It never repeats a publish: the SDK does.
+ * On stdin: "start" publishes at the rates of its rooms, "burst <room> <count>" at once, "stop"
+ * ends it; the process ends with its stdin. It never repeats a publish: the SDK does.
  */
 import { createInterface } from "node:readline";
 import { type Client, connect, json, TidegateError } from "../../../sdk/typescript/index.ts";

@@ -1,0 +1,34 @@
+/**
+ * The checker sees: the product passes scenes that copies of it with one rule taken out do not. The
+ * cheap and sure ones; `npm run chaos -- --variants` plays all.
+ */
+import { expect, test } from "vitest";
+import { findNatsServer } from "../../deploy/nats/find-server.ts";
+import { makeBrokenCopy } from "./broken-copy.ts";
+import { playScene, runVariant } from "./run-variants.ts";
+import { VARIANTS } from "./variants.ts";
+
+const binary = () => findNatsServer(process.env.NATS_SERVER ?? "", console.error);
+
+test.each(VARIANTS)("variant $name: its text is in the source once", (variant) => {
+  makeBrokenCopy(variant).remove();
+});
+
+test("variant: a text that is not in the source, or twice, is refused by name", () => {
+  const [variant] = VARIANTS;
+  if (variant === undefined) throw new Error("no variants");
+  expect(() => makeBrokenCopy({ ...variant, find: "no such text" })).toThrow(/is 0 times in/);
+  expect(() => makeBrokenCopy({ ...variant, find: "const" })).toThrow(variant.name);
+});
+
+for (const variant of VARIANTS.filter(({ isQuick }) => isQuick)) {
+  const { name, rule, scene, caughtAs } = variant;
+  test(`scene ${scene.name}: the product passes (${rule})`, async () => {
+    expect((await playScene(scene, binary())).violations).toEqual([]);
+  }, 120_000);
+
+  test(`variant ${name}: the checker finds "${caughtAs}" (${rule})`, async () => {
+    const { found, isCaught } = await runVariant(variant, binary());
+    expect(isCaught, `found only: ${[...found.keys()].join(", ")}`).toBe(true);
+  }, 120_000);
+}
