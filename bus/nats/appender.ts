@@ -36,6 +36,8 @@ export interface AppenderParts {
   readonly limits: PublishLimits;
   /** An acknowledged message has this place. */
   onStored(room: RoomAddress, shard: number, epoch: number, seq: number): void;
+  /** Nobody answers for the room's slot in this shard. */
+  onNobody(room: RoomAddress, shard: number): void;
 }
 
 /** A publish on its way. */
@@ -125,7 +127,7 @@ export class Appender {
   }
 
   #send(publish: Publish, route: Route): void {
-    const { mux, gate } = this.#parts;
+    const { mux, onNobody } = this.#parts;
     const { room, messageId, envelope } = publish;
     const { epoch, shard } = route.record;
     mux.append({
@@ -140,7 +142,7 @@ export class Appender {
           else this.#settle(publish, shard, epoch, seq, stored, isDuplicate);
         });
       },
-      onNobody: () => gate.suspect(room.slot),
+      onNobody: () => onNobody(room, shard),
       done: (error) => this.#fail(publish, error ?? lost()),
     });
   }

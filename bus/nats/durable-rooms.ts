@@ -11,6 +11,7 @@ import type { CodedError } from "../../proto/coded-error.ts";
 import type { ShardSettings } from "../../proto/gen/tidegate/bus/v1/shard_settings.ts";
 import type { DurableMessage } from "../bus.ts";
 import type { KeyValue } from "../key-value.ts";
+import { SLOT_COUNT } from "../subjects.ts";
 import type { PublishLimits } from "../void.ts";
 import { advanceEpoch, type MoveParts } from "./advance-epoch.ts";
 import { AppendMux } from "./append-mux.ts";
@@ -22,11 +23,13 @@ import { type HeardRoom, isNewer, type NatsInterest } from "./interest.ts";
 import type { Lease } from "./lease.ts";
 import type { NatsBusOptions } from "./options.ts";
 import { PublishGate } from "./publish-gate.ts";
+import { Reconciler } from "./reconcile.ts";
 import { epochPlaces, type Route } from "./route.ts";
 import type { Routes } from "./routes.ts";
 import { writeAnchor } from "./shards.ts";
 import { Sweep } from "./sweep.ts";
 import { Tails } from "./tails.ts";
+import type { Troubles } from "./troubles.ts";
 
 /** What durable rooms are served with. */
 export interface DurableParts {
@@ -41,6 +44,7 @@ export interface DurableParts {
   /** By shard. */
   readonly settings: readonly ShardSettings[];
   readonly interest: NatsInterest;
+  readonly troubles: Troubles;
 }
 
 export class DurableRooms {
@@ -54,6 +58,7 @@ export class DurableRooms {
   readonly #tails: Tails;
   readonly #finishMoves: FinishMoves;
   readonly #healing: Healing;
+  readonly #reconciler: Reconciler;
   /** Highest sequence seen of each shard. */
   readonly #seenSeqs = new Map<number, number>();
 
@@ -74,6 +79,10 @@ export class DurableRooms {
         this.#see(shard, seq);
         this.#tails.note(room, epoch, seq);
       },
+      onNobody: ({ slot }, shard) => {
+        this.#gate.suspect(slot);
+        this.#reconciler.onRefused(shard);
+      },
     });
     this.#healing = new Healing({
       move: this.#move,
@@ -86,6 +95,7 @@ export class DurableRooms {
     this.#sweep = this.#makeSweep();
     this.history = this.#makeHistory();
     this.#finishMoves = new FinishMoves(this.#move);
+    this.#reconciler = this.#makeReconciler();
     routes.follow((slot, route, before) => this.#onRoute(slot, route, before));
     this.#followLease();
   }
@@ -126,7 +136,7 @@ export class DurableRooms {
     this.#gate.close(error);
     this.#finishMoves.close();
     this.#healing.close();
-    await Promise.all([this.#sweep.close(), this.#mux.close(error)]);
+    await Promise.all([this.#sweep.close(), this.#mux.close(error), this.#reconciler.close()]);
     this.#tails.close();
     await this.appender.idle();
     this.#parts.routes.close();
@@ -145,6 +155,15 @@ export class DurableRooms {
       roomMessageCountMax: (shard) => settings[shard]?.roomMessageCountMax ?? 0,
       retentionUs: (shard) => Number(settings[shard]?.retentionMs ?? 0) * 1000,
     });
+  }
+
+  #makeReconciler(): Reconciler {
+    const { settings, troubles, leases } = this.#parts;
+    const [shardCount, slotCount] = [settings.length, SLOT_COUNT];
+    const reconciler = new Reconciler({ move: this.#move, troubles, shardCount, slotCount });
+    // Without a leader nothing is compared for now; refusals are looked at all the same.
+    reconciler.start(leases).catch(() => {});
+    return reconciler;
   }
 
   #makeSweep(): Sweep {

@@ -19,6 +19,8 @@ const texts = {
   shard_full: "a shard is full; publishes to its rooms are refused, reads go on",
   /** A shard's stream was removed while we run: publishes are refused until a restart. */
   shard_missing: "a shard's stream was removed; publishes to its rooms are refused until a restart",
+  /** A shard's subject list was not as the records say (R11). */
+  list_repaired: "a shard's subject list did not follow the records of its slots; it is repaired",
   /** This machine's clock and a server's differ by more than R2 allows. */
   clock_differs:
     "the clocks of this machine and of a NATS server differ; let both follow a time server",

@@ -29,6 +29,13 @@ export function inSlotSubjects(slot: number, epoch: number): string {
   return `tg.in.${group}-${slot}.${epoch}.*`;
 }
 
+/** The slot and epoch of an entry of a subject list; null for any other. */
+export function parseInSlotSubjects(subject: string): { slot: number; epoch: number } | null {
+  const match = /^tg\.in\.(\d+)-(\d+)\.(\d+)\.\*$/.exec(subject);
+  if (match === null || Number(match[1]) !== group) return null;
+  return { slot: Number(match[2]), epoch: Number(match[3]) };
+}
+
 /** Where an ephemeral message goes; the epoch keeps the shape of durable ones. */
 export function outSubject(room: RoomAddress, epoch: number): string {
   return `tg.out.${group}-${room.slot}.${epoch}.${room.token}`;

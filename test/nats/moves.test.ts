@@ -8,7 +8,7 @@ import { LEASE_BUCKET } from "../../bus/nats/lease-records.ts";
 import { type NatsBus, openNatsBus } from "../../bus/nats/nats-bus.ts";
 import { encodeRoute, firstRoute, startRemoving, startSealing } from "../../bus/nats/route.ts";
 import { ROUTING_BUCKET, routeKey } from "../../bus/nats/routes.ts";
-import { addEpoch, removeEpoch } from "../../bus/nats/shard-subjects.ts";
+import { addEpoch, hasEpoch, removeEpoch } from "../../bus/nats/shard-subjects.ts";
 import type { Position } from "../../bus/position.ts";
 import { Lease, ProcessKind } from "../../proto/gen/tidegate/bus/v1/lease.ts";
 import {
@@ -218,3 +218,19 @@ test("a mover that dies after the removal: gateways commit the next epoch", asyn
   expect(read.isContinuous).toBe(true);
   expect(read.messages.map(placeOf)).toEqual(acks.map(placeOf).sort((a, b) => a.seq - b.seq));
 }, 20_000);
+
+test("R11: a slot that lost its subject, and one nobody uses, are put right", async () => {
+  const bus = await openBus();
+  const room = newRoom("lists");
+  const shard = room.slot % shardCount;
+  const other = (shard + 1) % shardCount;
+  const connection = await connect({ servers: nats.urls });
+  onTestFinished(() => connection.close());
+  // As a mover does that was frozen through its move; and one that died before it began.
+  await removeEpoch(connection, shard, room.slot, 1, () => {});
+  await addEpoch(connection, other, room.slot, 2, () => {});
+  expect((await new Producer(bus, room).publish()).epoch).toBe(1);
+  expect(await hasEpoch(connection, shard, room.slot, 1)).toBe(true);
+  await waitUntil(async () => !(await hasEpoch(connection, other, room.slot, 2)));
+  expect(bus.status().troubles?.list_repaired).toBeGreaterThan(0);
+}, 30_000);

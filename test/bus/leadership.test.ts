@@ -1,0 +1,76 @@
+/** One leader at a time, on the embedded bus's keys and on NATS's. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { expect, onTestFinished, test, vi } from "vitest";
+import type { Bus } from "../../bus/bus.ts";
+import { openEmbeddedBus } from "../../bus/embedded/embedded-bus.ts";
+import { Leadership } from "../../bus/leadership.ts";
+import { openNatsBus } from "../../bus/nats/nats-bus.ts";
+import { startTestNats } from "../nats/start-nats.ts";
+
+const ttlMs = 5000;
+
+const buses: Record<string, () => Promise<Bus>> = {
+  embedded: async () => {
+    const dataDir = mkdtempSync(path.join(tmpdir(), "tidegate-leader-"));
+    onTestFinished(() => rmSync(dataDir, { recursive: true }));
+    return openEmbeddedBus({ dataDir });
+  },
+  nats: async () => {
+    const nats = await startTestNats(1);
+    onTestFinished(() => nats.stop());
+    return openNatsBus({ servers: nats.urls, name: "leaders" });
+  },
+};
+
+for (const [kind, open] of Object.entries(buses)) {
+  test(`Leadership on ${kind}: one leads; it gives up or loses its key, another does`, async () => {
+    const bus = await open();
+    onTestFinished(() => bus.close());
+    const kv = await bus.keyValue("leaders");
+    const told: string[] = [];
+    const tokens: number[] = [];
+    const join = async (name: string) => {
+      const leadership = await Leadership.join(
+        kv,
+        "work",
+        name,
+        {
+          onLeading: (token) => {
+            told.push(`${name} leads`);
+            tokens.push(token);
+          },
+          onStopped: () => told.push(`${name} stopped`),
+        },
+        ttlMs,
+      );
+      onTestFinished(() => leadership.close());
+      return leadership;
+    };
+    const first = await join("first");
+    await vi.waitUntil(() => first.isLeading);
+    const second = await join("second");
+    expect(second.isLeading).toBe(false);
+    // Renewed beyond its first life, it still leads.
+    const before = (await kv.get("work.leader"))?.revision ?? 0;
+    await vi.waitUntil(async () => ((await kv.get("work.leader"))?.revision ?? 0) > before, {
+      timeout: 10_000,
+    });
+    expect([first.isLeading, second.isLeading]).toEqual([true, false]);
+    await first.close();
+    await vi.waitUntil(() => second.isLeading, { timeout: 2000 });
+    // Somebody takes the key away: whoever led stops at the next renewal, and one takes it anew.
+    await kv.delete("work.leader");
+    await vi.waitUntil(() => told.length >= 5, { timeout: 10_000 });
+    expect(told).toEqual([
+      "first leads",
+      "first stopped",
+      "second leads",
+      "second stopped",
+      "second leads",
+    ]);
+    expect(tokens).toEqual([...tokens].sort((a, b) => a - b));
+    expect(new Set(tokens).size).toBe(3);
+  }, 30_000);
+}
