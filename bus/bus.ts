@@ -34,7 +34,8 @@ export interface AppendAck extends Position {
 
 /**
  * Called once per append, never inside the append call itself. `error.info.retry === "same"` means
- * nothing was stored and the same id may be tried again; `OUTCOME_UNKNOWN` that it may have been.
+ * that the same id may be tried again and that nothing was stored, except for `UNCONFIRMED`, after
+ * which it may be; `OUTCOME_UNKNOWN` that it may have been and is not to be tried again.
  */
 export type AppendDone = (error: CodedError | null, ack: AppendAck | null) => void;
 
@@ -132,7 +133,8 @@ export interface Bus {
    *
    * @param firstSentUs server time of the first try (R2): a message that would be stored more than
    *   `publishLimits.voidAfterUs` later is void, and its `done` gets `OUTCOME_UNKNOWN`.
-   * @param done gets the ack, or `STORE_FULL`, `UNAVAILABLE`, `OUTCOME_UNKNOWN`, `STORE_CORRUPT`,
+   * @param done gets the ack, or `STORE_FULL`, `UNAVAILABLE`, `UNCONFIRMED`, `OUTCOME_UNKNOWN`,
+   * `STORE_CORRUPT`,
    *   `PAYLOAD_TOO_LARGE` (an envelope above 1 MB), `REQUEST_INVALID` (a name out of bounds).
    */
   append(

@@ -6,6 +6,7 @@
  */
 import type { WebSocket } from "uWebSockets.js";
 import type { Position } from "../bus/position.ts";
+import { CodedError } from "../proto/coded-error.ts";
 import type { Identity } from "./identity.ts";
 import type { LocalRoom } from "./local-room.ts";
 
@@ -78,6 +79,19 @@ export function newConnection(number: number): Connection {
     inFlightCount: 0,
     isLagging: false,
   };
+}
+
+/**
+ * Counts one more unanswered request; whoever answers it counts it off.
+ *
+ * @throws {CodedError} `IN_FLIGHT_LIMIT` when there are `inFlightMax` already.
+ */
+export function beginRequest(connection: Connection, inFlightMax: number): void {
+  if (connection.inFlightCount >= inFlightMax) {
+    const detail = `${connection.inFlightCount} requests are unanswered, the limit; await some`;
+    throw new CodedError("IN_FLIGHT_LIMIT", detail);
+  }
+  connection.inFlightCount += 1;
 }
 
 /** The membership of a room by its alias, or null. */

@@ -9,9 +9,11 @@
  * What is given up is answered in order too, and the lane then refuses later ones until the first
  * refused comes again, or its budget ends and the next refused is the first: else a client's retry
  * of n would be stored after n + 1, which it sent before it heard. A failed publish that a later
- * one has overtaken can not be stored in order any more; it ends as OUTCOME_UNKNOWN.
+ * one has overtaken can not be stored in order any more; it ends as OUTCOME_UNKNOWN. So does one
+ * that may be stored (UNCONFIRMED) when its budget ends.
  */
 import type { AppendAck } from "../bus/bus.ts";
+import { comparePositions } from "../bus/position.ts";
 import type { PublishLimits } from "../bus/void.ts";
 import { CodedError } from "../proto/coded-error.ts";
 
@@ -61,6 +63,10 @@ export class PublishLane<Entry extends LaneEntry> {
   readonly #waiting: Entry[] = [];
   readonly #failed: Failed<Entry>[] = [];
   #isHolding = false;
+  /** Unanswered entries of which a try ended without the bus's word: they may be stored. */
+  readonly #uncertain = new Set<Entry>();
+  /** Stored, and not told yet, because a later publish is uncertain. */
+  readonly #unsure: { entry: Entry; ack: AppendAck; isOvertaken: boolean }[] = [];
   /** Highest producer seq stored while the lane lives. */
   #storedSeq = 0;
   /** Refused publishes, and when their budgets end: none is taken before the first of them. */
@@ -74,7 +80,12 @@ export class PublishLane<Entry extends LaneEntry> {
   /** Whether nothing is under way and nothing has to be remembered. */
   isIdle(nowUs: number): boolean {
     const isSettled = this.#inFlightCount === 0 && this.#failed.length === 0;
-    return isSettled && this.#waiting.length === 0 && this.#firstRefused(nowUs) === 0;
+    return (
+      isSettled &&
+      this.#unsure.length === 0 &&
+      this.#waiting.length === 0 &&
+      this.#firstRefused(nowUs) === 0
+    );
   }
 
   /** Takes a publish from a client. */
@@ -91,17 +102,30 @@ export class PublishLane<Entry extends LaneEntry> {
     else this.#send(entry, nowUs);
   }
 
+  /**
+   * Takes a publish only to refuse it: later ones are refused too until it comes again.
+   *
+   * @param error with retry advice "same".
+   */
+  refuse(entry: Entry, error: CodedError): void {
+    this.#remember(entry);
+    this.#effects.answer(entry, error, null);
+  }
+
   /** The bus has answered an append. */
   settle(entry: Entry, error: CodedError | null, ack: AppendAck | null, nowUs: number): void {
     this.#inFlightCount -= 1;
-    if (error === null) {
+    if (error === null && ack !== null) {
       this.#storedSeq = Math.max(this.#storedSeq, entry.producerSeq);
-      this.#effects.answer(entry, null, ack);
+      this.#onStored(entry, ack);
+    } else if (error === null) {
+      this.#answer(entry, null, null);
     } else if (error.info.retry === "same") {
       this.#isHolding = true;
+      if (error.code === "UNCONFIRMED") this.#uncertain.add(entry);
       this.#failed.push({ entry, error });
     } else {
-      this.#effects.answer(entry, error, null);
+      this.#answer(entry, error, null);
     }
     if (this.#isHolding && this.#inFlightCount === 0) this.#afterSettled(error !== null, nowUs);
   }
@@ -121,8 +145,8 @@ export class PublishLane<Entry extends LaneEntry> {
       if (first.entry.producerSeq < this.#storedSeq) {
         this.#failed.shift();
         const detail = `publish ${first.entry.producerSeq} was overtaken by ${this.#storedSeq}`;
-        this.#effects.answer(first.entry, new CodedError("OUTCOME_UNKNOWN", detail), null);
-      } else if (nowUs - first.entry.startedUs >= this.#retryUs(first.error)) {
+        this.#answer(first.entry, new CodedError("OUTCOME_UNKNOWN", detail), null);
+      } else if (nowUs - first.entry.startedUs >= this.#retryUs(first)) {
         this.#giveUp();
         return;
       } else {
@@ -141,12 +165,17 @@ export class PublishLane<Entry extends LaneEntry> {
     const [first] = failed;
     if (first === undefined) return;
     for (const { entry, error } of failed) {
-      this.#remember(entry);
-      this.#effects.answer(entry, error, null);
+      if (this.#uncertain.has(entry)) {
+        const detail = `publish ${entry.producerSeq} was sent, and not confirmed`;
+        this.#answer(entry, new CodedError("OUTCOME_UNKNOWN", detail), null);
+      } else {
+        this.#remember(entry);
+        this.#answer(entry, error, null);
+      }
     }
     for (const entry of this.#waiting.splice(0)) {
       this.#remember(entry);
-      this.#effects.answer(entry, first.error, null);
+      this.#answer(entry, first.error, null);
     }
     this.#isHolding = false;
   }
@@ -171,7 +200,7 @@ export class PublishLane<Entry extends LaneEntry> {
     // R2: checked at the moment of writing to the bus.
     if (nowUs - entry.firstSentUs > this.#budgetUs) {
       const detail = `the publish is older than its budget of ${this.#budgetUs / 1e6} s`;
-      this.#effects.answer(entry, new CodedError("OUTCOME_UNKNOWN", detail), null);
+      this.#answer(entry, new CodedError("OUTCOME_UNKNOWN", detail), null);
       if (this.#isHolding && this.#inFlightCount === 0) this.#afterSettled(false, nowUs);
       return;
     }
@@ -179,7 +208,51 @@ export class PublishLane<Entry extends LaneEntry> {
     this.#effects.append(entry);
   }
 
-  #retryUs(error: CodedError): number {
+  /**
+   * A publish sent again may come behind a later one that was stored without the bus's word: its
+   * ack waits until every later one has its word, and is not given when one of them stands before
+   * it.
+   */
+  #onStored(entry: Entry, ack: AppendAck): void {
+    this.#uncertain.delete(entry);
+    for (const earlier of this.#unsure) {
+      const isBehind = comparePositions(ack, earlier.ack) < 0;
+      if (isBehind && earlier.entry.producerSeq < entry.producerSeq) earlier.isOvertaken = true;
+    }
+    this.#unsure.push({ entry, ack, isOvertaken: false });
+    this.#tellSure();
+  }
+
+  #tellSure(): void {
+    let first = this.#unsure[0];
+    while (first !== undefined && !this.#isUncertainAfter(first.entry)) {
+      this.#unsure.shift();
+      const { entry, ack, isOvertaken } = first;
+      if (isOvertaken) {
+        const detail = `publish ${entry.producerSeq} is stored behind a later one`;
+        this.#effects.answer(entry, new CodedError("OUTCOME_UNKNOWN", detail), null);
+      } else {
+        this.#effects.answer(entry, null, ack);
+      }
+      first = this.#unsure[0];
+    }
+  }
+
+  #isUncertainAfter({ producerSeq }: Entry): boolean {
+    for (const each of this.#uncertain) if (each.producerSeq > producerSeq) return true;
+    return false;
+  }
+
+  #answer(entry: Entry, error: CodedError | null, ack: AppendAck | null): void {
+    if (this.#uncertain.delete(entry)) this.#tellSure();
+    this.#effects.answer(entry, error, ack);
+  }
+
+  /** How long after its start a failed publish is given up. */
+  #retryUs({ entry, error }: Failed<Entry>): number {
+    // One that may be stored can not be refused as if it were not: it is tried until its budget
+    // ends, which then says OUTCOME_UNKNOWN.
+    if (this.#uncertain.has(entry)) return Number.POSITIVE_INFINITY;
     const retryUs = this.#budgetUs * retryShare;
     return error.code === "STORE_FULL" ? Math.min(RETRY_FULL_US, retryUs) : retryUs;
   }

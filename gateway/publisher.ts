@@ -3,7 +3,7 @@
  */
 import type { AppendAck, Bus } from "../bus/bus.ts";
 import type { RoomAddress } from "../bus/subjects.ts";
-import type { CodedError } from "../proto/coded-error.ts";
+import { CodedError } from "../proto/coded-error.ts";
 import type { Clock } from "./clock.ts";
 import type { Connection } from "./connection.ts";
 import { type LaneEffects, PublishLane } from "./publish-lane.ts";
@@ -14,6 +14,15 @@ import { encodePublishAck } from "./server-frames.ts";
 const RETRY_MS = 100;
 /** Lanes that only remember a refusal are dropped at this interval, ms. */
 const SWEEP_MS = 1000;
+
+/**
+ * Bytes of envelopes under way, of all connections. 64 MiB are 0.3 s at 200 MB/s; when the bus
+ * takes nothing, what comes beyond it is refused at once with UNAVAILABLE, to be tried again, so
+ * that publishes never pile up in memory.
+ */
+export const PUBLISH_BYTES_MAX = 64 * 1024 ** 2;
+
+const fullDetail = `${PUBLISH_BYTES_MAX / 1024 ** 2} MiB of publishes wait for the bus; try again`;
 
 /** A durable publish on its way. */
 interface PendingPublish {
@@ -36,6 +45,7 @@ export class Publisher {
   /** By producer and room; only while something is under way or remembered. */
   readonly #lanes = new Map<string, Lane>();
   readonly #sweep: NodeJS.Timeout;
+  #bytes = 0;
 
   constructor(bus: Bus, clock: Clock, sender: Sender) {
     this.#bus = bus;
@@ -47,6 +57,11 @@ export class Publisher {
   /** Lanes with something under way or to remember. */
   get laneCount(): number {
     return this.#lanes.size;
+  }
+
+  /** Bytes of envelopes under way. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** Takes a checked publish; `connection.inFlightCount` already counts it. */
@@ -66,11 +81,11 @@ export class Publisher {
       lane = this.#newLane(key);
       this.#lanes.set(key, lane);
     }
-    const startedUs = nowUs;
-    lane.submit(
-      { connection, requestId, address, producer, producerSeq, firstSentUs, startedUs, envelope },
-      nowUs,
-    );
+    const ids = { connection, requestId, address, producer, producerSeq };
+    const entry = { ...ids, firstSentUs, startedUs: nowUs, envelope };
+    this.#bytes += envelope.length;
+    if (this.#bytes <= PUBLISH_BYTES_MAX) lane.submit(entry, nowUs);
+    else lane.refuse(entry, new CodedError("UNAVAILABLE", fullDetail));
   }
 
   close(): void {
@@ -101,6 +116,7 @@ export class Publisher {
   #answer(entry: PendingPublish, error: CodedError | null, ack: AppendAck | null): void {
     const { connection, requestId } = entry;
     connection.inFlightCount -= 1;
+    this.#bytes -= entry.envelope.length;
     if (error === null && ack !== null) {
       this.#sender.sendAck(connection, encodePublishAck(requestId, ack, ack.isDuplicate));
     } else if (error !== null) {

@@ -40,20 +40,12 @@ export class MessageFrameWriter {
    * @returns a view that is valid until the next call.
    */
   durable(alias: number, position: Position, prevSeq: number, envelope: Uint8Array): Uint8Array {
-    const positionBytes =
-      3 + varintSize(position.epoch) + varintSize(position.seq) + varintSize(position.timeUs);
+    const positionBytes = positionSize(position);
     const headBytes =
       1 + varintSize(alias) + 2 + positionBytes + (prevSeq > 0 ? 1 + varintSize(prevSeq) : 0);
     const bytes = this.#open(headBytes, envelope);
     let at = writeVarint(bytes, this.#at, alias);
-    bytes[at] = 0x12; // position: field 2, length-delimited
-    bytes[at + 1] = positionBytes;
-    bytes[at + 2] = 0x08;
-    at = writeVarint(bytes, at + 3, position.epoch);
-    bytes[at] = 0x10;
-    at = writeVarint(bytes, at + 1, position.seq);
-    bytes[at] = 0x18;
-    at = writeVarint(bytes, at + 1, position.timeUs);
+    at = writePosition(bytes, at, position, positionBytes);
     if (prevSeq > 0) {
       bytes[at] = 0x18; // prev_seq: field 3, varint
       at = writeVarint(bytes, at + 1, prevSeq);
@@ -130,10 +122,7 @@ export function encodePublishAck(
   position: Position | null,
   isDuplicate: boolean,
 ): Uint8Array {
-  const positionBytes =
-    position === null
-      ? 0
-      : 3 + varintSize(position.epoch) + varintSize(position.seq) + varintSize(position.timeUs);
+  const positionBytes = position === null ? 0 : positionSize(position);
   const inner =
     1 + varintSize(requestId) + (position === null ? 0 : 2 + positionBytes) + (isDuplicate ? 2 : 0);
   const bytes = Buffer.allocUnsafe(2 + inner);
@@ -141,21 +130,28 @@ export function encodePublishAck(
   bytes[1] = inner; // below 128: at most 6 + 31 + 2
   bytes[2] = 0x08;
   let at = writeVarint(bytes, 3, requestId);
-  if (position !== null) {
-    bytes[at] = 0x12;
-    bytes[at + 1] = positionBytes;
-    bytes[at + 2] = 0x08;
-    at = writeVarint(bytes, at + 3, position.epoch);
-    bytes[at] = 0x10;
-    at = writeVarint(bytes, at + 1, position.seq);
-    bytes[at] = 0x18;
-    at = writeVarint(bytes, at + 1, position.timeUs);
-  }
+  if (position !== null) at = writePosition(bytes, at, position, positionBytes);
   if (isDuplicate) {
     bytes[at] = 0x18;
     bytes[at + 1] = 1;
   }
   return bytes;
+}
+
+function positionSize({ epoch, seq, timeUs }: Position): number {
+  return 3 + varintSize(epoch) + varintSize(seq) + varintSize(timeUs);
+}
+
+/** Field 2, length-delimited, of Message and PublishAck; returns where it ends. */
+function writePosition(bytes: Buffer, from: number, position: Position, size: number): number {
+  bytes[from] = 0x12;
+  bytes[from + 1] = size;
+  bytes[from + 2] = 0x08;
+  let at = writeVarint(bytes, from + 3, position.epoch);
+  bytes[at] = 0x10;
+  at = writeVarint(bytes, at + 1, position.seq);
+  bytes[at] = 0x18;
+  return writeVarint(bytes, at + 1, position.timeUs);
 }
 
 /** An ErrorFrame from an error; `room` names the room when the request does not. */

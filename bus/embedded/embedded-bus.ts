@@ -7,20 +7,20 @@
  * owns every slot.
  */
 import { CodedError } from "../../proto/coded-error.ts";
-import {
-  type AppendDone,
-  type Bus,
-  type BusStatus,
-  type MessageId,
-  READ_COUNT_MAX,
-  type ReadAfter,
-  type ReadBefore,
-  type RoomListener,
-  type Unsubscribe,
+import type {
+  AppendDone,
+  Bus,
+  BusStatus,
+  MessageId,
+  ReadAfter,
+  ReadBefore,
+  RoomListener,
+  Unsubscribe,
 } from "../bus.ts";
+import { checkFloorCount, checkLimit, checkSlot } from "../check-arguments.ts";
 import type { KeyValue } from "../key-value.ts";
 import type { Position } from "../position.ts";
-import { type RoomAddress, SLOT_COUNT } from "../subjects.ts";
+import type { RoomAddress } from "../subjects.ts";
 import { PUBLISH_LIMITS } from "../void.ts";
 import { AppendQueue } from "./append-queue.ts";
 import { Interest } from "./interest.ts";
@@ -29,9 +29,6 @@ import { decodeAfter, decodeBefore, type EncodedPage } from "./message-page.ts";
 import { type EmbeddedBusOptions, validateEmbeddedBusOptions } from "./options.ts";
 import { WorkerLink } from "./worker-link.ts";
 import type { AnswerValue, BucketChange, ReadRequest } from "./worker-protocol.ts";
-
-/** Highest count of {@link Bus.floor}: proto's HISTORY_COUNT_MAX. */
-const FLOOR_COUNT_MAX = 100_000;
 
 /**
  * Opens the embedded bus on a data folder, which it makes when missing.
@@ -97,9 +94,7 @@ export class EmbeddedBus implements Bus {
 
   subscribeSlot(slot: number, listener: RoomListener): Unsubscribe {
     if (this.#end !== null) throw this.#end;
-    if (!Number.isInteger(slot) || slot < 0 || slot >= SLOT_COUNT) {
-      throw new CodedError("REQUEST_INVALID", `slot ${slot} is not from 0 to ${SLOT_COUNT - 1}`);
-    }
+    checkSlot(slot);
     return this.#interest.subscribeSlot(slot, listener);
   }
 
@@ -118,10 +113,7 @@ export class EmbeddedBus implements Bus {
   }
 
   async floor(room: RoomAddress, count: number): Promise<Position | null> {
-    if (!Number.isInteger(count) || count < 1 || count > FLOOR_COUNT_MAX) {
-      const bounds = `it must be 1 to ${FLOOR_COUNT_MAX}`;
-      throw new CodedError("REQUEST_INVALID", `count is ${count}; ${bounds}`);
-    }
+    checkFloorCount(count);
     return (await this.#request({ op: "floor", token: room.token, count })) as Position | null;
   }
 
@@ -179,8 +171,5 @@ export class EmbeddedBus implements Bus {
 }
 
 function readArguments(room: RoomAddress, position: Position | null, limit: number) {
-  if (!Number.isInteger(limit) || limit < 1) {
-    throw new CodedError("REQUEST_INVALID", `limit is ${limit}; it must be 1 to ${READ_COUNT_MAX}`);
-  }
-  return { token: room.token, position, limit: Math.min(limit, READ_COUNT_MAX) };
+  return { token: room.token, position, limit: checkLimit(limit) };
 }

@@ -1,13 +1,15 @@
 /**
  * Durable publishes on the hot path: own reply subjects and one subscription for all acks.
  *
- * `js.publish` costs 33 µs a message because each makes a request; this costs 4 to 6. The window of
- * unacknowledged publishes is bounded; what comes beyond it waits here, bounded too, and is then
- * refused.
+ * `js.publish` costs 33 µs a message because each makes a request; this costs 4 to 6. Each shard
+ * has a window of unacknowledged publishes (append-window.ts); what comes beyond it waits, bounded
+ * too, and is then refused.
  */
-import { headers, type Msg, type NatsConnection } from "@nats-io/transport-node";
+import type { Msg, NatsConnection } from "@nats-io/transport-node";
 import { CodedError } from "../../proto/coded-error.ts";
 import type { AppendDone } from "../bus.ts";
+import { AppendWindow } from "./append-window.ts";
+import { messageIdHeader } from "./message-id-header.ts";
 
 /**
  * An ack that does not come within this is an unknown outcome of this try, ms; a publish that the
@@ -16,16 +18,22 @@ import type { AppendDone } from "../bus.ts";
 const ACK_MS_MAX = 2000;
 /** How often late acks are looked for, ms. */
 const SWEEP_MS = 250;
-/** Publishes that wait for room in the window; more are refused. */
-const WAITING_COUNT_MAX = 65_536;
+/**
+ * Publishes that wait for room, of all shards, and the bytes of their envelopes. Beyond either:
+ * UNAVAILABLE at once, to be tried again, so that a slow stream never piles up in memory.
+ */
+export const WAITING_COUNT_MAX = 65_536;
+export const WAITING_BYTES_MAX = 32 * 1024 ** 2;
 
-/** JetStream error codes. */
-const ErrorCode = { FULL: 10077, IN_PROCESS: 10158 } as const;
-/** A publish whose name is being stored right now is asked again after this, ms. */
+/** JetStream: a publish with this name is being stored right now; asked again after this, ms. */
+const inProcessCode = 10158;
 const IN_PROCESS_WAIT_MS = 10;
+/** JetStream: nothing is stored for want of room, in the stream, the account or the server. */
+const fullCodes: readonly (number | undefined)[] = [10002, 10023, 10028, 10047, 10077];
 
 /** One publish. */
 export interface Append {
+  readonly shard: number;
   readonly subject: string;
   /** Nats-Msg-Id (R1). */
   readonly messageId: string;
@@ -39,8 +47,7 @@ export interface Append {
   readonly done: AppendDone;
 }
 
-/** A publish on its way, or waiting for it. */
-interface Timed {
+interface InFlight {
   readonly append: Append;
   readonly deadlineMs: number;
 }
@@ -52,33 +59,47 @@ interface PubAck {
   readonly error?: { readonly err_code?: number; readonly description?: string };
 }
 
+/** What the mux asks and tells. */
+export interface AppendMuxEvents {
+  /**
+   * Why nothing may be sent now: the lease is not held (R12), or NATS is away; null when it may.
+   * Publishes wait meanwhile. Call {@link AppendMux.release} when that changes.
+   */
+  holdReason(): CodedError | null;
+  /** A shard has refused to store, as it says. */
+  onFull(shard: number, reason: string): void;
+}
+
+/** See the file's header. */
 export class AppendMux {
   readonly #connection: NatsConnection;
   readonly #inbox: string;
   readonly #inFlightMax: number;
-  readonly #mayPublish: () => boolean;
-  readonly #inFlight = new Map<number, Timed>();
-  /** In the order they came; the deadline is that of a hold. */
-  #waiting: Timed[] = [];
+  readonly #events: AppendMuxEvents;
+  /** In the order they were sent. */
+  readonly #inFlight = new Map<number, InFlight>();
+  /** By shard, made when needed. */
+  readonly #windows = new Map<number, AppendWindow>();
   readonly #sweep: NodeJS.Timeout;
   #number = 0;
+  #waitingCount = 0;
+  #waitingBytes = 0;
   #end: CodedError | null = null;
   #onIdle: (() => void) | null = null;
 
   /**
    * @param name of the process and its incarnation: part of the reply subjects, so that no late ack
    *   reaches a successor of the same id.
-   * @param mayPublish whether the lease is held (R12); while it is not, publishes wait here. Call
-   *   {@link AppendMux.release} when it is again.
+   * @param inFlightMax publishes without an ack, for each shard.
    */
   constructor(
     connection: NatsConnection,
     name: string,
     inFlightMax: number,
-    mayPublish: () => boolean,
+    events: AppendMuxEvents,
   ) {
     this.#connection = connection;
-    this.#mayPublish = mayPublish;
+    this.#events = events;
     this.#inbox = `_INBOX.${name}.ack.`;
     this.#inFlightMax = inFlightMax;
     connection.subscribe(`${this.#inbox}*`, {
@@ -89,29 +110,40 @@ export class AppendMux {
     this.#sweep = setInterval(() => this.#failLate(), SWEEP_MS).unref();
   }
 
-  /** Publishes now, or when the window has room. */
+  /** Publishes that wait, and the bytes of their envelopes. */
+  get waiting(): { readonly count: number; readonly bytes: number } {
+    return { count: this.#waitingCount, bytes: this.#waitingBytes };
+  }
+
+  /** Publishes now, or when the shard's window has room. Hot path. */
   append(append: Append): void {
     if (this.#end !== null) {
       setImmediate(append.done, this.#end, null);
-    } else if (this.#waiting.length === 0 && this.#hasRoom()) {
-      this.#publish(append);
-    } else if (this.#waiting.length < WAITING_COUNT_MAX) {
-      this.#waiting.push({ append, deadlineMs: performance.now() + ACK_MS_MAX });
+      return;
+    }
+    const window = this.#windowOf(append.shard);
+    const isNext = window.waitingCount === 0 && window.hasRoom;
+    if (isNext && this.#events.holdReason() === null) {
+      this.#publish(window, append);
+    } else if (this.#waitingCount < WAITING_COUNT_MAX && this.#waitingBytes < WAITING_BYTES_MAX) {
+      this.#count(append, 1);
+      window.push({ append, deadlineMs: performance.now() + ACK_MS_MAX });
     } else {
-      const detail = `${WAITING_COUNT_MAX} publishes wait for NATS`;
+      const mebibytes = Math.round(this.#waitingBytes / 1024 ** 2);
+      const detail = `${this.#waitingCount} publishes of ${mebibytes} MiB wait for NATS; try again`;
       setImmediate(append.done, new CodedError("UNAVAILABLE", detail), null);
     }
   }
 
-  /** The lease is held again: what waited goes on, in order. */
+  /** What held everything is over: what waited goes on, in order. */
   release(): void {
-    this.#next();
+    for (const window of this.#windows.values()) this.#next(window);
   }
 
   /** Refuses from now on, and resolves when everything under way is answered. */
   async close(error: CodedError): Promise<void> {
     this.#end ??= error;
-    if (this.#inFlight.size > 0 || this.#waiting.length > 0) {
+    if (!this.#isIdle()) {
       await new Promise<void>((resolve) => {
         this.#onIdle = resolve;
       });
@@ -119,42 +151,44 @@ export class AppendMux {
     clearInterval(this.#sweep);
   }
 
-  #publish(append: Append): void {
+  #publish(window: AppendWindow, append: Append): void {
     this.#number += 1;
     const number = this.#number;
+    window.enter(append);
     this.#inFlight.set(number, { append, deadlineMs: performance.now() + ACK_MS_MAX });
-    const header = headers();
-    header.set("Nats-Msg-Id", append.messageId);
     const reply = this.#inbox + number;
-    this.#connection.publish(append.subject, append.envelope, { reply, headers: header });
+    const options = { reply, headers: messageIdHeader(append.messageId) };
+    this.#connection.publish(append.subject, append.envelope, options);
   }
 
   #take(message: Msg): void {
     const number = Number(message.subject.slice(this.#inbox.length));
     const inFlight = this.#inFlight.get(number);
     if (inFlight === undefined) return; // its time was up; the retry has its own answer
-    this.#inFlight.delete(number);
     const { append } = inFlight;
+    const window = this.#leave(number, append);
     if (message.headers?.code === 503) {
       append.onNobody();
       append.done(new CodedError("UNAVAILABLE", "the shard has no leader now"), null);
     } else {
-      this.#settle(append, message.json<PubAck>());
+      this.#settle(window, append, message.json<PubAck>());
     }
-    this.#next();
+    this.#next(window);
   }
 
-  #settle(append: Append, ack: PubAck): void {
+  #settle(window: AppendWindow, append: Append, ack: PubAck): void {
     const { error, seq = 0, duplicate = false } = ack;
     if (error === undefined) append.onAck(seq, duplicate);
-    else if (error.err_code === ErrorCode.FULL) {
-      const detail = "the shard holds its bytes; nothing was stored";
+    else if (fullCodes.includes(error.err_code)) {
+      this.#events.onFull(append.shard, `${error.err_code} ${error.description}`);
+      const detail = "the shard is full, or its disk is; nothing was stored";
       append.done(new CodedError("STORE_FULL", detail), null);
-    } else if (error.err_code === ErrorCode.IN_PROCESS) {
+    } else if (error.err_code === inProcessCode) {
       const deadlineMs = performance.now() + ACK_MS_MAX;
+      this.#count(append, 1);
       setTimeout(() => {
-        this.#waiting.unshift({ append, deadlineMs });
-        this.#next();
+        window.pushFirst({ append, deadlineMs });
+        this.#next(window);
       }, IN_PROCESS_WAIT_MS);
     } else {
       const detail = `the shard refused: ${error.err_code} ${error.description}`;
@@ -166,30 +200,65 @@ export class AppendMux {
     const nowMs = performance.now();
     for (const [number, { append, deadlineMs }] of this.#inFlight) {
       if (deadlineMs > nowMs) break; // in the order they were sent
-      this.#inFlight.delete(number);
-      append.done(new CodedError("UNAVAILABLE", `no ack within ${ACK_MS_MAX} ms`), null);
+      this.#leave(number, append);
+      append.done(new CodedError("UNCONFIRMED", `no ack within ${ACK_MS_MAX} ms`), null);
     }
-    this.#next();
-    if (this.#mayPublish()) return;
-    while ((this.#waiting[0]?.deadlineMs ?? nowMs) < nowMs) this.#refuseHeld();
+    const reason = this.#events.holdReason();
+    for (const window of this.#windows.values()) {
+      this.#next(window);
+      if (reason !== null) this.#refuseHeld(window, reason, nowMs);
+    }
   }
 
-  #hasRoom(): boolean {
-    return this.#inFlight.size < this.#inFlightMax && this.#mayPublish();
+  /** Those that were held for as long as an ack may take: their lanes hear of it. */
+  #refuseHeld(window: AppendWindow, reason: CodedError, nowMs: number): void {
+    let first = window.first();
+    while (first !== undefined && first.deadlineMs < nowMs) {
+      this.#shift(window, first.append);
+      first.append.done(reason, null);
+      first = window.first();
+    }
   }
 
-  #refuseHeld(): void {
-    const held = this.#waiting.shift();
-    held?.append.done(new CodedError("UNAVAILABLE", "the lease of this process is not held"), null);
-  }
-
-  #next(): void {
-    while (this.#waiting.length > 0 && this.#hasRoom()) {
-      const append = this.#waiting.shift()?.append;
-      if (append === undefined) break;
-      if (Date.now() <= append.writeByMs) this.#publish(append);
+  #next(window: AppendWindow): void {
+    let first = window.first();
+    while (first !== undefined && window.hasRoom && this.#events.holdReason() === null) {
+      const { append } = first;
+      this.#shift(window, append);
+      if (Date.now() <= append.writeByMs) this.#publish(window, append);
       else append.done(new CodedError("OUTCOME_UNKNOWN", "it waited until it was void (R2)"), null);
+      first = window.first();
     }
-    if (this.#inFlight.size === 0 && this.#waiting.length === 0) this.#onIdle?.();
+    if (this.#onIdle !== null && this.#isIdle()) this.#onIdle();
+  }
+
+  #leave(number: number, append: Append): AppendWindow {
+    this.#inFlight.delete(number);
+    const window = this.#windowOf(append.shard);
+    window.leave(append);
+    return window;
+  }
+
+  #shift(window: AppendWindow, append: Append): void {
+    window.shift();
+    this.#count(append, -1);
+  }
+
+  #count(append: Append, sign: 1 | -1): void {
+    this.#waitingCount += sign;
+    this.#waitingBytes += sign * append.envelope.length;
+  }
+
+  #isIdle(): boolean {
+    return this.#inFlight.size === 0 && this.#waitingCount === 0;
+  }
+
+  #windowOf(shard: number): AppendWindow {
+    let window = this.#windows.get(shard);
+    if (window === undefined) {
+      window = new AppendWindow(this.#inFlightMax);
+      this.#windows.set(shard, window);
+    }
+    return window;
   }
 }

@@ -131,6 +131,7 @@ export class Appender {
     const { room, messageId, envelope } = publish;
     const { epoch, shard } = route.record;
     mux.append({
+      shard,
       subject: inSubject(room, epoch),
       messageId,
       envelope,

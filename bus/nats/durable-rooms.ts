@@ -45,6 +45,8 @@ export interface DurableParts {
   readonly settings: readonly ShardSettings[];
   readonly interest: NatsInterest;
   readonly troubles: Troubles;
+  /** Why nothing should be sent to NATS now, or null. Call {@link DurableRooms.release} after. */
+  linkRefusal(): CodedError | null;
 }
 
 export class DurableRooms {
@@ -71,7 +73,10 @@ export class DurableRooms {
     this.#move = { connection, routing, routes, leases, name, retentionUs, nowUs };
     this.#gate = new PublishGate(routes, (revision) => lease.acknowledge(revision));
     const ackName = `${name}.${lease.incarnation}`;
-    this.#mux = new AppendMux(connection, ackName, inFlightMax, () => lease.isHeld);
+    this.#mux = new AppendMux(connection, ackName, inFlightMax, {
+      holdReason: () => (lease.isHeld ? parts.linkRefusal() : lease.refusal()),
+      onFull: (shard, reason) => parts.troubles.note("shard_full", () => ({ shard, reason })),
+    });
     this.#tails = new Tails(connection, interest);
     this.appender = new Appender({
       ...{ connection, mux: this.#mux, gate: this.#gate, limits: parts.limits },
@@ -98,6 +103,11 @@ export class DurableRooms {
     this.#reconciler = this.#makeReconciler();
     routes.follow((slot, route, before) => this.#onRoute(slot, route, before));
     this.#followLease();
+  }
+
+  /** What {@link DurableParts.linkRefusal} held back goes on. */
+  release(): void {
+    this.#mux.release();
   }
 
   /** A republished message came, from this shard. */

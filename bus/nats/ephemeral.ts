@@ -6,7 +6,6 @@
  */
 import { randomBytes } from "node:crypto";
 import type { NatsConnection } from "@nats-io/transport-node";
-import { CodedError } from "../../proto/coded-error.ts";
 import type { RoomAddress } from "../subjects.ts";
 import { originFromBytes } from "./ephemeral-frame.ts";
 import { COUNT_MAX, EphemeralIn, type EphemeralRoom } from "./ephemeral-in.ts";
@@ -53,10 +52,11 @@ export class Ephemeral {
   /**
    * Passes a message on. Hot path.
    *
-   * @throws {CodedError} `UNAVAILABLE` while cut off: waiting messages would pile up in memory.
+   * @throws {CodedError} `UNAVAILABLE` while NATS takes nothing: it would pile up in memory.
    */
   publish(room: RoomAddress, envelope: Uint8Array): void {
-    if (!this.link.isUp) throw new CodedError("UNAVAILABLE", "this gateway is cut off from NATS");
+    const refusal = this.link.refusal();
+    if (refusal !== null) throw refusal;
     this.#out.publish(room, envelope);
   }
 

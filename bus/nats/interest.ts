@@ -9,8 +9,9 @@ import type { Msg, NatsConnection } from "@nats-io/transport-node";
 import type { DurableMessage, RoomListener, Unsubscribe } from "../bus.ts";
 import type { RoomAddress } from "../subjects.ts";
 import type { EphemeralRoom } from "./ephemeral-in.ts";
+import { emptyHeaders } from "./header-scan.ts";
 import { RoomSubscriptions, type SubscribedRoom } from "./room-subscriptions.ts";
-import { Header, lastNumber, outSlotSubjects, timeStampUs } from "./wire.ts";
+import { outSlotSubjects, readHeaders } from "./wire.ts";
 
 /** A room that is listened to. */
 export interface HeardRoom extends EphemeralRoom, SubscribedRoom {
@@ -41,6 +42,8 @@ export interface InterestEvents {
   onEphemeral(heard: HeardRoom, bytes: Uint8Array): void;
   /** The envelope of an ephemeral message that came for a whole slot; null for anything else. */
   openEphemeral(bytes: Uint8Array): Uint8Array | null;
+  /** What has headers, but not those of a republished message or of ours. */
+  onForeign(subject: string): void;
   /** The present tick. */
   tick(): number;
   /** Whether doubled ephemeral messages are recognised. */
@@ -50,6 +53,8 @@ export interface InterestEvents {
 export class NatsInterest {
   readonly #connection: NatsConnection;
   readonly #events: InterestEvents;
+  /** Of the message being taken. */
+  readonly #headers = emptyHeaders();
   readonly #rooms = new Map<string, HeardRoom>();
   readonly #subscriptions: RoomSubscriptions<HeardRoom>;
 
@@ -145,18 +150,17 @@ export class NatsInterest {
 
   /** Hot path, once per message: what has no headers is ephemeral, and its subject is not read. */
   #take(message: Msg, heard: HeardRoom): void {
-    const { headers } = message;
-    if (headers === undefined) {
+    const headers = this.#headers;
+    if (!readHeaders(message, headers)) {
       this.#events.onEphemeral(heard, message.data);
       return;
     }
     const epoch = Number(message.subject.split(".")[3]);
-    const tail = lastNumber(headers, Header.TAIL);
-    if (tail >= 0) {
-      this.#events.onTail(heard, epoch, tail);
+    if (headers.tail >= 0) {
+      this.#events.onTail(heard, epoch, headers.tail);
       return;
     }
-    const durable = this.#readDurable(message, epoch);
+    const durable = this.#toDurable(message, epoch);
     if (durable === null) return;
     this.#note(heard, durable);
     for (const listener of heard.listeners) listener.onDurable(heard.token, durable);
@@ -185,24 +189,25 @@ export class NatsInterest {
   #takeOfSlot(message: Msg, listener: RoomListener): void {
     const [, , , epochText, token] = message.subject.split(".");
     if (token === undefined) return;
-    if (message.headers === undefined) {
+    if (!readHeaders(message, this.#headers)) {
       const envelope = this.#events.openEphemeral(message.data);
       if (envelope !== null) listener.onEphemeral(token, envelope);
       return;
     }
-    const durable = this.#readDurable(message, Number(epochText));
+    const durable = this.#toDurable(message, Number(epochText));
     if (durable !== null) listener.onDurable(token, durable);
   }
 
-  /** A republished message, or null for anything else that has headers. */
-  #readDurable({ headers, data }: Msg, epoch: number): DurableMessage | null {
-    const seq = lastNumber(headers, Header.SEQUENCE);
-    if (seq < 0) return null;
-    const timeUs = timeStampUs(headers?.last(Header.TIME_STAMP) ?? "");
-    const prevSeq = Math.max(0, lastNumber(headers, Header.LAST_SEQUENCE));
-    const shard = Number((headers?.last(Header.STREAM) ?? "").slice("TG_".length));
+  /** A republished message, by the headers that were just read; null for anything else. */
+  #toDurable(message: Msg, epoch: number): DurableMessage | null {
+    const { shard, seq, timeUs, lastSeq } = this.#headers;
+    // Only a server adds all of them; whoever sends something else here is a foreigner.
+    if (shard < 0 || seq < 1 || timeUs < 0 || lastSeq < 0 || !(epoch >= 1)) {
+      this.#events.onForeign(message.subject);
+      return null;
+    }
     this.#events.onHeard(shard, seq, timeUs);
-    return { epoch, seq, timeUs, prevSeq, envelope: data };
+    return { epoch, seq, timeUs, prevSeq: lastSeq, envelope: message.data };
   }
 }
 

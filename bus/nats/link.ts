@@ -6,6 +6,7 @@
  * life. Time is counted in ticks of our own loop where it accuses the other side.
  */
 import type { NatsConnection } from "@nats-io/transport-node";
+import { CodedError } from "../../proto/coded-error.ts";
 import { TICK_MS } from "./tick.ts";
 
 /** Without a sign of life for this long the process is cut off, and says so: within 2 s, ticks. */
@@ -17,6 +18,12 @@ const HEALTHY_TICKS = 3;
  * losses are counted. After a longer one anything may be missing. From the last answered ping, ms.
  */
 export const SHORT_OUTAGE_MS = 1000;
+
+/**
+ * Bytes written since the last answered ping; pings go each 250 ms. A frozen server is known after
+ * 1.5 s: until then this bounds what waits for it in memory. Enough for 256 MB/s.
+ */
+const UNREAD_BYTES_MAX = 64 * 1024 ** 2;
 
 /** What the link tells. */
 export interface LinkEvents {
@@ -36,6 +43,8 @@ export class Link {
   /** When the last ping was sent that was answered: what the server had sent by then is here. */
   #provenMs = performance.now();
   #receivedCount = 0;
+  /** Bytes written when that ping was sent: they have left this process. */
+  #provenBytes = 0;
   /** Connections that were lost. */
   lostCount = 0;
 
@@ -53,6 +62,18 @@ export class Link {
   /** No sign of life for 1.5 s: members are told. */
   get isCutOff(): boolean {
     return this.#isCutOff;
+  }
+
+  /**
+   * Why nothing should be published now: cut off, or more is written than a living server leaves
+   * unread. Null when it may. Hot path.
+   */
+  refusal(): CodedError | null {
+    if (!this.isUp) return new CodedError("UNAVAILABLE", "this gateway is cut off from NATS");
+    const unreadBytes = this.#connection.stats().outBytes - this.#provenBytes;
+    if (unreadBytes <= UNREAD_BYTES_MAX) return null;
+    const mebibytes = Math.round(unreadBytes / 1024 ** 2);
+    return new CodedError("UNAVAILABLE", `NATS has not read ${mebibytes} MiB yet; try again`);
   }
 
   /** Whether something has come lately. */
@@ -73,10 +94,12 @@ export class Link {
   #ping(): void {
     this.#isPinging = true;
     const sentMs = performance.now();
+    const sentBytes = this.#connection.stats().outBytes;
     this.#connection.flush().then(
       () => {
         this.#isPinging = false;
         this.#provenMs = sentMs;
+        this.#provenBytes = sentBytes;
         this.#onSign();
       },
       () => {
@@ -103,6 +126,7 @@ export class Link {
         this.lostCount += 1;
       } else if (type === "reconnect") {
         this.#isConnected = true;
+        this.#provenBytes = this.#connection.stats().outBytes; // what was not sent is dropped
         const isLong = performance.now() - this.#provenMs > SHORT_OUTAGE_MS;
         this.#events.onReconnect(isLong); // before members hear that all is well again
         this.#onSign();

@@ -7,21 +7,21 @@
 import type { NatsConnection } from "@nats-io/transport-node";
 import { CodedError } from "../../proto/coded-error.ts";
 import type { ShardSettings } from "../../proto/gen/tidegate/bus/v1/shard_settings.ts";
-import {
-  type AppendDone,
-  type Bus,
-  type BusStatus,
-  type MessageId,
-  READ_COUNT_MAX,
-  type ReadAfter,
-  type ReadBefore,
-  type RoomListener,
-  type Unsubscribe,
+import type {
+  AppendDone,
+  Bus,
+  BusStatus,
+  MessageId,
+  ReadAfter,
+  ReadBefore,
+  RoomListener,
+  Unsubscribe,
 } from "../bus.ts";
+import { checkFloorCount, checkLimit, checkSlot } from "../check-arguments.ts";
 import type { KeyValue } from "../key-value.ts";
 import { type Log, SILENT_LOG } from "../log.ts";
 import type { Position } from "../position.ts";
-import { type RoomAddress, SLOT_COUNT } from "../subjects.ts";
+import type { RoomAddress } from "../subjects.ts";
 import { type PublishLimits, publishLimits } from "../void.ts";
 import { Buckets } from "./buckets.ts";
 import { ClockCheck } from "./clock-check.ts";
@@ -37,9 +37,6 @@ import { ROUTING_BUCKET, Routes } from "./routes.ts";
 import { ensureShards, type GroupRecord } from "./shards.ts";
 import { withoutCredentials } from "./start-errors.ts";
 import { Troubles } from "./troubles.ts";
-
-/** Highest count of {@link Bus.floor}: proto's HISTORY_COUNT_MAX. */
-const FLOOR_COUNT_MAX = 100_000;
 
 /**
  * Connects, and makes what does not exist yet.
@@ -118,12 +115,16 @@ export class NatsBus implements Bus {
     this.#clock = new ClockCheck(connection, group.shardCount, troubles);
     const interest = this.#makeInterest();
     this.#interest = interest;
-    this.#durable = new DurableRooms({ ...parts, interest, limits: this.publishLimits });
+    this.#durable = new DurableRooms({
+      ...{ ...parts, interest, limits: this.publishLimits },
+      linkRefusal: () => this.#ephemeral.link.refusal(),
+    });
     this.#ephemeral = new Ephemeral(
       connection,
       () => interest.rooms(),
       troubles,
       (isCutOff) => {
+        this.#durable.release();
         for (const listener of this.#cutOffListeners) listener(isCutOff);
       },
     );
@@ -162,9 +163,7 @@ export class NatsBus implements Bus {
 
   subscribeSlot(slot: number, listener: RoomListener): Unsubscribe {
     if (this.#end !== null) throw this.#end;
-    if (!Number.isInteger(slot) || slot < 0 || slot >= SLOT_COUNT) {
-      throw new CodedError("REQUEST_INVALID", `slot ${slot} is not from 0 to ${SLOT_COUNT - 1}`);
-    }
+    checkSlot(slot);
     return this.#interest.subscribeSlot(slot, listener);
   }
 
@@ -183,10 +182,7 @@ export class NatsBus implements Bus {
   }
 
   async floor(room: RoomAddress, count: number): Promise<Position | null> {
-    if (!Number.isInteger(count) || count < 1 || count > FLOOR_COUNT_MAX) {
-      const detail = `count is ${count}; it must be 1 to ${FLOOR_COUNT_MAX}`;
-      throw new CodedError("REQUEST_INVALID", detail);
-    }
+    checkFloorCount(count);
     return this.#read(() => this.#durable.history.floor(room, count));
   }
 
@@ -254,16 +250,9 @@ export class NatsBus implements Bus {
       onLeft: (heard) => this.#ephemeral.closeRoom(heard),
       onEphemeral: (heard, bytes) => this.#ephemeral.take(heard, bytes),
       openEphemeral: (bytes) => this.#ephemeral.open(bytes),
+      onForeign: (subject) => this.#troubles.note("foreign_message", () => ({ subject })),
       tick: () => this.#ephemeral.tick.now,
       isCounting: () => this.#ephemeral.isCounting,
     });
   }
-}
-
-function checkLimit(limit: number): number {
-  if (!Number.isInteger(limit) || limit < 1) {
-    const detail = `limit is ${limit}; it must be 1 to ${READ_COUNT_MAX}`;
-    throw new CodedError("REQUEST_INVALID", detail);
-  }
-  return Math.min(limit, READ_COUNT_MAX);
 }

@@ -1,8 +1,9 @@
 /**
  * Subjects, streams and headers on NATS: the names of docs/nats.md, and reading what servers add.
  */
-import type { MsgHdrs } from "@nats-io/transport-node";
+import type { Msg, MsgHdrs } from "@nats-io/transport-node";
 import type { RoomAddress } from "../subjects.ts";
+import { type ScannedHeaders, scanMessage } from "./header-scan.ts";
 
 /** Placement group of everything, until groups are built. */
 const group = 0;
@@ -88,6 +89,26 @@ export function timeStampUs(text: string): number {
 export function lastNumber(headers: MsgHdrs | undefined, name: string): number {
   const value = headers?.last(name);
   return value === undefined || value === "" ? -1 : Number(value);
+}
+
+/**
+ * Reads what a message's headers say of it. Hot path: in place (0.7 µs) where the client library
+ * lets them be seen, else by its own reading (3.9 µs).
+ *
+ * @returns false when it has none.
+ */
+export function readHeaders(message: Msg, into: ScannedHeaders): boolean {
+  if (scanMessage(message, into)) return true;
+  const { headers } = message;
+  if (headers === undefined) return false;
+  const stream = headers.last(Header.STREAM) ?? "";
+  const time = headers.last(Header.TIME_STAMP) ?? "";
+  into.shard = /^TG_\d+$/.test(stream) ? Number(stream.slice("TG_".length)) : -1;
+  into.seq = lastNumber(headers, Header.SEQUENCE);
+  into.lastSeq = lastNumber(headers, Header.LAST_SEQUENCE);
+  into.timeUs = time === "" ? -1 : timeStampUs(time);
+  into.tail = lastNumber(headers, Header.TAIL);
+  return true;
 }
 
 /** Names of headers: what servers add, and our own tail marker (R7). */

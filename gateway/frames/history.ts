@@ -8,7 +8,7 @@ import { CodedError } from "../../proto/coded-error.ts";
 import type { History } from "../../proto/gen/tidegate/client/v1/history.ts";
 import { Envelope } from "../../proto/gen/tidegate/client/v1/message.ts";
 import { HISTORY_COUNT_MAX } from "../../proto/room-class.ts";
-import { type Connection, findMembership } from "../connection.ts";
+import { beginRequest, type Connection, findMembership } from "../connection.ts";
 import type { GatewayContext } from "../context.ts";
 import { wirePosition } from "../fanout.ts";
 import { Action, type Identity, isGranted } from "../identity.ts";
@@ -50,13 +50,9 @@ async function answer(
   history: History,
 ): Promise<void> {
   const target = findTarget(context, connection, identity, history);
-  if (connection.inFlightCount >= context.options.inFlightMax) {
-    const detail = `${connection.inFlightCount} requests are unanswered, the limit; await some`;
-    throw new CodedError("IN_FLIGHT_LIMIT", detail);
-  }
-  connection.inFlightCount += 1;
+  beginRequest(connection, context.options.inFlightMax);
   try {
-    const page = await readPage(context, target, history);
+    const page = await readShown(context, target, history);
     sendPage(context, connection, history.requestId, page);
   } finally {
     connection.inFlightCount -= 1;
@@ -94,19 +90,44 @@ function findTarget(
   return target;
 }
 
-async function readPage(context: GatewayContext, target: Target, history: History): Promise<Page> {
+/**
+ * A page without void messages (R2). One that held nothing else is passed over, since its client
+ * would have no message to go on from; such a run is as long as what slept in buffers.
+ */
+async function readShown(context: GatewayContext, target: Target, history: History): Promise<Page> {
   const wanted = history.limit === 0 ? LIMIT_DEFAULT : history.limit;
   const limit = Math.min(wanted, context.options.historyPageMax);
+  let { cursor } = history;
+  const isAfter = cursor?.$case === "after";
+  let recovered: boolean | undefined;
+  for (;;) {
+    const page = await readPage(context, target, cursor, limit);
+    recovered ??= page.recovered;
+    const messages = page.messages.filter((message) => !isVoid(message, context.bus.publishLimits));
+    const edge = isAfter ? page.messages.at(-1) : page.messages[0];
+    if (messages.length > 0 || !page.hasMore || edge === undefined) {
+      return { messages, hasMore: page.hasMore, recovered };
+    }
+    cursor = { $case: isAfter ? "after" : "before", value: wirePosition(edge) };
+  }
+}
+
+async function readPage(
+  context: GatewayContext,
+  target: Target,
+  cursor: History["cursor"],
+  limit: number,
+): Promise<Page> {
   const { address, policy } = target;
   const floor = await context.bus.floor(address, policy.historyCountMax);
   const oldestUs = oldestTimeUs(policy, context.clock.nowUs());
   const isInReach = (message: DurableMessage) =>
     message.timeUs >= oldestUs && (floor === null || comparePositions(message, floor) >= 0);
-  if (history.cursor?.$case === "after") {
-    const after = positionFromWire(history.cursor.value);
+  if (cursor?.$case === "after") {
+    const after = positionFromWire(cursor.value);
     return readAfter(context, target, after, floor, limit, isInReach);
   }
-  const before = history.cursor === undefined ? null : positionFromWire(history.cursor.value);
+  const before = cursor === undefined ? null : positionFromWire(cursor.value);
   const read = await context.bus.readBefore(address, before, limit);
   const reached = read.messages.filter(isInReach);
   const fitting = takeFitting(reached.toReversed()).toReversed();
@@ -177,15 +198,13 @@ function sendPage(
   requestId: number,
   page: Page,
 ): void {
-  const messages = page.messages
-    .filter((message) => !isVoid(message, context.bus.publishLimits))
-    .map((message) => ({
-      roomAlias: 0,
-      position: wirePosition(message),
-      prevSeq: BigInt(message.prevSeq),
-      envelope: Envelope.decode(message.envelope),
-      ephemeralSeq: 0n,
-    }));
+  const messages = page.messages.map((message) => ({
+    roomAlias: 0,
+    position: wirePosition(message),
+    prevSeq: BigInt(message.prevSeq),
+    envelope: Envelope.decode(message.envelope),
+    ephemeralSeq: 0n,
+  }));
   const { hasMore, recovered } = page;
   const value = { requestId, messages, hasMore, recovered };
   context.sender.send(connection, encodeServerFrame({ $case: "historyPage", value }));

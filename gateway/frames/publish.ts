@@ -6,7 +6,7 @@ import { encodeEnvelope } from "../../bus/envelope.ts";
 import type { PublishLimits } from "../../bus/void.ts";
 import { CodedError } from "../../proto/coded-error.ts";
 import { PublishPermission } from "../../proto/gen/tidegate/control/v1/room_class.ts";
-import { type Connection, findMembership } from "../connection.ts";
+import { beginRequest, type Connection, findMembership } from "../connection.ts";
 import type { GatewayContext } from "../context.ts";
 import { Action, type Identity, isGranted } from "../identity.ts";
 import type { PublishScan } from "../publish-scan.ts";
@@ -102,17 +102,13 @@ function publishDurable(
 ): void {
   const { requestId, producerSeq, firstSentUs } = scan;
   checkDurable(connection, scan, context.clock.nowUs(), context.bus.publishLimits);
-  if (connection.inFlightCount >= context.options.inFlightMax) {
-    const detail = `${connection.inFlightCount} requests are unanswered, the limit; await some`;
-    throw new CodedError("IN_FLIGHT_LIMIT", detail);
-  }
+  beginRequest(connection, context.options.inFlightMax);
   const envelope = encodeEnvelope(
     { firstSentUs, user: identity.user, producer: connection.producer, producerSeq },
     frame,
     scan.payloadStart,
     scan.payloadEnd,
   );
-  connection.inFlightCount += 1;
   const { publisher } = context;
   publisher.submit(connection, requestId, target.address, producerSeq, firstSentUs, envelope);
 }

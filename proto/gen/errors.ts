@@ -63,6 +63,8 @@ export const ERRORS = {
   PAYLOAD_TOO_LARGE: { close: null, retry: "no", retryAfterMs: 0, grpc: "INVALID_ARGUMENT", fix: "Send less, or store it elsewhere and send a reference." },
   /** The connection has Limits.publish_in_flight_max unanswered requests. Wait for answers before sending more; SDKs do. */
   IN_FLIGHT_LIMIT: { close: null, retry: "same", retryAfterMs: 100, grpc: "RESOURCE_EXHAUSTED", fix: "Wait for answers before sending more; SDKs do." },
+  /** NATS did not confirm a publish in time: it may be stored. Gateways try on, and tell clients OUTCOME_UNKNOWN when its budget ends. Call again with the same request_id: it is stored once. */
+  UNCONFIRMED: { close: null, retry: "same", retryAfterMs: 250, grpc: "UNAVAILABLE", fix: "Call again with the same request_id: it is stored once." },
   /** The publish could not be confirmed within its budget of 20 s: it may appear once, later, or never. Read the history if it matters, then publish anew if it is not there. */
   OUTCOME_UNKNOWN: { close: null, retry: "no", retryAfterMs: 0, grpc: "DEADLINE_EXCEEDED", fix: "Read the history if it matters, then publish anew if it is not there." },
   /** What answers at NATS_URL can not keep what Tidegate promises: no NATS, too old, without JetStream, or a stream of ours is set otherwise. The message names what is wrong and what to do; docs/nats.md says what servers need. */

@@ -53,7 +53,14 @@ type Step =
   | { readonly do: "wait"; readonly ms: number }
   | { readonly do: "hear" }
   | { readonly do: "break" };
-type Fate = "stored" | "refused" | "final" | "unknown-stored" | "unknown-lost";
+type Fate =
+  | "stored"
+  | "refused"
+  | "unconfirmed-stored"
+  | "unconfirmed-lost"
+  | "final"
+  | "unknown-stored"
+  | "unknown-lost";
 
 /** Publishes that the client has unanswered at most. */
 const window = 8;
@@ -66,6 +73,8 @@ class Simulation {
   answerCount = 0;
   submitCount = 0;
   inFlightMax = 0;
+  /** Answers that deny a publish of which a try may have been stored. */
+  deniedCount = 0;
   /** Appends while another was in flight and a failed one was not settled yet. */
   rushedCount = 0;
   readonly lane: Lane;
@@ -73,6 +82,7 @@ class Simulation {
   readonly #inFlight: { entry: Entry; isFenced: boolean }[] = [];
   readonly #failed = new Set<Entry>();
   readonly #final = new Set<number>();
+  readonly #uncertain = new Set<Entry>();
   #retryAtUs = 0;
   readonly #answered = new Set<Entry>();
   readonly #onTheWay: { entry: Entry; isToResend: boolean }[] = [];
@@ -161,6 +171,8 @@ class Simulation {
     this.answerCount += 1;
     this.#failed.delete(entry);
     if (error === null) this.acked.push(entry.producerSeq);
+    const isDenied = error?.info.retry === "same";
+    if (isDenied && this.#uncertain.has(entry)) this.deniedCount += 1;
     if (this.#answered.has(entry)) throw new Error("answered twice");
     this.#answered.add(entry);
     this.#onTheWay.push({ entry, isToResend: error?.info.retry === "same" });
@@ -191,23 +203,28 @@ class Simulation {
     const decided = this.#final.has(seq) ? "final" : isFenced ? "refused" : fate;
     const actual = decided === "final" && isDuplicate ? "stored" : decided;
     if (actual === "final") this.#final.add(seq); // too large once is too large always
-    if (actual === "stored" || actual === "unknown-stored") {
+    if (actual === "stored" || actual.endsWith("-stored")) {
       if (!isDuplicate) this.stored.push(seq);
     }
     if (actual === "stored") {
-      this.lane.settle(entry, null, { epoch: 1, seq, timeUs: 1, isDuplicate }, this.nowUs);
+      const place = 1 + this.stored.indexOf(seq);
+      this.lane.settle(entry, null, { epoch: 1, seq: place, timeUs: 1, isDuplicate }, this.nowUs);
       return;
     }
-    if (actual === "refused") {
+    const isUnconfirmed = actual.startsWith("unconfirmed");
+    if (isUnconfirmed) this.#uncertain.add(entry);
+    if (actual === "refused" || isUnconfirmed) {
       this.#failed.add(entry);
       if (this.#isFenced) for (const each of this.#inFlight) each.isFenced = true;
     }
     const code =
       actual === "refused"
         ? "UNAVAILABLE"
-        : actual === "final"
-          ? "PAYLOAD_TOO_LARGE"
-          : "OUTCOME_UNKNOWN";
+        : isUnconfirmed
+          ? "UNCONFIRMED"
+          : actual === "final"
+            ? "PAYLOAD_TOO_LARGE"
+            : "OUTCOME_UNKNOWN";
     this.lane.settle(entry, new CodedError(code, "for the test"), null, this.nowUs);
   }
 
@@ -224,6 +241,7 @@ const settles = (...rare: Fate[]) =>
     fate: fc.oneof(
       { weight: 6, arbitrary: fc.constant<Fate>("stored") },
       { weight: 5, arbitrary: fc.constant<Fate>("refused") },
+      { weight: 2, arbitrary: fc.constantFrom<Fate>("unconfirmed-stored", "unconfirmed-lost") },
       fc.constantFrom<Fate>("final", "unknown-stored", ...rare),
     ),
   });
@@ -296,6 +314,7 @@ describe.each(buses)("PublishLane on $name", ({ isFenced, steps }) => {
         const simulation = simulate(newLane, isFenced, each);
         expect(simulation.answerCount).toBe(simulation.submitCount);
         expect(simulation.rushedCount).toBe(0);
+        expect(simulation.deniedCount).toBe(0);
         expect(simulation.lane.isIdle(simulation.nowUs + PUBLISH_LIMITS.budgetUs)).toBe(true);
         if (simulation.acked.length > 0) retried += 1;
       }),

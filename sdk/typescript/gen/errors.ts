@@ -61,6 +61,8 @@ export const ERRORS = {
   PAYLOAD_TOO_LARGE: { close: null, retry: "no", retryAfterMs: 0, fix: "Send less, or store it elsewhere and send a reference." },
   /** The connection has Limits.publish_in_flight_max unanswered requests. Wait for answers before sending more; SDKs do. */
   IN_FLIGHT_LIMIT: { close: null, retry: "same", retryAfterMs: 100, fix: "Wait for answers before sending more; SDKs do." },
+  /** NATS did not confirm a publish in time: it may be stored. Gateways try on, and tell clients OUTCOME_UNKNOWN when its budget ends. Call again with the same request_id: it is stored once. */
+  UNCONFIRMED: { close: null, retry: "same", retryAfterMs: 250, fix: "Call again with the same request_id: it is stored once." },
   /** The publish could not be confirmed within its budget of 20 s: it may appear once, later, or never. Read the history if it matters, then publish anew if it is not there. */
   OUTCOME_UNKNOWN: { close: null, retry: "no", retryAfterMs: 0, fix: "Read the history if it matters, then publish anew if it is not there." },
   /** The store of durable rooms is full: STORE_BYTES_MAX, SHARD_BYTES_MAX or the disk is reached; nothing was stored. Operators: raise that limit, shorten retention or add disk; clients: try again later. */

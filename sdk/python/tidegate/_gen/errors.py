@@ -180,6 +180,13 @@ ERRORS: dict[str, ErrorInfo] = {
         means="The connection has Limits.publish_in_flight_max unanswered requests.",
         fix="Wait for answers before sending more; SDKs do.",
     ),
+    "UNCONFIRMED": ErrorInfo(
+        close=None,
+        retry="same",
+        retry_after_ms=250,
+        means="NATS did not confirm a publish in time: it may be stored. Gateways try on, and tell clients OUTCOME_UNKNOWN when its budget ends.",
+        fix="Call again with the same request_id: it is stored once.",
+    ),
     "OUTCOME_UNKNOWN": ErrorInfo(
         close=None,
         retry="no",
