@@ -23,6 +23,7 @@ const SWEEP_MS = 250;
  * UNAVAILABLE at once, to be tried again, so that a slow stream never piles up in memory.
  */
 export const WAITING_COUNT_MAX = 65_536;
+/** See {@link WAITING_COUNT_MAX}. */
 export const WAITING_BYTES_MAX = 32 * 1024 ** 2;
 
 /** JetStream: a publish with this name is being stored right now; asked again after this, ms. */
