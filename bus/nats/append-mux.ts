@@ -7,9 +7,9 @@
  */
 import type { Msg, NatsConnection } from "@nats-io/transport-node";
 import { CodedError } from "../../proto/coded-error.ts";
-import type { AppendDone } from "../bus.ts";
 import { AppendWindow } from "./append-window.ts";
-import { messageIdHeader } from "./message-id-header.ts";
+import { type PubAck, parseAck, readPlainAck } from "./pub-ack.ts";
+import { oneHeader } from "./raw-headers.ts";
 
 /**
  * An ack that does not come within this is an unknown outcome of this try, ms; a publish that the
@@ -29,8 +29,10 @@ export const WAITING_BYTES_MAX = 32 * 1024 ** 2;
 /** JetStream: a publish with this name is being stored right now; asked again after this, ms. */
 const inProcessCode = 10158;
 const IN_PROCESS_WAIT_MS = 10;
+/** Status of a publish that no stream captures now. */
+const nobodyStatus = 503;
 /** JetStream: nothing is stored for want of room, in the stream, the account or the server. */
-const fullCodes: readonly (number | undefined)[] = [10002, 10023, 10028, 10047, 10077];
+const fullCodes: readonly number[] = [10002, 10023, 10028, 10047, 10077];
 
 /** One publish. */
 export interface Append {
@@ -41,23 +43,14 @@ export interface Append {
   readonly envelope: Uint8Array;
   /** R2: after this it must not be written, ms since 1970-01-01 UTC. */
   readonly writeByMs: number;
-  /** What the ack means to the bus: sequence, and whether it is an earlier one's. */
+  /** Set by the mux: when its ack is late, as performance.now() counts. */
+  deadlineMs: number;
+  /** Stored: its sequence, and whether it is an earlier one's. This or onFail is called, once. */
   onAck(seq: number, isDuplicate: boolean): void;
   /** Nobody answers for the subject: no leader now, or another shard owns it by now. */
   onNobody(): void;
-  readonly done: AppendDone;
-}
-
-interface InFlight {
-  readonly append: Append;
-  readonly deadlineMs: number;
-}
-
-/** A pub-ack as JSON (NATS ADR-1). */
-interface PubAck {
-  readonly seq?: number;
-  readonly duplicate?: boolean;
-  readonly error?: { readonly err_code?: number; readonly description?: string };
+  /** Not stored, or not known to be. Never called inside {@link AppendMux.append}. */
+  onFail(error: CodedError): void;
 }
 
 /** What the mux asks and tells. */
@@ -78,7 +71,7 @@ export class AppendMux {
   readonly #inFlightMax: number;
   readonly #events: AppendMuxEvents;
   /** In the order they were sent. */
-  readonly #inFlight = new Map<number, InFlight>();
+  readonly #inFlight = new Map<number, Append>();
   /** By shard, made when needed. */
   readonly #windows = new Map<number, AppendWindow>();
   readonly #sweep: NodeJS.Timeout;
@@ -119,7 +112,7 @@ export class AppendMux {
   /** Publishes now, or when the shard's window has room. Hot path. */
   append(append: Append): void {
     if (this.#end !== null) {
-      setImmediate(append.done, this.#end, null);
+      failSoon(append, this.#end);
       return;
     }
     const window = this.#windowOf(append.shard);
@@ -132,7 +125,7 @@ export class AppendMux {
     } else {
       const mebibytes = Math.round(this.#waitingBytes / 1024 ** 2);
       const detail = `${this.#waitingCount} publishes of ${mebibytes} MiB wait for NATS; try again`;
-      setImmediate(append.done, new CodedError("UNAVAILABLE", detail), null);
+      failSoon(append, new CodedError("UNAVAILABLE", detail));
     }
   }
 
@@ -152,39 +145,49 @@ export class AppendMux {
     clearInterval(this.#sweep);
   }
 
+  /** Hot path. */
   #publish(window: AppendWindow, append: Append): void {
     this.#number += 1;
-    const number = this.#number;
     window.enter(append);
-    this.#inFlight.set(number, { append, deadlineMs: performance.now() + ACK_MS_MAX });
-    const reply = this.#inbox + number;
-    const options = { reply, headers: messageIdHeader(append.messageId) };
-    this.#connection.publish(append.subject, append.envelope, options);
+    append.deadlineMs = performance.now() + ACK_MS_MAX;
+    this.#inFlight.set(this.#number, append);
+    const reply = this.#inbox + this.#number;
+    const headers = oneHeader("Nats-Msg-Id", append.messageId);
+    this.#connection.publish(append.subject, append.envelope, { reply, headers });
   }
 
+  /** Hot path, once per ack. */
   #take(message: Msg): void {
     const number = Number(message.subject.slice(this.#inbox.length));
-    const inFlight = this.#inFlight.get(number);
-    if (inFlight === undefined) return; // its time was up; the retry has its own answer
-    const { append } = inFlight;
-    const window = this.#leave(number, append);
-    if (message.headers?.code === 503) {
+    const append = this.#inFlight.get(number);
+    if (append === undefined) return; // its time was up; the retry has its own answer
+    const { data } = message;
+    const seq = readPlainAck(data);
+    if (seq > 0) {
+      const window = this.#leave(number, append);
+      append.onAck(seq, false);
+      this.#next(window);
+    } else if (data.length === 0 && message.headers?.code === nobodyStatus) {
+      const window = this.#leave(number, append);
       append.onNobody();
-      append.done(new CodedError("UNAVAILABLE", "the shard has no leader now"), null);
+      append.onFail(new CodedError("UNAVAILABLE", "the shard has no leader now"));
+      this.#next(window);
     } else {
-      this.#settle(window, append, message.json<PubAck>());
+      const ack = parseAck(data);
+      if (ack === null) return; // no ack of a server's; that one may still come
+      const window = this.#leave(number, append);
+      this.#settle(window, append, ack);
+      this.#next(window);
     }
-    this.#next(window);
   }
 
-  #settle(window: AppendWindow, append: Append, ack: PubAck): void {
-    const { error, seq = 0, duplicate = false } = ack;
-    if (error === undefined) append.onAck(seq, duplicate);
-    else if (fullCodes.includes(error.err_code)) {
-      this.#events.onFull(append.shard, `${error.err_code} ${error.description}`);
+  #settle(window: AppendWindow, append: Append, { seq, isDuplicate, error }: PubAck): void {
+    if (error === null) append.onAck(seq, isDuplicate);
+    else if (fullCodes.includes(error.code)) {
+      this.#events.onFull(append.shard, `${error.code} ${error.description}`);
       const detail = "the shard is full, or its disk is; nothing was stored";
-      append.done(new CodedError("STORE_FULL", detail), null);
-    } else if (error.err_code === inProcessCode) {
+      append.onFail(new CodedError("STORE_FULL", detail));
+    } else if (error.code === inProcessCode) {
       const deadlineMs = performance.now() + ACK_MS_MAX;
       this.#count(append, 1);
       setTimeout(() => {
@@ -192,17 +195,17 @@ export class AppendMux {
         this.#next(window);
       }, IN_PROCESS_WAIT_MS);
     } else {
-      const detail = `the shard refused: ${error.err_code} ${error.description}`;
-      append.done(new CodedError("UNAVAILABLE", detail), null);
+      const detail = `the shard refused: ${error.code} ${error.description}`;
+      append.onFail(new CodedError("UNAVAILABLE", detail));
     }
   }
 
   #failLate(): void {
     const nowMs = performance.now();
-    for (const [number, { append, deadlineMs }] of this.#inFlight) {
-      if (deadlineMs > nowMs) break; // in the order they were sent
+    for (const [number, append] of this.#inFlight) {
+      if (append.deadlineMs > nowMs) break; // in the order they were sent
       this.#leave(number, append);
-      append.done(new CodedError("UNCONFIRMED", `no ack within ${ACK_MS_MAX} ms`), null);
+      append.onFail(new CodedError("UNCONFIRMED", `no ack within ${ACK_MS_MAX} ms`));
     }
     const reason = this.#events.holdReason();
     for (const window of this.#windows.values()) {
@@ -216,7 +219,7 @@ export class AppendMux {
     let first = window.first();
     while (first !== undefined && first.deadlineMs < nowMs) {
       this.#shift(window, first.append);
-      first.append.done(reason, null);
+      first.append.onFail(reason);
       first = window.first();
     }
   }
@@ -227,7 +230,7 @@ export class AppendMux {
       const { append } = first;
       this.#shift(window, append);
       if (Date.now() <= append.writeByMs) this.#publish(window, append);
-      else append.done(new CodedError("OUTCOME_UNKNOWN", "it waited until it was void (R2)"), null);
+      else append.onFail(new CodedError("OUTCOME_UNKNOWN", "it waited until it was void (R2)"));
       first = window.first();
     }
     if (this.#onIdle !== null && this.#isIdle()) this.#onIdle();
@@ -262,4 +265,8 @@ export class AppendMux {
     }
     return window;
   }
+}
+
+function failSoon(append: Append, error: CodedError): void {
+  setImmediate(() => append.onFail(error));
 }

@@ -80,6 +80,7 @@ export class DurableRooms {
     this.#tails = new Tails(connection, interest);
     this.appender = new Appender({
       ...{ connection, mux: this.#mux, gate: this.#gate, limits: parts.limits },
+      isHeard: (token) => interest.find(token) !== undefined,
       onStored: (room, shard, epoch, seq) => {
         this.#see(shard, seq);
         this.#tails.note(room, epoch, seq);

@@ -4,9 +4,10 @@
  * A quiet room's missing last message shows in nothing. Gathered on one tick and one flush; not
  * said when a later durable message of the room was heard, since that one shows the gap.
  */
-import { headers, type NatsConnection } from "@nats-io/transport-node";
+import type { NatsConnection } from "@nats-io/transport-node";
 import type { RoomAddress } from "../subjects.ts";
 import type { NatsInterest } from "./interest.ts";
+import { oneHeader } from "./raw-headers.ts";
 import { Header, outSubject } from "./wire.ts";
 
 /** Markers are sent on this tick, ms; so 200 to 450 ms after the ack. */
@@ -58,9 +59,8 @@ export class Tails {
       this.#tails.delete(token);
       const heard = this.#interest.find(token);
       if (heard !== undefined && heard.epoch === epoch && heard.seq > seq) continue;
-      const header = headers();
-      header.set(Header.TAIL, String(seq));
-      this.#connection.publish(outSubject(room, epoch), undefined, { headers: header });
+      const headers = oneHeader(Header.TAIL, String(seq));
+      this.#connection.publish(outSubject(room, epoch), undefined, { headers });
       this.sentCount += 1;
     }
   }
