@@ -117,6 +117,31 @@ def test_room_tells_gaps_and_policy_changes_between_messages(socket: SocketKind)
     run(main())
 
 
+def test_room_tells_that_its_gateway_is_cut_off_and_what_that_lost(socket: SocketKind) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.joined(await peer.receive("join"), head=place(5))
+        for degraded in (True, False):
+            policy = room_pb2.RoomPolicy(degraded=degraded)
+            changed = room_pb2.RoomPolicyChanged(room_alias=1, policy=policy)
+            await peer.send(room_policy_changed=changed)
+            if degraded:
+                reason = message_pb2.GAP_REASON_BUS
+                await peer.send(gap=message_pb2.Gap(room_alias=1, reason=reason))
+
+    async def main() -> None:
+        async with gateway(script) as url, await tidegate.connect(url, socket=socket) as client:
+            room = await client.join(ROOM)
+            first, gap, last = [await next_of(room) for _ in range(3)]
+            assert isinstance(first, PolicyChanged)
+            assert first.policy.is_degraded
+            assert gap == Gap(ROOM, "BUS", 0, None)
+            assert isinstance(last, PolicyChanged)
+            assert not last.policy.is_degraded
+
+    run(main())
+
+
 def test_join_refused_raises_and_leaves_no_trace(socket: SocketKind) -> None:
     async def script(peer: Peer) -> None:
         await peer.welcome()
