@@ -177,7 +177,7 @@ describe("gaps and policy", () => {
     const scene = await openScene();
     const room = await joinRoom(scene, "chat:a", 1);
     const policy = { ...POLICY, mayPublish: false, degraded: true };
-    const gap = { roomAlias: 1, reason: GapReason.BUS, missedCount: 0n, after: undefined };
+    const gap = { roomAlias: 1, reason: 5 as const, missedCount: 0n, after: undefined };
     scene.connection.sendAll([
       messageOf(1, 1),
       { $case: "roomPolicyChanged", value: { roomAlias: 1, policy: POLICY } },
