@@ -28,7 +28,15 @@ function placeOf(n: number): Place {
 function published(n: number, change: Partial<Publish> = {}): Publish {
   const name = { room, producer: "p", n };
   const times = { invokedUs: n * second, endedUs: n * second + 1000 };
-  return { ...name, ...times, outcome: "acked", place: placeOf(n), code: "", ...change };
+  return {
+    ...name,
+    ...times,
+    outcome: "acked",
+    place: placeOf(n),
+    code: "",
+    detail: "",
+    ...change,
+  };
 }
 
 function stored(n: number, change: Partial<StoredMessage> = {}): StoredMessage {

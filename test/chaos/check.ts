@@ -138,7 +138,7 @@ function checkStored(
     const publish = publishes.get(key);
     const at = formatPlace(message.place);
     if (publish === undefined || publish.outcome === "failed") {
-      const why = publish === undefined ? "was never published" : `failed with ${publish.code}`;
+      const why = publish === undefined ? "was never published" : `failed: ${publish.detail}`;
       violations.push({ kind: "unexpected", text: `${key} ${why}, and is stored at ${at}` });
     }
     const other = first.get(key);
@@ -212,7 +212,7 @@ function checkEnds(history: History, { aftermathUs }: CheckLimits): Violation[] 
     );
     if (!isExplained) {
       const seconds = ((publish.endedUs - publish.invokedUs) / 1e6).toFixed(1);
-      const text = `${key} ended unknown after ${seconds} s, with nothing broken`;
+      const text = `${key} ended after ${seconds} s, with nothing broken: ${publish.detail}`;
       violations.push({ kind: "unknown-unexplained", text });
     }
   }

@@ -140,6 +140,7 @@ export class ProducerProcess {
         endedUs: 0,
         place: null,
         code: "",
+        detail: "",
       };
       this.publishes.push(made);
       this.#open.set(`${room} ${n}`, made);
@@ -157,6 +158,7 @@ export class ProducerProcess {
     } else {
       publish.outcome = line.code === "OUTCOME_UNKNOWN" ? "unknown" : "failed";
       publish.code = line.code;
+      publish.detail = line.detail;
     }
   }
 }

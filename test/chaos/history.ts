@@ -32,8 +32,9 @@ export interface Publish extends MessageName {
   endedUs: number;
   /** Of a durable room's ack. */
   place: Place | null;
-  /** Error code of what was not acknowledged. */
+  /** Error code of what was not acknowledged, and what the error said. */
   code: string;
+  detail: string;
 }
 
 /** What a consumer met in a room, in its order. */

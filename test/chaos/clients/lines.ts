@@ -20,6 +20,8 @@ export type ClientLine =
       readonly n: number;
       readonly at: number;
       readonly code: string;
+      /** What the error said. */
+      readonly detail: string;
     }
   /** All publishes have ended. */
   | { readonly t: "done" }

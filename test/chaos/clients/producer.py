@@ -16,6 +16,11 @@ TICK_S = 0.01
 LARGE_ONE_IN = 50
 
 
+def tell_failure(room: str, n: int, error: tidegate.TidegateError) -> None:
+    """Report how a publish failed."""
+    clocks.tell(t="fail", room=room, n=n, at=clocks.now_us(), code=error.code, detail=str(error))
+
+
 class Producer:
     """Publishes to rooms at their rates and writes down every call and its end."""
 
@@ -54,7 +59,7 @@ class Producer:
         try:
             future = self._client.publish_soon(room, value, codec=tidegate.json_codec)
         except tidegate.TidegateError as error:
-            clocks.tell(t="fail", room=room, n=n, at=clocks.now_us(), code=error.code)
+            tell_failure(room, n, error)
             return
         task = asyncio.ensure_future(self._follow(room, n, future))
         self._under.add(task)
@@ -64,7 +69,7 @@ class Producer:
         try:
             ack = await future
         except tidegate.TidegateError as error:
-            clocks.tell(t="fail", room=room, n=n, at=clocks.now_us(), code=error.code)
+            tell_failure(room, n, error)
             return
         place = None if ack.position is None else str(ack.position)
         clocks.tell(t="ack", room=room, n=n, at=clocks.now_us(), place=place)

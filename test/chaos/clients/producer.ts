@@ -73,7 +73,7 @@ class Producer {
       ({ position }) => tell({ t: "ack", room: name, n, at: nowUs(), place: position }),
       (error: unknown) => {
         const code = error instanceof TidegateError ? error.code : String(error);
-        tell({ t: "fail", room: name, n, at: nowUs(), code });
+        tell({ t: "fail", room: name, n, at: nowUs(), code, detail: String(error) });
       },
     );
     this.#under.add(ended);
