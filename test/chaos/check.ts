@@ -53,11 +53,11 @@ export interface Verdict {
   readonly counts: Counts;
 }
 
-/** Promised bounds: 20 s of silence (R8), and budgets of 20 s that a fault can use up. */
+/** Promised bounds: 20 s of silence (R8), budgets of 20 s that a fault can use up, and 2 s. */
 export const CHECK_LIMITS: CheckLimits = {
   silenceUsMax: 20_000_000,
   aftermathUs: 20_000_000,
-  announceUsMax: null,
+  announceUsMax: 2_000_000,
 };
 
 /** Judges a run. */
