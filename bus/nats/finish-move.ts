@@ -7,6 +7,7 @@
  */
 
 import { SlotState } from "../../proto/gen/tidegate/bus/v1/slot_route.ts";
+import { SLOT_COUNT } from "../subjects.ts";
 import { commitMove, type MoveParts, put } from "./advance-epoch.ts";
 import { isOpen, type Route, reopen } from "./route.ts";
 import { hasEpoch } from "./shard-subjects.ts";
@@ -25,6 +26,8 @@ export class FinishMoves {
   constructor(parts: MoveParts) {
     this.#parts = parts;
     parts.routes.follow((slot, route) => this.look(slot, route));
+    // A fleet that was restarted inside a move finds it so.
+    for (let slot = 0; slot < SLOT_COUNT; slot += 1) this.look(slot, parts.routes.of(slot));
   }
 
   /** Waits for the deadline of a slot that moves; forgets one that is open. */

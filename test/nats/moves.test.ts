@@ -234,3 +234,14 @@ test("R11: a slot that lost its subject, and one nobody uses, are put right", as
   await waitUntil(async () => !(await hasEpoch(connection, other, room.slot, 2)));
   expect(bus.status().troubles?.list_repaired).toBeGreaterThan(0);
 }, 30_000);
+
+test("a fleet that was restarted inside a move: the first process finishes it", async () => {
+  const before = await openNatsBus({ servers: nats.urls, name: "before", replicaCount: 3 });
+  const room = newRoom("restarted");
+  const routing = await before.keyValue(ROUTING_BUCKET);
+  const { record } = firstRoute(room.slot, shardCount);
+  const sealing = startSealing(record, 1, false, nowUs() + 1_000_000);
+  await routing.create(routeKey(room.slot), encodeRoute(sealing));
+  await before.close();
+  expect((await new Producer(await openBus(), room).publish()).epoch).toBe(1);
+}, 20_000);
