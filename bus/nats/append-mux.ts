@@ -8,6 +8,7 @@
 import type { Msg, NatsConnection } from "@nats-io/transport-node";
 import { CodedError } from "../../proto/coded-error.ts";
 import { AppendWindow } from "./append-window.ts";
+import { Outbox } from "./outbox.ts";
 import { type PubAck, parseAck, readPlainAck } from "./pub-ack.ts";
 import { oneHeader } from "./raw-headers.ts";
 
@@ -66,7 +67,7 @@ export interface AppendMuxEvents {
 
 /** See the file's header. */
 export class AppendMux {
-  readonly #connection: NatsConnection;
+  readonly #outbox: Outbox;
   readonly #inbox: string;
   readonly #inFlightMax: number;
   readonly #events: AppendMuxEvents;
@@ -92,7 +93,7 @@ export class AppendMux {
     inFlightMax: number,
     events: AppendMuxEvents,
   ) {
-    this.#connection = connection;
+    this.#outbox = new Outbox(connection);
     this.#events = events;
     this.#inbox = `_INBOX.${name}.ack.`;
     this.#inFlightMax = inFlightMax;
@@ -153,7 +154,7 @@ export class AppendMux {
     this.#inFlight.set(this.#number, append);
     const reply = this.#inbox + this.#number;
     const headers = oneHeader("Nats-Msg-Id", append.messageId);
-    this.#connection.publish(append.subject, append.envelope, { reply, headers });
+    this.#outbox.publish(append.subject, append.envelope, { reply, headers });
   }
 
   /** Hot path, once per ack. */

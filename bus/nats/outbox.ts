@@ -6,7 +6,7 @@
  * (after all sockets were read, before anything is waited for), messages of busy turns share a
  * write, and a lone one is not delayed.
  */
-import type { NatsConnection } from "@nats-io/transport-node";
+import type { NatsConnection, PublishOptions } from "@nats-io/transport-node";
 
 /** Messages held at most; then they are written at once. Bounds memory, at 50 us a turn's work. */
 const HELD_COUNT_MAX = 1024;
@@ -15,15 +15,17 @@ export class Outbox {
   readonly #connection: NatsConnection;
   #subjects: string[] = [];
   #messages: Uint8Array[] = [];
+  #options: (PublishOptions | undefined)[] = [];
 
   constructor(connection: NatsConnection) {
     this.#connection = connection;
   }
 
   /** Publishes in this turn, in the order of the calls. Hot path; keeps `bytes` until then. */
-  publish(subject: string, bytes: Uint8Array): void {
+  publish(subject: string, bytes: Uint8Array, options?: PublishOptions): void {
     this.#subjects.push(subject);
     this.#messages.push(bytes);
+    this.#options.push(options);
     if (this.#subjects.length === 1) setImmediate(() => this.flush());
     else if (this.#subjects.length >= HELD_COUNT_MAX) this.flush();
   }
@@ -33,9 +35,13 @@ export class Outbox {
     if (this.#subjects.length === 0) return;
     const subjects = this.#subjects;
     const messages = this.#messages;
+    const options = this.#options;
     this.#subjects = [];
     this.#messages = [];
+    this.#options = [];
     if (this.#connection.isClosed()) return;
-    for (const [i, subject] of subjects.entries()) this.#connection.publish(subject, messages[i]);
+    for (let i = 0; i < subjects.length; i += 1) {
+      this.#connection.publish(subjects[i] ?? "", messages[i], options[i]);
+    }
   }
 }
