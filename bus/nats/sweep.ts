@@ -58,6 +58,10 @@ export class Sweep {
   /** The first epoch of each room that was not proven to be heard; absent: the open one. */
   readonly #firstEpoch = new WeakMap<HeardRoom, number>();
   readonly #running = new Set<Promise<void>>();
+  /** Rooms whose sweep failed or was stale, and stale answers in a row: swept again together. */
+  readonly #due = new Map<HeardRoom, number>();
+  /** Sweeps under way of each room. */
+  readonly #sweepCount = new Map<HeardRoom, number>();
   #isSettling = false;
   #isClosed = false;
   /** Messages found that were not heard. */
@@ -139,19 +143,51 @@ export class Sweep {
   }
 
   #run(looks: readonly Look[], staleCount: number, sweep: () => Promise<boolean>): void {
-    const again = () => {
-      if (this.#isClosed) return;
-      const rooms = looks.map(({ heard }) => heard);
-      this.#later(RETRY_MS, () => this.#start(rooms, staleCount + 1));
-    };
-    const running = sweep().then(
-      (isProven) => {
-        if (!isProven && staleCount < STALE_MAX) again();
-      },
-      again, // not now; the store is asked until it answers
-    );
+    this.#count(looks, 1);
+    const running = sweep()
+      .finally(() => this.#count(looks, -1))
+      .then(
+        (isProven) => {
+          if (!isProven && staleCount < STALE_MAX) this.#again(looks, staleCount + 1);
+        },
+        () => this.#again(looks, staleCount), // not now; the store is asked until it answers
+      );
     this.#running.add(running);
     void running.finally(() => this.#running.delete(running));
+  }
+
+  #count(looks: readonly Look[], sign: 1 | -1): void {
+    for (const { heard } of looks) {
+      const count = (this.#sweepCount.get(heard) ?? 0) + sign;
+      if (count > 0) this.#sweepCount.set(heard, count);
+      else this.#sweepCount.delete(heard);
+    }
+  }
+
+  #again(looks: readonly Look[], staleCount: number): void {
+    const isPlanned = this.#due.size > 0;
+    for (const { heard } of looks) {
+      this.#due.set(heard, Math.max(staleCount, this.#due.get(heard) ?? 0));
+    }
+    if (!isPlanned) this.#later(RETRY_MS, () => this.#startDue());
+  }
+
+  /**
+   * Each room once, when no sweep of it is under way: else every turn, and every epoch of a room,
+   * would begin a line of retries of its own, and an outage would make them without number.
+   */
+  #startDue(): void {
+    const rooms: HeardRoom[] = [];
+    let staleMax = 0;
+    for (const [heard, staleCount] of this.#due) {
+      if (this.#sweepCount.has(heard)) continue;
+      this.#due.delete(heard);
+      if (this.#parts.interest.find(heard.token) !== heard) continue; // nobody listens any more
+      rooms.push(heard);
+      staleMax = Math.max(staleMax, staleCount);
+    }
+    if (this.#due.size > 0) this.#later(RETRY_MS, () => this.#startDue());
+    this.#start(rooms, staleMax);
   }
 
   /**
@@ -244,6 +280,7 @@ export class Sweep {
   }
 
   #later(ms: number, action: () => void): void {
+    if (this.#isClosed) return;
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
       action();
