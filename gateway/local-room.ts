@@ -176,8 +176,12 @@ export class LocalRoom implements RoomListener {
       message,
     );
     if (verdict === "next") this.#handOut(message);
-    else if (verdict === "gap" || this.#isRegression(message)) {
+    else if (verdict === "gap") {
       this.#pending.push(message);
+      this.#fill();
+    } else if (this.#isRegression(message)) {
+      // Not kept: it is found if the history is another, and had before if it is not. Kept, it
+      // would be asked for again and again, since clocks of leaders differ.
       this.#fill();
     }
   }
@@ -213,11 +217,11 @@ export class LocalRoom implements RoomListener {
   #fill(): void {
     if (this.#isFilling || this.#isClosed) return;
     this.#isFilling = true;
+    const before = this.place;
     this.#readMissing().then(
       () => {
-        this.#isFilling = false;
-        this.#takePending();
-        if (this.#reachWaiters.length > 0) this.#fillLater();
+        if (this.place === before && this.#isMissing()) this.#goOnLater();
+        else this.#endFill();
       },
       (error: unknown) => {
         this.#isFilling = false;
@@ -225,6 +229,24 @@ export class LocalRoom implements RoomListener {
         this.#fillLater();
       },
     );
+  }
+
+  #endFill(): void {
+    this.#isFilling = false;
+    this.#takePending();
+    if (this.#reachWaiters.length > 0) this.#fillLater();
+  }
+
+  /** Whether the first message that is not old shows that some before it are missing. */
+  #isMissing(): boolean {
+    const reached = { epoch: this.place?.epoch ?? 1, seq: this.place?.seq ?? 0 };
+    const verdicts = this.#pending.map((message) => judgeChain(reached, message));
+    return verdicts.find((verdict) => verdict !== "old") === "gap";
+  }
+
+  /** The fill found nothing: the store, or what is known of the slot's epochs, is behind. */
+  #goOnLater(): void {
+    setTimeout(() => this.#endFill(), FILL_RETRY_MS).unref();
   }
 
   #fillLater(): void {
