@@ -17,6 +17,7 @@ import {
   VALUE_BYTES_MAX,
 } from "../key-value.ts";
 import { toCoded } from "./connect.ts";
+import { KeyWatch } from "./key-watch.ts";
 
 /** JetStream's "wrong last sequence", alone and with a competitor in flight. */
 const wrongSequenceCodes = [10071, 10164];
@@ -128,29 +129,27 @@ export class NatsKeyValue implements KeyValue {
 
   async watch(prefix: string, watcher: KeyValueWatcher): Promise<() => void> {
     checkPrefix(prefix);
-    const changes = await guard(() => this.#kv.watch({ key: `${prefix}>` }));
-    let isSynced = (await this.#countPresent(prefix)) === 0;
-    if (isSynced) watcher.onSynced();
-    const follow = async () => {
-      for await (const entry of changes) {
-        const isValue = entry.operation === "PUT";
-        if (isValue || isSynced) watcher.onChange(toChange(entry, isValue));
-        if (!isSynced && entry.delta === 0) {
-          isSynced = true;
-          watcher.onSynced();
-        }
-      }
-    };
-    void follow();
-    return () => changes.stop();
-  }
-
-  /** Keys below a prefix, markers included: how many a watch shows before it is up to date. */
-  async #countPresent(prefix: string): Promise<number> {
-    const manager = await this.#js.jetstreamManager();
+    const stream = `KV_${this.#bucket}`;
     const filter = `$KV.${this.#bucket}.${prefix}>`;
-    const info = await manager.streams.info(`KV_${this.#bucket}`, { subjects_filter: filter });
-    return Object.keys(info.state.subjects ?? {}).length;
+    const watch = new KeyWatch(
+      {
+        open: () => guard(() => this.#kv.watch({ key: `${prefix}>` })),
+        count: async () => {
+          const manager = await this.#js.jetstreamManager(false);
+          const { state } = await manager.streams.info(stream, { subjects_filter: filter });
+          const keyCount = Object.keys(state.subjects ?? {}).length;
+          return { keyCount, lastRevision: state.last_seq };
+        },
+        newest: async () => {
+          const manager = await this.#js.jetstreamManager(false);
+          const message = await manager.streams.getMessage(stream, { last_by_subj: filter });
+          return message?.seq ?? 0;
+        },
+      },
+      watcher,
+    );
+    await guard(() => watch.start());
+    return () => watch.stop();
   }
 
   /** Writes if the key's revision is `after` (0: it has none). */
@@ -165,10 +164,6 @@ export class NatsKeyValue implements KeyValue {
 
 function toEntry(entry: KvEntry): KeyValueEntry {
   return { key: entry.key, value: entry.value, revision: entry.revision };
-}
-
-function toChange(entry: KvEntry, isValue: boolean) {
-  return { key: entry.key, value: isValue ? entry.value : null, revision: entry.revision };
 }
 
 function checkKey(key: string): void {
