@@ -171,7 +171,7 @@ function checkLate(
   delivery: Delivery,
 ): Violation[] {
   const ackedUs = publishes.get(nameKey(message))?.endedUs ?? 0;
-  if (delivery.atUs - ackedUs <= limits.silenceUsMax) return [];
+  if (consumer.isSlow || delivery.atUs - ackedUs <= limits.silenceUsMax) return [];
   const broken = [...history.faults, ...consumer.absences];
   const dueUs = quietFrom(ackedUs, limits.silenceUsMax, broken) + limits.silenceUsMax;
   if (delivery.atUs <= dueUs) return [];

@@ -174,8 +174,9 @@ export class ConsumerProcess {
   #isReady = false;
 
   constructor(language: Language, work: ConsumerWork) {
-    const { name, rooms } = work;
-    this.history = { name, rooms, events: this.#events, absences: this.#absences };
+    const { name, rooms, stallMs } = work;
+    const isSlow = stallMs > 0;
+    this.history = { name, rooms, events: this.#events, absences: this.#absences, isSlow };
     this.process = new ClientProcess(language, "consumer", work, (line) => this.#take(line));
   }
 
@@ -191,9 +192,7 @@ export class ConsumerProcess {
   }
 
   /** Messages received in a room so far. */
-  countOf(room: string): number {
-    return this.#counts.get(room) ?? 0;
-  }
+  readonly countOf = (room: string): number => this.#counts.get(room) ?? 0;
 
   #take(line: ClientLine): void {
     switch (line.t) {

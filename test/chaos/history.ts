@@ -75,6 +75,8 @@ export interface Consumer {
   readonly rooms: readonly string[];
   readonly events: readonly ConsumerEvent[];
   readonly absences: readonly Absence[];
+  /** It stands still by itself now and then, so nobody else is to blame when it is late. */
+  readonly isSlow: boolean;
 }
 
 /** A message as the store has it at the end. */

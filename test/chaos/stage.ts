@@ -13,8 +13,10 @@ import type { FaultSpan, History } from "./history.ts";
 import { readStored } from "./stored.ts";
 import { type ClientSite, ROOM_CLASS, World, type WorldSetup } from "./world.ts";
 
-/** Room of a scene. */
+/** Durable room of a scene. */
 export const ROOM = `${ROOM_CLASS}:scene`;
+/** Ephemeral room of a scene; who wants to hear it says so. */
+export const LIVE_ROOM = "live:scene";
 
 /** What a scene needs to know of the run it is part of. */
 export interface SceneSetup {
@@ -79,12 +81,12 @@ export class Stage {
     return { process: producer, site };
   }
 
-  /** A consumer of the scene's room. */
-  async consumer(name: string, gateways: readonly number[] | null = null) {
+  /** A consumer of the scene's durable room, or of the ephemeral one. */
+  async consumer(name: string, gateways: readonly number[] | null = null, room = ROOM) {
     const site = await this.world.addClient(name);
     site.gateways = gateways;
     const url = this.world.urlOf(site);
-    const work = { name, url, skew: null, rooms: [ROOM], stallMs: 0, moveMs: 0 };
+    const work = { name, url, skew: null, rooms: [room], stallMs: 0, moveMs: 0 };
     const consumer = new ConsumerProcess("typescript", work);
     this.#consumers.push(consumer);
     await consumer.ready();
@@ -92,9 +94,9 @@ export class Stage {
   }
 
   /** Publishes; resolves when every publish of this producer has ended. */
-  async burst({ process }: Actor<ProducerProcess>, count: number): Promise<void> {
+  async burst({ process }: Actor<ProducerProcess>, count: number, room = ROOM): Promise<void> {
     const before = process.publishes.length;
-    process.process.say(`burst ${ROOM} ${count}`);
+    process.process.say(`burst ${room} ${count}`);
     await process.process.until(
       () =>
         process.publishes.length === before + count &&
@@ -132,7 +134,10 @@ export class Stage {
       await sleep(20);
     }
     const shown = (await this.#readStored()).filter(({ isVoid }) => !isVoid).length;
-    const isOwing = () => this.#consumers.some((consumer) => consumer.countOf(ROOM) < shown);
+    const isOwing = () =>
+      this.#consumers.some(
+        ({ history, countOf }) => history.rooms.includes(ROOM) && countOf(ROOM) < shown,
+      );
     while (isOwing() && performance.now() < endMs) await sleep(20);
     await sleep(300); // a doubled message needs a moment to show
     const failures = [...this.#producers, ...this.#consumers].flatMap(({ process }) =>
@@ -140,7 +145,7 @@ export class Stage {
     );
     return {
       durableRooms: [ROOM],
-      ephemeralRooms: [],
+      ephemeralRooms: [LIVE_ROOM],
       publishes,
       consumers: this.#consumers.map(({ history }) => history),
       stored: await this.#readStored(),

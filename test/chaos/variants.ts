@@ -10,6 +10,7 @@ import { laggingReplica } from "./scenes/lagging-replica.ts";
 import { lateBytes } from "./scenes/late-bytes.ts";
 import { lostAnswers } from "./scenes/lost-answers.ts";
 import { lostDisk } from "./scenes/lost-disk.ts";
+import { lostEphemeral } from "./scenes/lost-ephemeral.ts";
 import { lostMiddle, lostTail } from "./scenes/lost-republish.ts";
 import { stutteringShard } from "./scenes/stuttering-shard.ts";
 import type { ViolationKind } from "./violation.ts";
@@ -100,6 +101,16 @@ export const VARIANTS: readonly Variant[] = [
     replace: "return answer;",
     scene: laggingReplica,
     caughtAs: "gap-unexplained",
+    isQuick: false,
+  },
+  {
+    name: "silent-losses",
+    rule: "R7",
+    file: "bus/nats/ephemeral-in.ts",
+    find: "for (const listener of room.listeners) listener.onLoss(room.token, Math.max(0, missed));",
+    replace: "",
+    scene: lostEphemeral,
+    caughtAs: "loss-unannounced",
     isQuick: false,
   },
 ];

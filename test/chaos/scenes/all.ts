@@ -6,6 +6,7 @@ import { laggingReplica } from "./lagging-replica.ts";
 import { lateBytes } from "./late-bytes.ts";
 import { lostAnswers } from "./lost-answers.ts";
 import { lostDisk } from "./lost-disk.ts";
+import { lostEphemeral } from "./lost-ephemeral.ts";
 import { lostMiddle, lostTail } from "./lost-republish.ts";
 import { stutteringShard } from "./stuttering-shard.ts";
 
@@ -18,4 +19,5 @@ export const SCENES: readonly Scene[] = [
   lostDisk,
   lateBytes,
   laggingReplica,
+  lostEphemeral,
 ];
