@@ -84,6 +84,7 @@ function history(change: Partial<History> = {}): History {
     durableRooms: [room],
     ephemeralRooms: [live],
     publishes: [published(1), published(2), published(3)],
+    producerAbsences: {},
     consumers: [consumer(got(1), got(2), got(3))],
     stored: [stored(1), stored(2), stored(3)],
     faults: [],
@@ -238,6 +239,9 @@ test("check: an ephemeral room loses, but in order, once, and not in silence", (
   const heard = (n: number) => got(n, { room: live, place: null });
   expect(kindsOf(flow(heard(3), heard(4), heard(5)))).toEqual([]);
   expect(kindsOf(flow(heard(3), heard(5), heard(4)))).toEqual(["reordered"]);
+  const producerAbsences = { p: [{ fromUs: 4.1 * second, toUs: 4.2 * second }] };
+  const overBreak = { ...flow(heard(3), heard(5), heard(4)), producerAbsences };
+  expect(kindsOf(overBreak)).toEqual([]);
   expect(kindsOf(flow(heard(3), heard(4), heard(4), heard(5)))).toEqual(["doubled"]);
   const lossy = flow(heard(3), heard(5));
   expect(kindsOf(lossy, unchecked)).toEqual([]);

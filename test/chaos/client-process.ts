@@ -102,6 +102,7 @@ class ClientProcess {
 export class ProducerProcess {
   readonly name: string;
   readonly publishes: Publish[] = [];
+  readonly absences: Absence[] = [];
   readonly process: ClientProcess;
   readonly #open = new Map<string, Publish>();
   #isReady = false;
@@ -145,6 +146,7 @@ export class ProducerProcess {
       this.publishes.push(made);
       this.#open.set(`${room} ${n}`, made);
     } else if (line.t === "ack" || line.t === "fail") this.#end(line);
+    else if (line.t === "away" || line.t === "back") noteAbsence(this.absences, line);
   }
 
   #end(line: Extract<ClientLine, { t: "ack" | "fail" }>): void {
@@ -217,18 +219,18 @@ export class ConsumerProcess {
         return;
       }
       case "away":
-        if (!this.#isAway()) this.#absences.push({ fromUs: line.at, toUs: Infinity });
+      case "back":
+        noteAbsence(this.#absences, line);
         return;
-      case "back": {
-        const last = this.#absences.at(-1);
-        if (last !== undefined && this.#isAway()) last.toUs = line.at;
-        return;
-      }
       default:
     }
   }
+}
 
-  #isAway(): boolean {
-    return this.#absences.at(-1)?.toUs === Infinity;
-  }
+/** A client was cut off, or is connected again. */
+function noteAbsence(absences: Absence[], { t, at }: { t: "away" | "back"; at: number }): void {
+  const last = absences.at(-1);
+  const isAway = last?.toUs === Infinity;
+  if (t === "away" && !isAway) absences.push({ fromUs: at, toUs: Infinity });
+  if (t === "back" && isAway) last.toUs = at;
 }

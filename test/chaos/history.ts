@@ -63,7 +63,7 @@ export type ConsumerEvent =
       readonly missedCount: number;
     };
 
-/** A time in which a consumer had no connection; `toUs` Infinity when it never came back. */
+/** A time in which a client had no connection; `toUs` Infinity when it never came back. */
 export interface Absence {
   readonly fromUs: number;
   toUs: number;
@@ -104,6 +104,8 @@ export interface History {
   readonly durableRooms: readonly string[];
   readonly ephemeralRooms: readonly string[];
   readonly publishes: readonly Publish[];
+  /** Absences of producers, by name. */
+  readonly producerAbsences: Readonly<Record<string, readonly Absence[]>>;
   readonly consumers: readonly Consumer[];
   /** Durable rooms, each in the order of places. */
   readonly stored: readonly StoredMessage[];

@@ -154,6 +154,9 @@ async function settle(
     durableRooms: durable,
     ephemeralRooms: ephemeral,
     publishes: crew.producers.flatMap(({ publishes }) => publishes),
+    producerAbsences: Object.fromEntries(
+      crew.producers.map(({ name, absences }) => [name, absences]),
+    ),
     consumers: crew.consumers.map(({ history }) => history),
     stored: await readStored(world.admin, durable, voidAfterUs),
     faults: nemesis.spans,

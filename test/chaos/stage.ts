@@ -147,6 +147,9 @@ export class Stage {
       durableRooms: [ROOM],
       ephemeralRooms: [LIVE_ROOM],
       publishes,
+      producerAbsences: Object.fromEntries(
+        this.#producers.map(({ name, absences }) => [name, absences]),
+      ),
       consumers: this.#consumers.map(({ history }) => history),
       stored: await this.#readStored(),
       faults: this.faults,

@@ -225,19 +225,6 @@ describe("overflow", () => {
     expect(await taking).toEqual([...numbers(1, 4), ...gaps, "30"]);
   });
 
-  // A member was told of a loss, went away again, and was not told of the second one.
-  test("ephemeral: a loss after a gap that was read is another gap", async () => {
-    const scene = await openScene();
-    const room = await joinRoom(scene, "live:a", 1, {}, { policy: ephemeralPolicy });
-    for (let { connection } = scene, times = 0; times < 2; times += 1) {
-      connection.cut();
-      connection = await scene.gateway.accept();
-      await connection.welcome();
-      await connection.join(1, { policy: ephemeralPolicy });
-      expect(await take(room, 1)).toEqual(["gap EPHEMERAL 0"]);
-    }
-  });
-
   test("bytes count too, and one room's overflow does not hold up another", async () => {
     const scene = await openScene();
     const { connection } = scene;

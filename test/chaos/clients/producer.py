@@ -78,6 +78,11 @@ class Producer:
 async def main(work: dict[str, Any]) -> None:
     """Do what stdin says."""
     client = await tidegate.connect(work["url"], connect_timeout_ms=5_000)
+    client.on_status(
+        lambda status: clocks.tell(
+            t="back" if status == "connected" else "away", at=clocks.now_us()
+        )
+    )
     producer = Producer(work, client)
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(

@@ -88,6 +88,7 @@ const client = await connect(work.url, {
   connectTimeoutMs: Number.POSITIVE_INFINITY,
   handshakeTimeoutMs: 3000,
 });
+client.onStatus(({ state }) => tell({ t: state === "open" ? "back" : "away", at: nowUs() }));
 const producer = new Producer(work, client);
 createInterface({ input: process.stdin })
   .on("line", (line) => {
