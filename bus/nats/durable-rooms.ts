@@ -119,7 +119,13 @@ export class DurableRooms {
 
   /** A gateway says what it published last in a room (R7). */
   onTail(heard: HeardRoom, epoch: number, seq: number): void {
-    if (isNewer(heard, epoch, seq)) this.#sweep.look(heard);
+    if (!isNewer(heard, epoch, seq)) return;
+    const { slot } = heard.room;
+    const { record } = this.#parts.routes.of(slot);
+    if (epoch > record.epoch) this.#gate.suspect(slot);
+    // R6: an answer that does not go as far as the marker is stale.
+    else if (epoch === record.epoch) this.#see(record.shard, seq);
+    this.#sweep.look(heard);
   }
 
   /** A message of an epoch that is later than any heard of the room. */
@@ -160,9 +166,8 @@ export class DurableRooms {
       epochsOf: (room) => epochPlaces(routes.of(room.slot)),
       refreshRoute: (slot) => routes.refresh(slot),
       seenSeq: (shard) => this.#seenSeq(shard),
-      onLeaderSeq: (shard, lastSeq) => {
-        if (lastSeq < this.#seenSeq(shard)) this.#healing.onBackwards(shard, lastSeq + 1);
-      },
+      writeAnchor: (shard) => writeAnchor(connection, shard),
+      onBackwards: (shard, fromSeq) => this.#healing.onBackwards(shard, fromSeq),
       roomMessageCountMax: (shard) => settings[shard]?.roomMessageCountMax ?? 0,
       retentionUs: (shard) => Number(settings[shard]?.retentionMs ?? 0) * 1000,
     });

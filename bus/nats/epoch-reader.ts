@@ -44,8 +44,10 @@ export interface EpochReaderParts {
   readonly connection: NatsConnection;
   /** Highest sequence seen of a shard, by acks and live messages. */
   seenSeq(shard: number): number;
-  /** A shard's leader says that it goes as far as this; less than was seen: data were lost (R9). */
-  onLeaderSeq(shard: number, lastSeq: number): void;
+  /** Rewrites the shard's anchor. */
+  writeAnchor(shard: number): Promise<number>;
+  /** The shard's leader has nothing from `fromSeq` on, though it was seen: data were lost (R9). */
+  onBackwards(shard: number, fromSeq: number): void;
 }
 
 export class EpochReader {
@@ -63,8 +65,9 @@ export class EpochReader {
   async head(room: RoomAddress, place: EpochPlace, knownSeq = 0): Promise<StoredMessage | null> {
     const subject = inSubject(room, place.epoch);
     const query = { multi_last: [subject, anchorSubject(place.shard)], batch: 2 };
+    const wantedSeq = Math.max(knownSeq, this.#wantedSeq(place));
     const isFresh = ({ upToSeq }: DirectAnswer, leaderSeq: number) =>
-      upToSeq >= Math.min(leaderSeq, Math.max(knownSeq, this.#wantedSeq(place)));
+      upToSeq >= Math.min(leaderSeq, wantedSeq);
     const answer = await this.#ask(place.shard, query, isFresh);
     return answer.messages.find((message) => message.subject === subject) ?? null;
   }
@@ -156,8 +159,10 @@ export class EpochReader {
 
   /** Every replica is stale: they lag, or the shard does not go as far as is wanted. */
   async #askLeader(shard: number): Promise<number> {
+    // From before the question: what is heard while the answer comes may be newer than it.
+    const seenSeq = this.#parts.seenSeq(shard);
     const { lastSeq } = await streamFacts(this.#parts.connection, shardStream(shard));
-    this.#parts.onLeaderSeq(shard, lastSeq);
+    if (lastSeq < seenSeq) this.#parts.onBackwards(shard, lastSeq + 1);
     return lastSeq;
   }
 
@@ -174,7 +179,12 @@ export class EpochReader {
         const answer = await directGet(this.#parts.connection, shardStream(shard), query);
         if (isFresh(answer, leaderSeq)) return answer;
         failure = null;
-        if (turn >= STALE_MAX) leaderSeq = await this.#askLeader(shard);
+        if (turn >= STALE_MAX) {
+          leaderSeq = await this.#askLeader(shard);
+          // An anchor that retention deleted proves nothing any more.
+          const isBare = query.multi_last !== undefined && answer.messages.length === 0;
+          if (isBare) await this.#parts.writeAnchor(shard);
+        }
       } catch (error) {
         failure = error;
       }

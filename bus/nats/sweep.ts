@@ -246,6 +246,7 @@ export class Sweep {
     }
     if (provenSeq >= wanted) return provenSeq;
     this.staleCount += 1;
+    if (provenSeq < 0) await this.#parts.writeAnchor(shard); // retention may have deleted it
     return null;
   }
 

@@ -41,7 +41,8 @@ export class Tails {
   /** A publish of this process was acknowledged. */
   note(room: RoomAddress, epoch: number, seq: number): void {
     const known = this.#tails.get(room.token);
-    if (known !== undefined && known.epoch === epoch && known.seq > seq) return;
+    const isOlder = known !== undefined && (known.epoch - epoch || known.seq - seq) > 0;
+    if (isOlder) return; // a duplicate's, perhaps of an earlier epoch
     if (known === undefined && this.#tails.size >= ROOM_COUNT_MAX) return;
     this.#tails.delete(room.token); // to the end: the map stays in the order of times
     this.#tails.set(room.token, { room, epoch, seq, atMs: performance.now() });
