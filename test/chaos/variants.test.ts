@@ -18,7 +18,7 @@ test("variant: a text that is not in the source, or twice, is refused by name", 
   const [variant] = VARIANTS;
   if (variant === undefined) throw new Error("no variants");
   expect(() => makeBrokenCopy({ ...variant, find: "no such text" })).toThrow(/is 0 times in/);
-  expect(() => makeBrokenCopy({ ...variant, find: "const" })).toThrow(variant.name);
+  expect(() => makeBrokenCopy({ ...variant, find: "const" })).toThrow(/not once/);
 });
 
 for (const variant of VARIANTS.filter(({ isQuick }) => isQuick)) {

@@ -35,9 +35,9 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: "no-deduplication",
     rule: "R1",
-    file: "bus/nats/message-id-header.ts",
-    find: "\\r\\nNats-Msg-Id: ",
-    replace: "\\r\\nTg-Unnamed: ",
+    file: "bus/nats/append-mux.ts",
+    find: '"Nats-Msg-Id", append.messageId',
+    replace: '"Tg-Unnamed", append.messageId',
     scene: lostAnswers,
     caughtAs: "stored-twice",
     isQuick: true,
