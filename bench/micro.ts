@@ -5,6 +5,9 @@
  * it means for a server, `fanout` and `durable` say.
  */
 import { encodeEnvelope } from "../bus/envelope.ts";
+import { emptyHeaders, scanHeaders } from "../bus/nats/header-scan.ts";
+import { readPlainAck } from "../bus/nats/pub-ack.ts";
+import { oneHeader } from "../bus/nats/raw-headers.ts";
 import { PublishScan } from "../gateway/publish-scan.ts";
 import { encodePublishAck, MessageFrameWriter } from "../gateway/server-frames.ts";
 import { ClientFrame } from "../proto/gen/tidegate/client/v1/frame.ts";
@@ -33,6 +36,20 @@ const HEAP_CALLS = 2000;
 const RUNS_DEFAULT = 5;
 /** A fixed time, so that the bytes and the hash are the same in every run. */
 const TIME_US = 1_800_000_000_000_000;
+
+/** What a server adds to a durable message that it republishes, and what we had put there. */
+const REPUBLISHED_HEADERS = [
+  "NATS/1.0",
+  "Nats-Msg-Id: abcdefghijklmnopqrstuv.ABCDEFGHIJKLMNOPQRSTUV.77",
+  "Nats-Stream: TG_3",
+  "Nats-Subject: tg.in.0-515.1.default=_chat=3alobby",
+  "Nats-Sequence: 12345678",
+  "Nats-Time-Stamp: 2026-11-22T11:30:00.123456789Z",
+  "Nats-Last-Sequence: 12345601",
+  "",
+  "",
+].join("\r\n");
+const MESSAGE_ID_PREFIX = "abcdefghijklmnopqrstuv.ABCDEFGHIJKLMNOPQRSTUV.";
 
 export function benchMicro(
   options: BenchOptions,
@@ -94,6 +111,9 @@ function buildSubjects(): readonly Subject[] {
   const producer = "0123456789abcdef";
   const fields = { firstSentUs: TIME_US, user: "", producer, producerSeq: 77 };
   const envelope = encodeEnvelope(fields, payload);
+  const found = emptyHeaders();
+  const republished = Buffer.from(REPUBLISHED_HEADERS);
+  const pubAck = Buffer.from('{"stream":"TG_3","seq":12345678}');
   const position = { epoch: 1, seq: 123_456, timeUs: TIME_US };
   const scanOf = (frame: Buffer) => (): number => {
     scan.scan(frame);
@@ -105,6 +125,18 @@ function buildSubjects(): readonly Subject[] {
     { name: "encode-envelope", call: () => encodeEnvelope(fields, payload).length },
     { name: "frame-ephemeral", call: (i) => writer.ephemeral(300, i + 1, envelope).length },
     { name: "frame-durable", call: () => writer.durable(300, position, 123_455, envelope).length },
+    {
+      name: "scan-nats-headers",
+      call: () => {
+        scanHeaders(republished, found);
+        return found.seq + found.timeUs;
+      },
+    },
+    { name: "read-pub-ack", call: () => readPlainAck(pubAck) },
+    {
+      name: "one-nats-header",
+      call: (i) => (oneHeader("Nats-Msg-Id", `${MESSAGE_ID_PREFIX}${i}`) === null ? 0 : i),
+    },
     { name: "encode-ack", call: (i) => encodePublishAck(i + 1, position, false).length },
   ];
 }
