@@ -64,3 +64,38 @@ export function encodeEnvelope(
   }
   return bytes;
 }
+
+/**
+ * Whether bytes are an envelope: `first_sent_us` first, then whole fields to the end. Hot path,
+ * once per message and gateway. A foreign publisher's junk is none; what a client could not decode
+ * must not reach it.
+ */
+export function isEnvelope(bytes: Uint8Array): boolean {
+  if (bytes.length < 9 || bytes[0] !== 0x09) return false;
+  let at = 9;
+  while (at < bytes.length) {
+    const tag = bytes[at] ?? 0;
+    if (tag >= 0x80 || tag < 0x08) return false; // fields 1 to 15 are enough
+    const after = skipField(bytes, at + 1, tag & 7);
+    if (after < 0 || after > bytes.length) return false;
+    at = after;
+  }
+  return true;
+}
+
+/** Where a field's value ends, or -1. */
+function skipField(bytes: Uint8Array, from: number, wireType: number): number {
+  if (wireType === 1) return from + 8;
+  if (wireType === 5) return from + 4;
+  if (wireType !== 0 && wireType !== 2) return -1;
+  let value = 0;
+  let at = from;
+  for (let factor = 1; ; factor *= 128) {
+    const byte = bytes[at];
+    if (byte === undefined || at - from >= 10) return -1;
+    value += (byte & 0x7f) * factor;
+    at += 1;
+    if (byte < 0x80) break;
+  }
+  return wireType === 0 ? at : at + value;
+}

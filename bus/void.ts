@@ -10,6 +10,7 @@
  * processes agree on them when they agree on the window.
  */
 import type { DurableMessage } from "./bus.ts";
+import { isEnvelope } from "./envelope.ts";
 
 /** The times of R2, microseconds; each is below the next. */
 export interface PublishLimits {
@@ -55,11 +56,14 @@ export function readFirstSentUs(envelope: Uint8Array): number {
   return view.getUint32(1, true) + view.getInt32(5, true) * 0x1_0000_0000;
 }
 
-/** Whether every reader must skip this message: it was stored later than `voidAfterUs` allows. */
+/**
+ * Whether every reader must skip this message: it was stored later than `voidAfterUs` allows, or
+ * holds no envelope, so that no gateway wrote it.
+ */
 export function isVoid(
   message: DurableMessage,
   { voidAfterUs }: Pick<PublishLimits, "voidAfterUs">,
 ): boolean {
-  const firstSentUs = readFirstSentUs(message.envelope);
-  return firstSentUs > 0 && message.timeUs - firstSentUs > voidAfterUs;
+  if (!isEnvelope(message.envelope)) return true;
+  return message.timeUs - readFirstSentUs(message.envelope) > voidAfterUs;
 }

@@ -24,11 +24,18 @@ import type { Log } from "./log.ts";
 /** Told of each change after the first copy: tenant and class. */
 export type ClassListener = (tenant: string, roomClass: string) => void;
 
+/** A key that holds no record is told of this often at most, ms. */
+const TELL_MS = 60_000;
+/** Such keys remembered; beyond it all are forgotten, and told of again. */
+const TOLD_COUNT_MAX = 1000;
+
 export class Classes {
   readonly #log: Log;
   /** Stored classes by KV key; null for deleted ones. */
   readonly #stored = new Map<string, ClassPolicy | null>();
   readonly #builtIn = new Map<string, ClassPolicy | null>();
+  /** When each key that is no record was last told of. */
+  readonly #toldAtMs = new Map<string, number>();
   #onChange: ClassListener | null = null;
   #unwatch: () => void = () => {};
 
@@ -71,7 +78,7 @@ export class Classes {
   #take(change: KeyValueChange): void {
     const [tenant, roomClass] = change.key.split(".");
     if (tenant === undefined || roomClass === undefined) {
-      this.#log.warn({ key: change.key }, "a key in the bucket of room classes is no class");
+      this.#tell(change.key, "a key in the bucket of room classes is no class", {});
       return;
     }
     if (change.value === null) this.#stored.delete(change.key);
@@ -89,11 +96,21 @@ export class Classes {
         this.#stored.set(key, classPolicy(roomClass, record));
         return true;
       }
-      this.#log.error({ key, fault }, "a room class record is refused; keeping the last one");
+      this.#tell(key, "a room class record is refused; keeping the last one", { fault });
     } catch (error) {
-      this.#log.error({ key, error }, "a room class record does not decode; keeping the last one");
+      this.#tell(key, "a room class record does not decode; keeping the last one", { error });
     }
     return false;
+  }
+
+  /** Says what is wrong with a key, once a minute: somebody may write junk all the time. */
+  #tell(key: string, text: string, fields: object): void {
+    const nowMs = performance.now();
+    const isNew = nowMs - (this.#toldAtMs.get(key) ?? Number.NEGATIVE_INFINITY) >= TELL_MS;
+    if (!isNew) return;
+    if (this.#toldAtMs.size >= TOLD_COUNT_MAX) this.#toldAtMs.clear();
+    this.#toldAtMs.set(key, nowMs);
+    this.#log.error({ key, ...fields }, text);
   }
 }
 

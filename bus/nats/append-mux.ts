@@ -61,6 +61,10 @@ export interface AppendMuxEvents {
    * Publishes wait meanwhile. Call {@link AppendMux.release} when that changes.
    */
   holdReason(): CodedError | null;
+  /** Why a shard takes no publishes of members, which counts one; null when it does. */
+  refusal(shard: number, byteCount: number): CodedError | null;
+  /** A publish to a shard had no ack in time. */
+  onSilent(shard: number): void;
   /** A shard has refused to store, as it says. */
   onFull(shard: number, reason: string): void;
 }
@@ -112,8 +116,9 @@ export class AppendMux {
 
   /** Publishes now, or when the shard's window has room. Hot path. */
   append(append: Append): void {
-    if (this.#end !== null) {
-      failSoon(append, this.#end);
+    const refusal = this.#end ?? this.#events.refusal(append.shard, append.envelope.length);
+    if (refusal !== null) {
+      failSoon(append, refusal);
       return;
     }
     const window = this.#windowOf(append.shard);
@@ -206,6 +211,7 @@ export class AppendMux {
     for (const [number, append] of this.#inFlight) {
       if (append.deadlineMs > nowMs) break; // in the order they were sent
       this.#leave(number, append);
+      this.#events.onSilent(append.shard);
       append.onFail(new CodedError("UNCONFIRMED", `no ack within ${ACK_MS_MAX} ms`));
     }
     const reason = this.#events.holdReason();

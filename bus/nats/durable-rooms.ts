@@ -26,6 +26,7 @@ import { PublishGate } from "./publish-gate.ts";
 import { Reconciler } from "./reconcile.ts";
 import { epochPlaces, type Route } from "./route.ts";
 import type { Routes } from "./routes.ts";
+import { ShardWatch } from "./shard-watch.ts";
 import { writeAnchor } from "./shards.ts";
 import { Sweep } from "./sweep.ts";
 import { Tails } from "./tails.ts";
@@ -55,6 +56,7 @@ export class DurableRooms {
   readonly #parts: DurableParts;
   readonly #move: MoveParts;
   readonly #gate: PublishGate;
+  readonly #watch: ShardWatch;
   readonly #mux: AppendMux;
   readonly #sweep: Sweep;
   readonly #tails: Tails;
@@ -73,9 +75,15 @@ export class DurableRooms {
     this.#move = { connection, routing, routes, leases, name, retentionUs, nowUs };
     this.#gate = new PublishGate(routes, (revision) => lease.acknowledge(revision));
     const ackName = `${name}.${lease.incarnation}`;
+    this.#watch = new ShardWatch(connection, parts.troubles);
     this.#mux = new AppendMux(connection, ackName, inFlightMax, {
       holdReason: () => (lease.isHeld ? parts.linkRefusal() : lease.refusal()),
-      onFull: (shard, reason) => parts.troubles.note("shard_full", () => ({ shard, reason })),
+      refusal: (shard, byteCount) => this.#watch.refusal(shard, byteCount),
+      onSilent: (shard) => this.#watch.suspectStore(shard),
+      onFull: (shard, reason) => {
+        this.#watch.suspect(shard);
+        parts.troubles.note("store_refused", () => ({ shard, reason }));
+      },
     });
     this.#tails = new Tails(connection, interest);
     this.appender = new Appender({
@@ -87,6 +95,7 @@ export class DurableRooms {
       },
       onNobody: ({ slot }, shard) => {
         this.#gate.suspect(slot);
+        this.#watch.suspect(shard);
         this.#reconciler.onRefused(shard);
       },
     });

@@ -7,6 +7,7 @@
  */
 import type { Msg, NatsConnection } from "@nats-io/transport-node";
 import type { DurableMessage, RoomListener, Unsubscribe } from "../bus.ts";
+import { isEnvelope } from "../envelope.ts";
 import type { RoomAddress } from "../subjects.ts";
 import type { EphemeralRoom } from "./ephemeral-in.ts";
 import { emptyHeaders } from "./header-scan.ts";
@@ -206,6 +207,8 @@ export class NatsInterest {
       this.#events.onForeign(message.subject);
       return null;
     }
+    // Stored, so the chain needs it; readers skip it as void.
+    if (!isEnvelope(message.data)) this.#events.onForeign(message.subject);
     this.#events.onHeard(shard, seq, timeUs);
     return { epoch, seq, timeUs, prevSeq: lastSeq, envelope: message.data };
   }

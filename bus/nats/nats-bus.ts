@@ -63,7 +63,7 @@ export async function openNatsBus(
         leases,
         group,
         settings,
-        routes: await Routes.watch(routing, group.shardCount),
+        routes: await Routes.watch(routing, group.shardCount, troubles),
       };
     });
     return new NatsBus({ connection, options, lease, troubles, ...found });

@@ -7,6 +7,7 @@
 import type { KeyValue, KeyValueEntry } from "../key-value.ts";
 import { SLOT_COUNT } from "../subjects.ts";
 import { decodeRoute, firstRoute, type Route } from "./route.ts";
+import type { Troubles } from "./troubles.ts";
 
 /** Bus KV bucket of routing. */
 export const ROUTING_BUCKET = "routing";
@@ -22,22 +23,22 @@ export function routeKey(slot: number): string {
 
 export class Routes {
   readonly #kv: KeyValue;
+  readonly #troubles: Troubles;
   readonly #routes: Route[];
   readonly #listeners: RouteListener[] = [];
   #stop: () => void = () => {};
   /** Highest KV revision applied. */
   revision = 0;
-  /** Records that did not decode; the last good one stays in force. */
-  refusedCount = 0;
 
-  private constructor(kv: KeyValue, shardCount: number) {
+  private constructor(kv: KeyValue, shardCount: number, troubles: Troubles) {
     this.#kv = kv;
+    this.#troubles = troubles;
     this.#routes = Array.from({ length: SLOT_COUNT }, (_, slot) => firstRoute(slot, shardCount));
   }
 
   /** Reads all records, then follows their changes. */
-  static async watch(kv: KeyValue, shardCount: number): Promise<Routes> {
-    const routes = new Routes(kv, shardCount);
+  static async watch(kv: KeyValue, shardCount: number, troubles: Troubles): Promise<Routes> {
+    const routes = new Routes(kv, shardCount, troubles);
     const { promise, resolve } = Promise.withResolvers<void>();
     routes.#stop = await kv.watch(prefix, {
       onChange: ({ key, value, revision }) => {
@@ -82,7 +83,7 @@ export class Routes {
     const before = this.#routes[slot];
     const record = decodeRoute(value);
     if (before === undefined || record === null) {
-      this.refusedCount += 1;
+      this.#troubles.note("broken_record", () => ({ key })); // the last good one stays in force
       return;
     }
     if (revision <= before.revision) return;

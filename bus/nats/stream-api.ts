@@ -12,6 +12,10 @@ import { CodedError } from "../../proto/coded-error.ts";
 /** A call without an answer after this has an unknown outcome, ms. */
 const ANSWER_MS_MAX = 2000;
 
+/** JetStream: there is no such stream. */
+const missingStreamCode = 10059;
+const missingStream = "the stream does not exist";
+
 /** What a stream's leader says of it. */
 export interface StreamFacts {
   readonly config: StreamConfig;
@@ -126,6 +130,13 @@ function toFacts(stream: string, { config, state, cluster, ts }: ApiAnswer): Str
   };
 }
 
+/** Whether a call failed because the stream does not exist. */
+export function isStreamMissing(error: unknown): boolean {
+  return error instanceof CodedError && error.cause === missingStream;
+}
+
 function refusal(subject: string, { error }: ApiAnswer): CodedError {
-  return new CodedError("UNAVAILABLE", `${subject}: ${error?.err_code} ${error?.description}`);
+  const cause = error?.err_code === missingStreamCode ? missingStream : undefined;
+  const detail = `${subject}: ${error?.err_code} ${error?.description}`;
+  return new CodedError("UNAVAILABLE", detail, cause);
 }

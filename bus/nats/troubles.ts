@@ -15,7 +15,7 @@ const texts = {
   broken_record: "a key of a bucket of ours holds no record; it is ignored",
   /** NATS refuses a publish or subscription of ours. */
   permission_refused: "NATS refuses what we need; see deploy/nats/nats.conf for the permissions",
-  /** A shard is at its bytes: publishes are refused with STORE_FULL. */
+  /** A shard is at 95 % of its bytes: publishes are refused with STORE_FULL. */
   shard_full: "a shard is full; publishes to its rooms are refused, reads go on",
   /** A shard's stream was removed while we run: publishes are refused until a restart. */
   shard_missing: "a shard's stream was removed; publishes to its rooms are refused until a restart",
@@ -24,8 +24,8 @@ const texts = {
   /** This machine's clock and a server's differ by more than R2 allows. */
   clock_differs:
     "the clocks of this machine and of a NATS server differ; let both follow a time server",
-  /** JetStream refused to store for want of disk or memory. */
-  store_refused: "NATS can not store: its disk or its account is at a limit",
+  /** JetStream refused to store: the stream, the disk or the account has no room. */
+  store_refused: "NATS can not store: a stream, its disk or its account is at a limit",
 } as const;
 
 /** What can be counted. */

@@ -1,7 +1,7 @@
 /** Envelopes written by hand against the generated code, and what is read of them in place. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { encodeEnvelope } from "../../bus/envelope.ts";
+import { encodeEnvelope, isEnvelope } from "../../bus/envelope.ts";
 import { readFirstSentUs } from "../../bus/void.ts";
 import { Envelope } from "../../proto/gen/tidegate/client/v1/message.ts";
 
@@ -70,5 +70,24 @@ test("readFirstSentUs: 0 for bytes that are no envelope of ours", () => {
       else expect(Number.isFinite(value)).toBe(true);
     }),
     runs,
+  );
+});
+
+test("isEnvelope: every encoded envelope is one; cut, changed in its tags, or noise is none", () => {
+  const fields = { firstSentUs: 5, user: "u", producer: "0123456789abcdef", producerSeq: 300 };
+  const whole = encodeEnvelope(fields, Buffer.from("payload"));
+  expect(isEnvelope(whole)).toBe(true);
+  const bare = { firstSentUs: 5, user: "", producer: "", producerSeq: 0 };
+  expect(isEnvelope(encodeEnvelope(bare, new Uint8Array()))).toBe(true);
+  const ends = Array.from({ length: whole.length }, (_, end) => end);
+  // Cut between fields it is an envelope still: of fewer fields.
+  expect(ends.filter((end) => isEnvelope(whole.subarray(0, end)))).toEqual([9, 12, 30, 33]);
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 60 }), (noise) => {
+      const bytes = Buffer.concat([whole.subarray(0, 9), noise]);
+      if (isEnvelope(bytes)) Envelope.decode(bytes); // what is let through decodes
+      expect(isEnvelope(noise) && noise[0] !== 0x09).toBe(false);
+    }),
+    { numRuns: 3000 },
   );
 });

@@ -3,7 +3,7 @@
  * and no secret is ever in what the process says.
  */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, onTestFinished, test } from "vitest";
@@ -21,13 +21,7 @@ function newFolder(): string {
 }
 
 async function startWith(lines: string): Promise<TestNats> {
-  const base = path.join(newFolder(), "base.conf");
-  writeFileSync(base, lines);
-  return startFrom(base);
-}
-
-async function startFrom(base: string): Promise<TestNats> {
-  const nats = await startTestNats(1, base);
+  const nats = await startTestNats(1, lines);
   onTestFinished(() => nats.stop());
   return nats;
 }
@@ -60,7 +54,7 @@ test("nats.conf: gateway and control plane do their work with their own users", 
   // The shipped file, its secrets filled in; addresses and store come from the node's own lines.
   process.env.TIDEGATE_GATEWAY_PASSWORD = passwords.gateway;
   process.env.TIDEGATE_CONTROLPLANE_PASSWORD = passwords.controlplane;
-  const nats = await startFrom(from("deploy/nats/nats.conf"));
+  const nats = await startWith(readFileSync(from("deploy/nats/nats.conf"), "utf8"));
   const NATS_URL = nats.urls.join(",");
   const servers: Server[] = [];
   for (const [part, password] of Object.entries(passwords)) {

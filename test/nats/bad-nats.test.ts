@@ -4,27 +4,17 @@
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer as createHttpServer } from "node:http";
 import { type AddressInfo, createServer, type Server as TcpServer } from "node:net";
-import { tmpdir } from "node:os";
-import path from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { findNatsServer } from "../../deploy/nats/find-server.ts";
 import { freePorts } from "../../deploy/nats/node.ts";
 import { refusal } from "./refusal.ts";
-import { startTestNats, type TestNats } from "./start-nats.ts";
+import { startTestNats, type TestNats, testNatsServer } from "./start-nats.ts";
 
 /** A server with these lines in its configuration, instead of those of nats.conf. */
 async function startWith(lines: string): Promise<TestNats> {
-  const folder = mkdtempSync(path.join(tmpdir(), "tidegate-conf-"));
-  const base = path.join(folder, "base.conf");
-  writeFileSync(base, lines);
-  const nats = await startTestNats(1, base);
-  onTestFinished(async () => {
-    await nats.stop();
-    rmSync(folder, { recursive: true, force: true });
-  });
+  const nats = await startTestNats(1, lines);
+  onTestFinished(() => nats.stop());
   return nats;
 }
 
@@ -128,8 +118,7 @@ test("start: three copies on one server, and storage that is not there, are refu
 
 /** A nats-server without JetStream; returns what ends it. */
 async function startPlain(port: number): Promise<() => Promise<void>> {
-  const binary = findNatsServer(process.env.NATS_SERVER ?? "", console.error);
-  const child = spawn(binary, ["-a", "127.0.0.1", "-p", String(port)], { stdio: "pipe" });
+  const child = spawn(testNatsServer(), ["-a", "127.0.0.1", "-p", String(port)], { stdio: "pipe" });
   const exited = once(child, "exit");
   for await (const text of child.stderr.setEncoding("utf8")) {
     if (String(text).includes("Server is ready")) break;

@@ -2,7 +2,7 @@
  * A real NATS for one test file or one test: started in a temporary folder, ended with its
  * processes and files.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { type NatsCluster, startNats } from "../../deploy/nats/cluster.ts";
@@ -15,12 +15,20 @@ export interface TestNats extends NatsCluster {
 }
 
 /**
- * @param base configuration file to start from, as nats-server reads it.
+ * Starts it.
+ *
+ * @param lines of configuration that every node starts from.
+ * @param binary instead of the one that is found.
  */
-export async function startTestNats(count: 1 | 3, base?: string): Promise<TestNats> {
+export async function startTestNats(
+  count: 1 | 3,
+  lines = "",
+  binary = testNatsServer(),
+): Promise<TestNats> {
   const folder = mkdtempSync(path.join(tmpdir(), "tidegate-nats-"));
-  const binary = findNatsServer(process.env.NATS_SERVER ?? "", console.error);
-  const nats = await startNats(binary, folder, count, base === undefined ? {} : { base });
+  const base = path.join(folder, "base.conf");
+  writeFileSync(base, lines);
+  const nats = await startNats(binary, folder, count, lines === "" ? {} : { base });
   return {
     ...nats,
     folder,
@@ -29,4 +37,9 @@ export async function startTestNats(count: 1 | 3, base?: string): Promise<TestNa
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Path of the nats-server that tests run. */
+export function testNatsServer(): string {
+  return findNatsServer(process.env.NATS_SERVER ?? "", console.error);
 }

@@ -1,12 +1,15 @@
 /** Holding publishes while a slot's route changes (R10 step 1), on the embedded bus's keys. */
+
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { openEmbeddedBus } from "../../../bus/embedded/embedded-bus.ts";
+import { SILENT_LOG } from "../../../bus/log.ts";
 import { HELD_COUNT_MAX, PublishGate } from "../../../bus/nats/publish-gate.ts";
 import { encodeRoute, firstRoute, reopen, startSealing } from "../../../bus/nats/route.ts";
 import { Routes, routeKey } from "../../../bus/nats/routes.ts";
+import { Troubles } from "../../../bus/nats/troubles.ts";
 import { CodedError } from "../../../proto/coded-error.ts";
 
 const slot = 5;
@@ -15,7 +18,7 @@ async function openGate() {
   const dataDir = mkdtempSync(path.join(tmpdir(), "tidegate-gate-"));
   const bus = await openEmbeddedBus({ dataDir });
   const keys = await bus.keyValue("routing");
-  const routes = await Routes.watch(keys, 4);
+  const routes = await Routes.watch(keys, 4, new Troubles(SILENT_LOG));
   const settled: number[] = [];
   const gate = new PublishGate(routes, (revision) => settled.push(revision));
   onTestFinished(async () => {
