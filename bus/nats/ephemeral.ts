@@ -16,6 +16,8 @@ import { Outbox } from "./outbox.ts";
 import { TICK_MS, type Tick } from "./tick.ts";
 import type { Troubles } from "./troubles.ts";
 
+/** A loop that stood still for longer counts this much of it, ms. */
+const CATCH_UP_MS_MAX = 2 * TICK_MS;
 /** The first tick: above every wait that is subtracted from it. */
 const FIRST_TICK = 10_000;
 
@@ -27,6 +29,9 @@ export class Ephemeral {
   readonly #origins: Origins;
   readonly #troubles: Troubles;
   readonly #timer: NodeJS.Timeout;
+  #timerMs = performance.now();
+  /** Time that has passed, and was not counted as ticks yet. */
+  #owedMs = 0;
   /**
    * @param rooms the rooms listened to.
    * @param onCutOff the link has been silent for 1.5 s, or is back.
@@ -46,7 +51,7 @@ export class Ephemeral {
       onReconnect: (isLong) => this.#onReconnect(isLong),
       onCutOff,
     });
-    this.#timer = setInterval(() => this.#onTick(), TICK_MS).unref();
+    this.#timer = setInterval(() => this.#onTimer(), TICK_MS).unref();
   }
 
   /**
@@ -99,6 +104,15 @@ export class Ephemeral {
   close(): void {
     clearInterval(this.#timer);
     if (this.link.isUp) this.#out.close();
+  }
+
+  /** A busy loop is late for its timer, and catches up; one that was frozen does not. */
+  #onTimer(): void {
+    const nowMs = performance.now();
+    this.#owedMs += Math.min(nowMs - this.#timerMs, CATCH_UP_MS_MAX);
+    this.#timerMs = nowMs;
+    this.link.ask();
+    for (; this.#owedMs >= TICK_MS; this.#owedMs -= TICK_MS) this.#onTick();
   }
 
   #onTick(): void {

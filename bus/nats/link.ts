@@ -81,14 +81,18 @@ export class Link {
     return this.#isConnected && this.#silentTicks <= HEALTHY_TICKS;
   }
 
-  /** Looks for signs of life and asks for one; call every {@link TICK_MS}. */
-  onTick(): void {
-    this.#silentTicks += 1;
+  /** Looks for signs of life and asks for one; call before the ticks that are due. */
+  ask(): void {
     const { inMsgs } = this.#connection.stats();
     if (this.#isConnected && inMsgs !== this.#receivedCount) this.#onSign();
     this.#receivedCount = inMsgs;
-    if (this.#silentTicks >= CUT_OFF_TICKS) this.#setCutOff(true);
     if (this.#isConnected && !this.#isPinging) this.#ping();
+  }
+
+  /** Counts {@link TICK_MS} more of silence. */
+  onTick(): void {
+    this.#silentTicks += 1;
+    if (this.#silentTicks >= CUT_OFF_TICKS) this.#setCutOff(true);
   }
 
   #ping(): void {

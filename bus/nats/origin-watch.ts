@@ -25,9 +25,9 @@ export interface Origin {
 /** Members with traffic from an origin this shortly before its last sign are told. */
 export const TRAFFIC_TICKS = 2000 / TICK_MS;
 /** An origin silent for this long is asked. */
-const ASK_TICKS = 1000 / TICK_MS;
-/** One silent for this long is taken for dead: members hear of it within 2 s. */
-const SILENT_TICKS = 1750 / TICK_MS;
+const ASK_TICKS = 750 / TICK_MS;
+/** One silent for this long is taken for dead: members hear of it within 2 s, with time to spare. */
+const SILENT_TICKS = 1500 / TICK_MS;
 
 /** What to do about an origin now. */
 export type OriginVerdict = "nothing" | "ask" | "dead";

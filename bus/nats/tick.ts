@@ -1,7 +1,8 @@
 /**
  * The tick: what ephemeral accounting counts time in.
  *
- * It advances only while this process's loop runs and its link to NATS is alive. So neither a
+ * It advances with the clock, but only while this process's loop runs and its link to NATS is
+ * alive. So neither a
  * frozen gateway nor one that is cut off takes others for dead, and tails are not spent on a link
  * that is down.
  */

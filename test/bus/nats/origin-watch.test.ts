@@ -21,13 +21,13 @@ function silence(origin: Partial<Origin>, answerTicks = Number.POSITIVE_INFINITY
   return log;
 }
 
-test("judgeSilence: asked after 1 s, taken for dead before 2 s, once", () => {
-  expect(silence({})).toEqual(["ask 1", "dead 1.75"]);
+test("judgeSilence: asked after 0.75 s, taken for dead before 2 s, once", () => {
+  expect(silence({})).toEqual(["ask 0.75", "dead 1.5"]);
 });
 
 test("judgeSilence: one that answers is asked until its traffic is 2 s old, and no more", () => {
-  expect(silence({}, 1)).toEqual(["ask 1", "ask 2.25"]);
-  expect(silence({}, 2)).toEqual(["ask 1", "ask 2.5"]);
+  expect(silence({}, 1)).toEqual(["ask 0.75", "ask 1.75"]);
+  expect(silence({}, 2)).toEqual(["ask 0.75", "ask 2"]);
 });
 
 test("judgeSilence: one without traffic lately, or silent already, is left alone", () => {
