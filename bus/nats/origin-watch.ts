@@ -26,7 +26,7 @@ export interface Origin {
 export const TRAFFIC_TICKS = 2000 / TICK_MS;
 /** An origin silent for this long is asked. */
 const ASK_TICKS = 750 / TICK_MS;
-/** One silent for this long is taken for dead: members hear of it within 2 s, with some to spare. */
+/** One silent for this long is taken for dead: members hear of it within 2 s, and sooner. */
 const SILENT_TICKS = 1500 / TICK_MS;
 
 /** What to do about an origin now. */
