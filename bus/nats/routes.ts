@@ -11,14 +11,20 @@ import type { Troubles } from "./troubles.ts";
 
 /** Bus KV bucket of routing. */
 export const ROUTING_BUCKET = "routing";
-const prefix = "slot.";
+/** What keys of slots' records begin with. */
+export const ROUTE_PREFIX = "slot.";
 
 /** Told of each change of a slot's record. */
 export type RouteListener = (slot: number, route: Route, before: Route) => void;
 
 /** KV key of a slot's record. */
 export function routeKey(slot: number): string {
-  return `${prefix}0-${slot}`;
+  return `${ROUTE_PREFIX}0-${slot}`;
+}
+
+/** The slot of a record's key; NaN for another key. */
+export function slotOfRouteKey(key: string): number {
+  return key.startsWith(`${ROUTE_PREFIX}0-`) ? Number(key.slice(`${ROUTE_PREFIX}0-`.length)) : NaN;
 }
 
 export class Routes {
@@ -40,7 +46,7 @@ export class Routes {
   static async watch(kv: KeyValue, shardCount: number, troubles: Troubles): Promise<Routes> {
     const routes = new Routes(kv, shardCount, troubles);
     const { promise, resolve } = Promise.withResolvers<void>();
-    routes.#stop = await kv.watch(prefix, {
+    routes.#stop = await kv.watch(ROUTE_PREFIX, {
       onChange: ({ key, value, revision }) => {
         if (value !== null) routes.#take({ key, value, revision });
       },
@@ -71,7 +77,7 @@ export class Routes {
 
   /** Reads all records. @throws {CodedError} `UNAVAILABLE`. */
   async reload(): Promise<void> {
-    for (const entry of await this.#kv.list(prefix)) this.#take(entry);
+    for (const entry of await this.#kv.list(ROUTE_PREFIX)) this.#take(entry);
   }
 
   close(): void {
@@ -79,7 +85,7 @@ export class Routes {
   }
 
   #take({ key, value, revision }: KeyValueEntry): void {
-    const slot = Number(key.slice(`${prefix}0-`.length));
+    const slot = slotOfRouteKey(key);
     const before = this.#routes[slot];
     const record = decodeRoute(value);
     if (before === undefined || record === null) {

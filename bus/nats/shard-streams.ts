@@ -2,15 +2,17 @@
  * Makes shards' streams and keeps them as their records say (shard-settings.ts).
  *
  * Any number of processes may do this at once. A record is written by compare-and-set; a stream is
- * made from the record, so that all who make it say the same; and it is updated by one process at a
- * time, which holds a claim for that, with the subject list as it is right before.
+ * made from the record, so that all who make it say the same; and it is updated under the lock that
+ * movers of slots take too, with the subject list as it is right before.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { JetStreamApiError, type JetStreamManager, type StreamConfig } from "@nats-io/jetstream";
+import type { NatsConnection } from "@nats-io/transport-node";
 import { CodedError } from "../../proto/coded-error.ts";
 import type { ShardSettings } from "../../proto/gen/tidegate/bus/v1/shard_settings.ts";
 import type { KeyValue } from "../key-value.ts";
 import type { Log } from "../log.ts";
+import { MoverLock } from "./mover-lock.ts";
 import {
   decideSettings,
   decodeShardSettings,
@@ -18,6 +20,7 @@ import {
   type SettingsFile,
   type ShardLimits,
 } from "./shard-settings.ts";
+import { updateStream as putStream, streamFacts } from "./stream-api.ts";
 import {
   compareStream,
   differenceTable,
@@ -27,12 +30,9 @@ import {
 } from "./stream-config.ts";
 import { shardStream } from "./wire.ts";
 
-/** Who updates streams holds this key; it ends by itself when its holder dies. */
-const claimKey = "claim.shards";
-const CLAIM_TTL_MS = 10_000;
-/** How often another's claim is looked at, ms, and for how long: two lives of a claim. */
-const CLAIM_WAIT_MS = 100;
-const CLAIM_MS_MAX = 2 * CLAIM_TTL_MS;
+/** How often another's lock or stream is looked at, ms, and how long its lock is waited for. */
+const WAIT_MS = 100;
+const LOCK_MS_MAX = 20_000;
 /** A stream whose record is written exists within this, ms, or is gone. */
 const MAKING_MS_MAX = 2000;
 
@@ -43,6 +43,7 @@ const singleServerCode = 10074;
 
 /** What the streams are made and kept with. */
 export interface ShardStreamParts {
+  readonly connection: NatsConnection;
   readonly manager: JetStreamManager;
   /** The bucket "routing". */
   readonly routing: KeyValue;
@@ -50,7 +51,7 @@ export interface ShardStreamParts {
   readonly file: SettingsFile | null;
   readonly dedupeWindowMs: number;
   /** What a new shard captures. */
-  readonly subjectsOf: (shard: number) => readonly string[];
+  readonly subjectsOf: (shard: number) => Promise<readonly string[]>;
   readonly log: Log;
 }
 
@@ -67,7 +68,7 @@ export async function ensureShardStream(
 ): Promise<ShardSettings> {
   const { manager, log, dedupeWindowMs } = parts;
   const { settings, isNew } = await ensureSettings(parts, shard);
-  const wanted = shardStreamConfig(shard, parts.subjectsOf(shard), settings, dedupeWindowMs);
+  const wanted = shardStreamConfig(shard, [], settings, dedupeWindowMs);
   // A record without a stream: another process may be making it right now.
   const present = await findStream(manager, wanted.name, isNew ? 0 : MAKING_MS_MAX);
   if (present === null) {
@@ -75,7 +76,7 @@ export async function ensureShardStream(
       const text = "a shard's stream is gone: what it held is lost, and it is made anew, empty";
       log.warn({ stream: wanted.name }, text);
     }
-    await addStream(manager, wanted);
+    await addStream(manager, { ...wanted, subjects: [...(await parts.subjectsOf(shard))] });
     return settings;
   }
   const { changes, conflicts } = compareStream(wanted, present);
@@ -123,48 +124,44 @@ async function ensureSettings(
   }
 }
 
-/** Updates under the claim, by record and stream as they are then. */
+/** Updates under the lock, by record and stream as they are then. */
 async function updateStream(parts: ShardStreamParts, shard: number): Promise<void> {
-  const { manager, routing, log, dedupeWindowMs } = parts;
-  if (!(await claim(routing))) {
-    log.warn({ shard }, "another process is updating streams and does not end; going on");
+  const { connection, routing, log, dedupeWindowMs } = parts;
+  const lock = await acquireLock(routing, shard);
+  if (lock === null) {
+    log.warn({ shard }, "another process is changing this shard and does not end; going on");
     return;
   }
+  const stream = shardStream(shard);
   try {
     const { settings } = await ensureSettings(parts, shard);
     const wanted = shardStreamConfig(shard, [], settings, dedupeWindowMs);
-    const present = await findStream(manager, wanted.name);
-    if (present === null) return; // removed just now: publishes are refused, and it is said
+    const { config: present } = await streamFacts(connection, stream);
     const { changes } = compareStream(wanted, present);
     if (changes.length === 0) return;
-    await manager.streams.update(wanted.name, mendedStream(wanted, present));
+    lock.check();
+    await putStream(connection, mendedStream(wanted, present));
     const changed = changes.map((each) => `${each.setting} ${each.present} → ${each.wanted}`);
-    log.info({ stream: wanted.name, changed }, "stream updated by its record");
+    log.info({ stream, changed }, "stream updated by its record");
   } catch (error) {
     // What is stored stays as safe as it was; a start that failed here would stop the service.
-    log.error(
-      { stream: shardStream(shard), error },
-      "a stream can not be updated; it stays as it is",
-    );
+    log.error({ stream, error }, "a stream can not be updated; it stays as it is");
   } finally {
-    await routing.delete(claimKey).catch((error: unknown) => {
-      log.warn({ error }, "the claim on streams is not returned; it ends by itself");
-    });
+    await lock.release();
   }
 }
 
-async function claim(routing: KeyValue): Promise<boolean> {
-  const endMs = performance.now() + CLAIM_MS_MAX;
+async function acquireLock(routing: KeyValue, shard: number): Promise<MoverLock | null> {
+  const endMs = performance.now() + LOCK_MS_MAX;
   while (performance.now() < endMs) {
     try {
-      await routing.create(claimKey, Buffer.from("streams"), CLAIM_TTL_MS);
-      return true;
+      return await MoverLock.acquire(routing, [shard], "settings");
     } catch (error) {
-      if (CodedError.from(error).code !== "ALREADY_EXISTS") throw error;
+      if (CodedError.from(error).code !== "UNAVAILABLE") throw error;
     }
-    await sleep(CLAIM_WAIT_MS);
+    await sleep(WAIT_MS);
   }
-  return false;
+  return null;
 }
 
 /** @param waitMs how long to wait for one that does not exist. */
@@ -181,7 +178,7 @@ async function findStream(
       if (!(error instanceof JetStreamApiError) || error.code !== notFoundCode) throw error;
     }
     if (performance.now() >= endMs) return null;
-    await sleep(CLAIM_WAIT_MS);
+    await sleep(WAIT_MS);
   }
 }
 

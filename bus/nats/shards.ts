@@ -9,12 +9,14 @@ import { jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { CodedError } from "../../proto/coded-error.ts";
 import type { ShardSettings } from "../../proto/gen/tidegate/bus/v1/shard_settings.ts";
+import { SlotState } from "../../proto/gen/tidegate/bus/v1/slot_route.ts";
 import type { KeyValue } from "../key-value.ts";
 import type { Log } from "../log.ts";
 import { SLOT_COUNT } from "../subjects.ts";
 import { DEDUPE_WINDOW_US } from "../void.ts";
 import type { NatsBusOptions } from "./options.ts";
-import { FIRST_EPOCH } from "./route.ts";
+import { decodeRoute, FIRST_EPOCH } from "./route.ts";
+import { ROUTE_PREFIX, slotOfRouteKey } from "./routes.ts";
 import { parseSettingsFile } from "./shard-settings.ts";
 import { ensureShardStream } from "./shard-streams.ts";
 import { anchorSubject, inSlotSubjects, sealSubjects } from "./wire.ts";
@@ -54,22 +56,45 @@ export async function ensureShards(
   const group = await ensureGroup(routing, options, log);
   const { shardCount, dedupeWindowMs } = group;
   const manager = await jetstreamManager(connection);
-  const subjectsOf = (shard: number) => firstSubjects(shard, shardCount);
-  const parts = { manager, routing, options, file, dedupeWindowMs, subjectsOf, log };
+  const subjectsOf = (shard: number) => subjectsByRecords(routing, shard, shardCount);
+  const parts = { connection, manager, routing, options, file, dedupeWindowMs, subjectsOf, log };
   const settings: ShardSettings[] = [];
   for (let shard = 0; shard < shardCount; shard += 1) {
     settings.push(await ensureShardStream(parts, shard));
-    await writeAnchor(connection, shard);
+    await startAnchor(connection, shard, log);
   }
   return { group, settings };
 }
 
-/** What a new shard captures: its markers, and its slots by modulo. */
-function firstSubjects(shard: number, shardCount: number): string[] {
-  const slots = Array.from({ length: SLOT_COUNT }, (_, slot) => slot).filter(
-    (slot) => slot % shardCount === shard,
-  );
-  return [sealSubjects(shard), ...slots.map((slot) => inSlotSubjects(slot, FIRST_EPOCH))];
+/** A shard that stores nothing for now must not keep a process from serving the others. */
+async function startAnchor(connection: NatsConnection, shard: number, log: Log): Promise<void> {
+  try {
+    await writeAnchor(connection, shard);
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error;
+    log.error({ shard, error }, "a shard stores no marker; going on, its publishes are refused");
+  }
+}
+
+/** What a stream captures that is made: its markers, and the slots that the records give it. */
+async function subjectsByRecords(
+  routing: KeyValue,
+  shard: number,
+  shardCount: number,
+): Promise<string[]> {
+  const epochs = new Map<number, number>();
+  for (let slot = shard; slot < SLOT_COUNT; slot += shardCount) epochs.set(slot, FIRST_EPOCH);
+  for (const { key, value } of await routing.list(ROUTE_PREFIX)) {
+    const slot = slotOfRouteKey(key);
+    const record = decodeRoute(value);
+    if (record === null || !Number.isInteger(slot)) continue;
+    // While it is being removed, who finishes the move puts it where it belongs (R10).
+    if (record.shard === shard && record.state !== SlotState.REMOVING) {
+      epochs.set(slot, record.epoch);
+    } else epochs.delete(slot);
+  }
+  const subjects = [...epochs].map(([slot, epoch]) => inSlotSubjects(slot, epoch));
+  return [sealSubjects(shard), ...subjects];
 }
 
 async function ensureGroup(

@@ -165,13 +165,19 @@ test("a stream that is set otherwise by hand is brought back, and others are ref
   expect(text).toContain("nats stream rm TG_0");
 }, 60_000);
 
-test("a stream removed while nobody ran is made anew, with a warning", async () => {
+test("a stream removed while nobody ran is made anew, as routing has it, with a warning", async () => {
   const { nats, manager } = await startOne();
   await openOnce(nats);
+  const bus = await openNatsBus({ servers: nats.urls, name: "mover" });
+  await bus.advanceEpoch(3, 0); // from shard 1
+  await bus.advanceEpoch(5, 1);
+  await bus.close();
   await manager.streams.delete("TG_1");
   const lines = await openOnce(nats);
   expect(lines).toMatchObject([{ level: "warn", fields: { stream: "TG_1" } }]);
-  expect((await configs(manager))[1]?.subjects).toHaveLength(513);
+  const subjects = (await configs(manager))[1]?.subjects ?? [];
+  expect(subjects).toHaveLength(512);
+  expect(subjects.filter((each) => /^tg.in.0-[35]\./.test(each))).toEqual(["tg.in.0-5.2.*"]);
 }, 60_000);
 
 test("a record that holds junk is named", async () => {
