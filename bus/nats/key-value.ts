@@ -9,15 +9,9 @@ import { JetStreamApiError, type JetStreamClient, jetstream } from "@nats-io/jet
 import { type KV, type KvEntry, Kvm } from "@nats-io/kv";
 import { headers, type NatsConnection } from "@nats-io/transport-node";
 import { CodedError } from "../../proto/coded-error.ts";
-import {
-  KEY_CHARS_MAX,
-  type KeyValue,
-  type KeyValueEntry,
-  type KeyValueWatcher,
-  VALUE_BYTES_MAX,
-} from "../key-value.ts";
+import { KEY_CHARS_MAX, type KeyValue, type KeyValueEntry, VALUE_BYTES_MAX } from "../key-value.ts";
 import { toCoded } from "./connect.ts";
-import { KeyWatch } from "./key-watch.ts";
+import { KeyWatch, type TimedWatcher } from "./key-watch.ts";
 
 /** JetStream's "wrong last sequence", alone and with a competitor in flight. */
 const wrongSequenceCodes = [10071, 10164];
@@ -27,6 +21,12 @@ const MARKER_TTL_MS = 60_000;
 const DELETED_TTL_S = 24 * 3600;
 const TTL_MS_MIN = 1000;
 const EXPECTED_SEQUENCE = "Nats-Expected-Last-Subject-Sequence";
+
+/** An entry, and when it was written. */
+export interface TimedEntry extends KeyValueEntry {
+  /** By the server's clock, microseconds since 1970-01-01 UTC; precise to 1 ms. */
+  readonly writtenUs: number;
+}
 
 export class NatsKeyValue implements KeyValue {
   readonly #bucket: string;
@@ -113,32 +113,40 @@ export class NatsKeyValue implements KeyValue {
   }
 
   async list(prefix: string): Promise<KeyValueEntry[]> {
-    checkPrefix(prefix);
-    const entries: KeyValueEntry[] = [];
+    const entries = await this.listTimed(prefix);
+    return entries.map(({ key, value, revision }) => ({ key, value, revision }));
+  }
+
+  /** As {@link list}, with the time of each write. */
+  async listTimed(prefix: string): Promise<TimedEntry[]> {
+    const entries = new Map<string, TimedEntry>(); // a key may be told twice before onSynced
     const { promise, resolve } = Promise.withResolvers<void>();
     const stop = await this.watch(prefix, {
-      onChange: ({ key, value, revision }) => {
-        if (value !== null) entries.push({ key, value, revision });
+      onChange: ({ key, value, revision }, writtenMs) => {
+        if (value === null || writtenMs === null) entries.delete(key);
+        else entries.set(key, { key, value, revision, writtenUs: writtenMs * 1000 });
       },
       onSynced: resolve,
     });
     await promise;
     stop();
-    return entries.sort((a, b) => (a.key < b.key ? -1 : 1));
+    return [...entries.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
   }
 
-  async watch(prefix: string, watcher: KeyValueWatcher): Promise<() => void> {
+  async watch(prefix: string, watcher: TimedWatcher): Promise<() => void> {
     checkPrefix(prefix);
     const stream = `KV_${this.#bucket}`;
-    const filter = `$KV.${this.#bucket}.${prefix}>`;
+    const start = `$KV.${this.#bucket}.`;
+    const filter = `${start}${prefix}>`;
     const watch = new KeyWatch(
       {
         open: () => guard(() => this.#kv.watch({ key: `${prefix}>` })),
-        count: async () => {
+        present: async () => {
           const manager = await this.#js.jetstreamManager(false);
           const { state } = await manager.streams.info(stream, { subjects_filter: filter });
-          const keyCount = Object.keys(state.subjects ?? {}).length;
-          return { keyCount, lastRevision: state.last_seq };
+          const subjects = Object.keys(state.subjects ?? {});
+          const keys = new Set(subjects.map((subject) => subject.slice(start.length)));
+          return { keys, lastRevision: state.last_seq };
         },
         newest: async () => {
           const manager = await this.#js.jetstreamManager(false);

@@ -177,6 +177,35 @@ export function watchRules(rule: DeclareRule): void {
     },
   );
 
+  rule("keyValue: what is read among writes has every key, also rewritten ones", async (bus) => {
+    const keys = await bus.keyValue("watch");
+    const prefix = newPrefix();
+    const names = ["a", "b", "gone"].map((name) => prefix + name);
+    for (const name of names) await keys.create(name, bytes("0"));
+    await keys.delete(`${prefix}gone`);
+    const kept = names.slice(0, 2);
+    let isStopping = false;
+    const writers = kept.map(async (name) => {
+      let revision = (await keys.get(name))?.revision ?? 0;
+      while (!isStopping) revision = await keys.update(name, bytes("1"), revision);
+    });
+    const recorder = new WatchRecorder();
+    const lists: string[][] = [];
+    try {
+      for (let i = 0; i < 80; i += 1) {
+        lists.push((await keys.list(prefix)).map(({ key }) => key));
+      }
+      await keys.watch(prefix, recorder);
+      await recorder.until(() => recorder.syncedCount > 0);
+    } finally {
+      isStopping = true;
+      await Promise.all(writers);
+    }
+    expect(lists).toEqual(lists.map(() => kept));
+    const present = recorder.changes.slice(0, recorder.syncedAt);
+    expect([...new Set(present.map(({ key }) => key))].sort()).toEqual(kept);
+  });
+
   rule("keyValue: an ended watch sees no more, and others still do", async (bus) => {
     const keys = await bus.keyValue("watch");
     const prefix = newPrefix();

@@ -21,6 +21,8 @@ class Bucket implements WatchSource {
   readonly entries = new Map<string, { revision: number; isValue: boolean }>();
   readonly openings: string[] = [];
   isStill = false;
+  /** A key that is rewritten while it is listed: its old value does not come, the new one may. */
+  rewritten = "";
   revision = 0;
   #live = new Set<(key: string) => void>();
 
@@ -42,12 +44,14 @@ class Bucket implements WatchSource {
     const push = (key: string, delta: number) => {
       const { revision = 0, isValue = false } = this.entries.get(key) ?? {};
       const operation = isValue ? "PUT" : "DEL";
-      queue.push({ key, revision, operation, delta, value: new Uint8Array([revision]) } as KvEntry);
+      const rest = { delta, value: new Uint8Array([revision]), created: new Date(revision) };
+      queue.push({ key, revision, operation, ...rest } as KvEntry);
       wake();
     };
     const keys = [...this.entries.keys()];
     this.openings.push(keys.join());
-    for (const [i, key] of keys.entries()) push(key, keys.length - 1 - i);
+    const coming = keys.filter((key) => key !== this.rewritten);
+    for (const [i, key] of coming.entries()) push(key, coming.length - 1 - i);
     const live = (key: string) => push(key, 0);
     this.#live.add(live);
     let isStopped = false;
@@ -66,8 +70,8 @@ class Bucket implements WatchSource {
     return { [Symbol.asyncIterator]: follow, stop };
   }
 
-  async count() {
-    return { keyCount: this.entries.size, lastRevision: this.revision };
+  async present() {
+    return { keys: new Set(this.entries.keys()), lastRevision: this.revision };
   }
 
   async newest() {
@@ -143,4 +147,27 @@ test("watch: stopped, it asks no more", async () => {
   await twoChecks();
   expect(told).toEqual(["synced"]);
   expect(bucket.openings).toHaveLength(1);
+});
+
+test("watch: a key rewritten while it is listed is waited for, also when the count is 0", async () => {
+  const bucket = new Bucket();
+  bucket.put("a");
+  bucket.put("b");
+  bucket.rewritten = "b";
+  const { told } = await follow(bucket);
+  expect(told).toEqual(["a=1"]);
+  bucket.put("b");
+  await vi.advanceTimersByTimeAsync(0);
+  expect(told).toEqual(["a=1", "b=3", "synced"]);
+});
+
+test("watch: a key that vanishes while it is listed is not waited for longer than a check", async () => {
+  const bucket = new Bucket();
+  bucket.put("a");
+  bucket.put("b");
+  bucket.rewritten = "b";
+  const { told } = await follow(bucket);
+  bucket.forget("b");
+  await vi.advanceTimersByTimeAsync(3000);
+  expect(told).toEqual(["a=1", "synced"]);
 });
