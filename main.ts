@@ -11,6 +11,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { type Addresses, announcement, bracketed } from "./announce.ts";
 import type { Bus } from "./bus/bus.ts";
+import type { EmbeddedBusOptions } from "./bus/embedded/options.ts";
 import type { Lease } from "./bus/nats/lease.ts";
 import type { Authenticate } from "./gateway/auth.ts";
 import type { Gateway } from "./gateway/gateway.ts";
@@ -210,6 +211,9 @@ async function openBus(
     const { openEmbeddedBus } = await import("./bus/embedded/embedded-bus.ts");
     const store = path.resolve(options.text("DATA_DIR"));
     const bus = await openEmbeddedBus({
+      name: gatewayId,
+      parts: options.text("PARTS") as EmbeddedBusOptions["parts"],
+      version: readVersion(),
       dataDir: store,
       roomMessageCountMax: options.integer("ROOM_MESSAGE_COUNT_MAX"),
       retentionMs: options.integer("RETENTION_MS"),

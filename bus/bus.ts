@@ -8,6 +8,7 @@ import type { CodedError } from "../proto/coded-error.ts";
 import type { KeyValue } from "./key-value.ts";
 import type { Position } from "./position.ts";
 import type { RoomAddress } from "./subjects.ts";
+import type { Topology } from "./topology.ts";
 import type { PublishLimits } from "./void.ts";
 
 /** Names a publish (R1). A retry carries the same name; the store keeps one copy per name. */
@@ -181,6 +182,9 @@ export interface Bus {
 
   /** Opens a bucket of keys, made on first use. Name [a-z][a-z0-9-]{0,31}. */
   keyValue(bucket: string): Promise<KeyValue>;
+
+  /** Processes, shards and slots of this bus, for operators. */
+  readonly topology: Topology;
 
   /** Now. */
   status(): BusStatus;

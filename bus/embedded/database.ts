@@ -107,6 +107,12 @@ export function pragmaNumber(database: DatabaseSync, name: string): number {
   return Number(row === undefined ? 0 : Object.values(row)[0]);
 }
 
+/** Bytes of pages in use; free pages inside the file do not count. */
+export function usedBytes(database: DatabaseSync): number {
+  const pages = pragmaNumber(database, "page_count") - pragmaNumber(database, "freelist_count");
+  return pages * 4096;
+}
+
 /** SQLite's primary result codes that mean something to us. */
 const resultCodes = { BUSY: 5, LOCKED: 6, CORRUPT: 11, FULL: 13, NOTADB: 26 } as const;
 /** Extended codes of a failed fsync, of a file and of a folder. */

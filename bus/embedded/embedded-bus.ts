@@ -27,8 +27,9 @@ import { Interest } from "./interest.ts";
 import { EmbeddedKeyValue } from "./key-value-client.ts";
 import { decodeAfter, decodeBefore, type EncodedPage } from "./message-page.ts";
 import { type EmbeddedBusOptions, validateEmbeddedBusOptions } from "./options.ts";
+import { EmbeddedTopology } from "./topology.ts";
 import { WorkerLink } from "./worker-link.ts";
-import type { AnswerValue, BucketChange, ReadRequest } from "./worker-protocol.ts";
+import type { AnswerValue, BucketChange, ReadRequest, StoreFacts } from "./worker-protocol.ts";
 
 /**
  * Opens the embedded bus on a data folder, which it makes when missing.
@@ -44,6 +45,7 @@ export async function openEmbeddedBus(options: Partial<EmbeddedBusOptions>): Pro
 export class EmbeddedBus implements Bus {
   readonly kind = "embedded";
   readonly publishLimits = PUBLISH_LIMITS;
+  readonly topology: EmbeddedTopology;
   readonly #link: WorkerLink;
   readonly #dataDir: string;
   readonly #interest = new Interest();
@@ -59,6 +61,12 @@ export class EmbeddedBus implements Bus {
   constructor(link: WorkerLink, options: EmbeddedBusOptions) {
     this.#link = link;
     this.#dataDir = options.dataDir;
+    this.topology = new EmbeddedTopology(options, {
+      check: () => {
+        if (this.#end !== null) throw this.#end;
+      },
+      facts: async () => (await this.#request({ op: "facts" })) as StoreFacts,
+    });
     this.#appends = new AppendQueue(link, (room, message) =>
       this.#interest.deliverDurable(room, message),
     );

@@ -3,8 +3,14 @@
  */
 import { CodedError } from "../../proto/coded-error.ts";
 
-/** How the embedded bus keeps durable rooms and keys. */
+/** How the embedded bus keeps durable rooms and keys, and who its process is. */
 export interface EmbeddedBusOptions {
+  /** Name of this process, 1 to 32 of [a-z0-9-]; for operators (bus/topology.ts). */
+  readonly name: string;
+  /** What the process runs; for operators. Default all. */
+  readonly parts: "all" | "gateway" | "controlplane";
+  /** Version of Tidegate; for operators. */
+  readonly version: string;
   /** Folder of the store, made when missing; one process at a time uses it. */
   readonly dataDir: string;
   /**
@@ -35,6 +41,9 @@ const dayMs = 24 * 3600 * 1000;
 
 /** Defaults; 8 GiB hold some 25 million messages of 200 bytes. */
 export const EMBEDDED_BUS_DEFAULTS: EmbeddedBusOptions = {
+  name: "tidegate",
+  parts: "all",
+  version: "",
   dataDir: "data",
   roomMessageCountMax: 100_000,
   retentionMs: 30 * dayMs,

@@ -10,12 +10,13 @@ import { randomInt } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
 import { CodedError } from "../../proto/coded-error.ts";
 import { RecordView, Refusal } from "./append-batch.ts";
-import { isFsyncError, pragmaNumber, storeError } from "./database.ts";
+import { isFsyncError, storeError, usedBytes } from "./database.ts";
 import { KeyTable } from "./key-table.ts";
 import { MessageLog } from "./message-log.ts";
 import { readPageAfter, readPageBefore } from "./message-page.ts";
 import type { EmbeddedBusOptions } from "./options.ts";
 import { dueCountFor, Retention, TRIM_STEP_COUNT } from "./retention.ts";
+import { StoreCounter } from "./store-counter.ts";
 import type { AnswerValue, FromWorker, ReadRequest, ToWorker } from "./worker-protocol.ts";
 
 /** Appends of one commit at most: some 20 ms of inserting. The rest waits for the next one. */
@@ -49,6 +50,7 @@ export class StoreWorker {
   readonly #log: MessageLog;
   readonly #keys: KeyTable;
   readonly #retention: Retention;
+  readonly #counter: StoreCounter;
   readonly #watchCounts = new Map<string, number>();
   #appends: AppendMessage[] = [];
   #writes: WriteMessage[] = [];
@@ -74,6 +76,7 @@ export class StoreWorker {
     this.#log = new MessageLog(database, clock.wallUs(), clock.uptimeUs(), seed, dueCount);
     this.#keys = new KeyTable(database);
     this.#retention = new Retention(database, this.#log, options);
+    this.#counter = new StoreCounter(database);
   }
 
   /** Takes a message; {@link turn} works on it. */
@@ -142,6 +145,7 @@ export class StoreWorker {
       this.#rollBack(reason, appends, writes);
       return 0;
     }
+    this.#counter.note(storedCount);
     this.#walPages += 2 + writes.length * 2 + this.#log.touchedPages;
     this.#answerAppends(appends);
     this.#announce();
@@ -189,16 +193,9 @@ export class StoreWorker {
 
   #fullness(appends: readonly AppendMessage[]): Refusal | null {
     if (appends.length === 0) return null;
-    let bytes = this.#usedBytes();
+    let bytes = usedBytes(this.#database);
     for (const { batches } of appends) for (const batch of batches) bytes += batch.bytes;
     return bytes > this.#options.storeBytesMax ? Refusal.FULL : null;
-  }
-
-  /** Bytes of pages in use; free pages inside the file do not count. */
-  #usedBytes(): number {
-    const pages =
-      pragmaNumber(this.#database, "page_count") - pragmaNumber(this.#database, "freelist_count");
-    return pages * 4096;
   }
 
   #fullDetail(refusal: Refusal | null): string {
@@ -304,6 +301,8 @@ export class StoreWorker {
         return this.#log.head(request.token);
       case "floor":
         return this.#log.floor(request.token, request.count);
+      case "facts":
+        return this.#counter.read(this.#log.lastSeq);
       case "kvGet":
         return this.#keys.get(request.bucket, request.key, this.#clock.wallUs());
       case "kvList":
@@ -332,6 +331,7 @@ export class StoreWorker {
       this.#database.exec("BEGIN IMMEDIATE");
       const count = this.#retention.step(nowUs, rowCountMax);
       this.#database.exec("COMMIT");
+      this.#counter.note(-count);
       this.#walPages += Math.ceil(count / 2);
       this.#isTrimming = count >= rowCountMax;
     } catch (reason) {

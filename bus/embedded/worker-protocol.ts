@@ -7,6 +7,7 @@
 import type { ErrorCode } from "../../proto/coded-error.ts";
 import type { KeyValueChange, KeyValueEntry } from "../key-value.ts";
 import type { Position } from "../position.ts";
+import type { ShardFacts } from "../topology.ts";
 import type { EncodedPage } from "./message-page.ts";
 import type { EmbeddedBusOptions } from "./options.ts";
 
@@ -21,6 +22,7 @@ export type ReadRequest =
   | { readonly op: "readBefore"; token: string; position: Position | null; limit: number }
   | { readonly op: "head"; token: string }
   | { readonly op: "floor"; token: string; count: number }
+  | { readonly op: "facts" }
   | { readonly op: "kvGet"; bucket: string; key: string }
   | { readonly op: "kvList"; bucket: string; prefix: string }
   | { readonly op: "kvWatch"; bucket: string; prefix: string }
@@ -59,8 +61,18 @@ export type ToWorker =
   | { readonly kind: "write"; readonly id: number; readonly request: WriteRequest }
   | { readonly kind: "close" };
 
+/** What the store says of itself (bus/topology.ts). */
+export type StoreFacts = Pick<ShardFacts, "messageCount" | "firstSeq" | "lastSeq" | "bytes">;
+
 /** Value of an answer, by the request's `op`. */
-export type AnswerValue = EncodedPage | Position | KeyValueEntry | KeyValueEntry[] | number | null;
+export type AnswerValue =
+  | EncodedPage
+  | Position
+  | StoreFacts
+  | KeyValueEntry
+  | KeyValueEntry[]
+  | number
+  | null;
 
 /** A change of a key, with the bucket it is in. */
 export interface BucketChange extends KeyValueChange {

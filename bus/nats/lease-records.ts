@@ -6,6 +6,7 @@ import { type NatsConnection, RequestError, TimeoutError } from "@nats-io/transp
 import { ControlAnswer, Lease } from "../../proto/gen/tidegate/bus/v1/lease.ts";
 import type { KeyValue } from "../key-value.ts";
 import { toCoded } from "./connect.ts";
+import type { NatsKeyValue } from "./key-value.ts";
 
 /** Bus KV bucket of leases. */
 export const LEASE_BUCKET = "leases";
@@ -58,6 +59,21 @@ export async function listLeases(keys: KeyValue): Promise<LeaseEntry[]> {
   return entries.flatMap(({ value, revision }) => {
     const lease = decodeLease(value);
     return lease === null ? [] : [{ lease, revision }];
+  });
+}
+
+/** A lease, and when it was written last. */
+export interface TimedLease extends LeaseEntry {
+  /** By the server's clock, microseconds since 1970-01-01 UTC. */
+  readonly writtenUs: number;
+}
+
+/** All leases now, by id, with their last renewal. Throws `UNAVAILABLE`. */
+export async function listTimedLeases(keys: NatsKeyValue): Promise<TimedLease[]> {
+  const entries = await keys.listTimed(prefix);
+  return entries.flatMap(({ value, revision, writtenUs }) => {
+    const lease = decodeLease(value);
+    return lease === null ? [] : [{ lease, revision, writtenUs }];
   });
 }
 

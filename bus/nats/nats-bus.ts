@@ -22,6 +22,7 @@ import type { KeyValue } from "../key-value.ts";
 import { type Log, SILENT_LOG } from "../log.ts";
 import type { Position } from "../position.ts";
 import type { RoomAddress } from "../subjects.ts";
+import type { Topology } from "../topology.ts";
 import { type PublishLimits, publishLimits } from "../void.ts";
 import { Buckets } from "./buckets.ts";
 import { ClockCheck } from "./clock-check.ts";
@@ -36,6 +37,7 @@ import { type NatsBusOptions, validateNatsBusOptions } from "./options.ts";
 import { ROUTING_BUCKET, Routes } from "./routes.ts";
 import { ensureShards, type GroupRecord } from "./shards.ts";
 import { withoutCredentials } from "./start-errors.ts";
+import { NatsTopology } from "./topology.ts";
 import { Troubles } from "./troubles.ts";
 
 /**
@@ -80,7 +82,7 @@ interface NatsBusParts {
   readonly lease: Lease;
   readonly troubles: Troubles;
   readonly routing: KeyValue;
-  readonly leases: KeyValue;
+  readonly leases: NatsKeyValue;
   readonly group: GroupRecord;
   /** By shard. */
   readonly settings: readonly ShardSettings[];
@@ -92,6 +94,7 @@ export class NatsBus implements Bus {
   readonly publishLimits: PublishLimits;
   /** This process's right to publish (R12). */
   readonly lease: Lease;
+  readonly topology: Topology;
   readonly #troubles: Troubles;
   readonly #connection: NatsConnection;
   readonly #interest: NatsInterest;
@@ -113,6 +116,10 @@ export class NatsBus implements Bus {
     this.#connection = connection;
     this.#buckets = new Buckets(connection, options.replicaCount);
     this.#clock = new ClockCheck(connection, group.shardCount, troubles);
+    this.topology = new NatsTopology({
+      ...{ ...parts, leaseTtlMs: options.leaseTtlMs, shardCount: group.shardCount },
+      read: (read) => this.#read(read),
+    });
     const interest = this.#makeInterest();
     this.#interest = interest;
     this.#durable = new DurableRooms({

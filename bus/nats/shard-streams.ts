@@ -41,6 +41,11 @@ const notFoundCode = 10059;
 /** JetStream: replicas wanted of a single server; it will not get better by waiting. */
 const singleServerCode = 10074;
 
+/** Key of a shard's record in the bucket of routing. */
+export function shardSettingsKey(shard: number): string {
+  return `shard.${shard}`;
+}
+
 /** What the streams are made and kept with. */
 export interface ShardStreamParts {
   readonly connection: NatsConnection;
@@ -96,7 +101,7 @@ async function ensureSettings(
   { routing, options, file, log }: ShardStreamParts,
   shard: number,
 ): Promise<{ settings: ShardSettings; isNew: boolean }> {
-  const key = `shard.${shard}`;
+  const key = shardSettingsKey(shard);
   for (;;) {
     const entry = await routing.get(key);
     const kept = entry === null ? null : decodeShardSettings(entry.value);

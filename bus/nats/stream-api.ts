@@ -19,6 +19,7 @@ const missingStream = "the stream does not exist";
 /** What a stream's leader says of it. */
 export interface StreamFacts {
   readonly config: StreamConfig;
+  readonly messageCount: number;
   readonly firstSeq: number;
   readonly lastSeq: number;
   readonly bytes: number;
@@ -31,6 +32,7 @@ export interface StreamFacts {
 interface ApiAnswer {
   readonly config?: StreamConfig;
   readonly state?: {
+    readonly messages: number;
     readonly first_seq: number;
     readonly last_seq: number;
     readonly bytes: number;
@@ -122,6 +124,7 @@ function toFacts(stream: string, { config, state, cluster, ts }: ApiAnswer): Str
   }
   return {
     config,
+    messageCount: state.messages,
     firstSeq: state.first_seq,
     lastSeq: state.last_seq,
     bytes: state.bytes,

@@ -11,6 +11,7 @@ import { closeRules, durableRules, nameRules } from "./contract-durable.ts";
 import { keyRules, watchRules } from "./contract-keys.ts";
 import { liveRules } from "./contract-live.ts";
 import { readRules } from "./contract-reads.ts";
+import { topologyRules } from "./contract-topology.ts";
 
 /** Rules an implementation can not keep: title and reason. */
 export type Skip = Readonly<Record<string, string>>;
@@ -43,6 +44,7 @@ export function busContract(name: string, open: () => Promise<Bus>, skip: Skip =
   readRules(rule);
   keyRules(rule);
   watchRules(rule);
+  topologyRules(rule);
   closeRules(rule);
   if (unknown.size > 0) throw new Error(`no such rules to skip: ${[...unknown].join(", ")}`);
 }

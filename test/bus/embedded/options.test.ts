@@ -8,6 +8,9 @@ import {
 describe("validateEmbeddedBusOptions", () => {
   test("gives all defaults", () => {
     expect(validateEmbeddedBusOptions({})).toEqual({
+      name: "tidegate",
+      parts: "all",
+      version: "",
       dataDir: "data",
       roomMessageCountMax: 100_000,
       retentionMs: 2_592_000_000,

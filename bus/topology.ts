@@ -1,0 +1,135 @@
+/**
+ * What the fleet looks like, for operators: processes, shards and slots as they stand now.
+ *
+ * Reads only, and nothing here is on the way of a message. Both buses answer: on the embedded one
+ * there is one process and one shard.
+ */
+
+/** A process that may publish: on NATS one with a lease (R12). */
+export interface ProcessEntry {
+  /** [a-z0-9-]{1,32}; one living process has it. */
+  readonly id: string;
+  readonly parts: "gateway" | "controlplane" | "all";
+  /** Random, for each start, and anew when its lease was gone before it could be renewed. */
+  readonly incarnation: string;
+  /** Where it runs, for people. */
+  readonly host: string;
+  readonly pid: number;
+  /** Of Tidegate, semantic. */
+  readonly version: string;
+  /** When it started, by its own clock; microseconds since 1970-01-01 UTC, as all times here. */
+  readonly startedUs: number;
+  /** Last sign of life: when its lease was renewed, by the bus's clock. */
+  readonly renewedUs: number;
+  /**
+   * When it is gone from the list unless it renews: a killed process stays until then. Null where
+   * there are no leases, and the list is this process alone.
+   */
+  readonly expiresUs: number | null;
+  /** Highest revision of the routing that it has applied and settled (R10); 0 for none. */
+  readonly routingRevision: number;
+}
+
+/** What a shard was made with, as its record says. */
+export interface ShardSetting {
+  /** Counts changes; 1 is as the shard was made. */
+  readonly revision: number;
+  /** Copies: 1, 3 or 5. */
+  readonly replicaCount: number;
+  /** Newest messages kept of each room. */
+  readonly roomMessageCountMax: number;
+  /** Age at which messages are deleted, ms. */
+  readonly retentionMs: number;
+  /** Bytes at which it is full. */
+  readonly shardBytesMax: number;
+  /** Tags that servers must have to hold a copy. */
+  readonly placementTags: readonly string[];
+}
+
+/** What the store of a shard says of itself. */
+export interface ShardFacts {
+  /** Server that takes its writes; empty where there is one server. */
+  readonly leader: string;
+  /** What is stored; on NATS with some markers of the shard's own. */
+  readonly messageCount: number;
+  /** Oldest sequence stored; above `lastSeq` when nothing is. */
+  readonly firstSeq: number;
+  /** Newest sequence ever given; 0 for none. */
+  readonly lastSeq: number;
+  /** As they count against `bytesMax`. */
+  readonly bytes: number;
+  /** Bytes at which it refuses; for a short time more than its settings say (R10). */
+  readonly bytesMax: number;
+  /** Copies there are to be now. */
+  readonly replicaCount: number;
+}
+
+/** A shard: where the durable messages of some slots are stored. */
+export interface ShardEntry {
+  /** From 0. */
+  readonly shard: number;
+  /** What it is called where it is stored: a stream, or a file. */
+  readonly store: string;
+  /** Slots whose record names it as the owner, ascending. */
+  readonly slots: readonly number[];
+  /** Slots that are on their way to it, ascending. */
+  readonly arrivingSlots: readonly number[];
+  /** Null when its record can not be read. */
+  readonly settings: ShardSetting | null;
+  /** Null when it did not answer: `trouble` says why. */
+  readonly facts: ShardFacts | null;
+  /** A sentence; empty when there is none. */
+  readonly trouble: string;
+}
+
+/** An epoch of a slot that takes no more messages. */
+export interface SealedEntry {
+  readonly epoch: number;
+  readonly shard: number;
+  /** Nothing of it stands behind this sequence of the shard. */
+  readonly lastSeq: number;
+  /** 0 for the first epoch. */
+  readonly openedUs: number;
+  readonly sealedUs: number;
+  /** Whether it ended because its history had gone backwards (R9). */
+  readonly wentBackwards: boolean;
+}
+
+/** A slot, by its routing record. */
+export interface SlotEntry {
+  /** 0 to SLOT_COUNT - 1. */
+  readonly slot: number;
+  /** "sealing" and "removing" are the steps of a move (R10). */
+  readonly state: "open" | "sealing" | "removing";
+  /** From 1. */
+  readonly epoch: number;
+  /** The owner in this epoch. */
+  readonly shard: number;
+  /** While it moves: the owner of the next epoch, which may be the same. */
+  readonly targetShard: number | null;
+  /** While it moves: when others may finish or undo it. */
+  readonly deadlineUs: number | null;
+  /** When the epoch opened; 0 for the first. */
+  readonly openedUs: number;
+  /** Earlier epochs, oldest first; those past retention are left out. */
+  readonly sealed: readonly SealedEntry[];
+  /** Of the record in the routing; 0 when there is none, since the slot never moved. */
+  readonly revision: number;
+}
+
+/** The fleet now. Every call throws `UNAVAILABLE` when the bus can not be asked. */
+export interface Topology {
+  /** Every process, by id. */
+  processes(): Promise<readonly ProcessEntry[]>;
+  /** Numbers of all shards, ascending. */
+  shardNumbers(): Promise<readonly number[]>;
+  /**
+   * Shards by their numbers, in that order; numbers of none are left out. One that does not answer
+   * within 2 s is there with what is known without it.
+   */
+  shards(numbers: readonly number[]): Promise<readonly ShardEntry[]>;
+  /** Every slot, ascending. */
+  slots(): Promise<readonly SlotEntry[]>;
+  /** One slot, 0 to SLOT_COUNT - 1. */
+  slot(slot: number): Promise<SlotEntry>;
+}
