@@ -92,9 +92,12 @@ export async function commitMove(parts: MoveParts, slot: number, removing: Route
     const subject = sealSubject(shard, slot, epoch);
     const lastSeq = await storeMarker(parts.connection, subject, "seal");
     const after = await streamFacts(parts.connection, stream);
-    if (after.config.subjects.includes(inSlotSubjects(slot, epoch))) break;
-    // A leader that changed in between may have let something in behind the marker.
-    if (after.leader !== before.leader) continue;
+    // A new leader may not have removed the epoch yet, and let something in behind the marker: the
+    // same one must be without it before and after.
+    const isListed = [before, after].some(({ config }) => {
+      return config.subjects.includes(inSlotSubjects(slot, epoch));
+    });
+    if (isListed || after.leader !== before.leader) continue;
     const { nowUs, retentionUs } = parts;
     return put(parts, slot, removing, commit(removing.record, lastSeq, nowUs(), retentionUs));
   }

@@ -13,7 +13,10 @@ import type { Routes } from "./routes.ts";
 
 /** Publishes held at once; more are refused, to be tried again. */
 export const HELD_COUNT_MAX = 16_384;
-/** A publish held longer is refused, ms: its producer's lane tries again, or tells its client. */
+/**
+ * A publish held longer is refused, ms, with all that are held behind it: their producers' lanes try
+ * again, or tell their clients.
+ */
 const HOLD_MS_MAX = 2000;
 /** How often that is looked for, ms. */
 const LOOK_MS = 250;
@@ -65,6 +68,7 @@ export class PublishGate {
       this.#release(slot);
       this.#tellSettled();
     });
+    routes.followRevision(() => this.#tellSettled());
     this.#tellSettled();
   }
 
@@ -151,15 +155,18 @@ export class PublishGate {
     for (const { publish } of held) this.#start(slot, publish);
   }
 
+  /**
+   * All of a slot with the first that is late: were the others started when the slot opens, they
+   * would overtake those of their producers that were refused (R3).
+   */
   #refuseLate(): void {
     const nowMs = performance.now();
     for (const [slot, held] of this.#held) {
-      const late = held.findIndex(({ deadlineMs }) => deadlineMs > nowMs);
-      const refused = held.splice(0, late < 0 ? held.length : late);
-      this.#heldCount -= refused.length;
-      if (held.length === 0) this.#held.delete(slot);
+      if ((held[0]?.deadlineMs ?? nowMs) >= nowMs) continue;
+      this.#held.delete(slot);
+      this.#heldCount -= held.length;
       const error = new CodedError("UNAVAILABLE", `the route of slot ${slot} is not known now`);
-      for (const { publish } of refused) publish.refuse(error);
+      for (const { publish } of held) publish.refuse(error);
     }
   }
 

@@ -32,8 +32,12 @@ export class Routes {
   readonly #troubles: Troubles;
   readonly #routes: Route[];
   readonly #listeners: RouteListener[] = [];
+  readonly #revisionListeners: (() => void)[] = [];
   #stop: () => void = () => {};
-  /** Highest KV revision applied. */
+  /**
+   * Every record up to this KV revision is applied: all that the watch has shown, which is in order,
+   * or that was read with all others. One slot's record, read alone, says nothing of the others'.
+   */
   revision = 0;
 
   private constructor(kv: KeyValue, shardCount: number, troubles: Troubles) {
@@ -49,6 +53,7 @@ export class Routes {
     routes.#stop = await kv.watch(ROUTE_PREFIX, {
       onChange: ({ key, value, revision }) => {
         if (value !== null) routes.#take({ key, value, revision });
+        routes.#goneThrough(revision);
       },
       onSynced: resolve,
     });
@@ -68,6 +73,11 @@ export class Routes {
     this.#listeners.push(listener);
   }
 
+  /** Calls `listener` after {@link Routes.revision} has risen. */
+  followRevision(listener: () => void): void {
+    this.#revisionListeners.push(listener);
+  }
+
   /** Reads one slot's record. @throws {CodedError} `UNAVAILABLE`. */
   async refresh(slot: number): Promise<Route> {
     const entry = await this.#kv.get(routeKey(slot));
@@ -77,11 +87,19 @@ export class Routes {
 
   /** Reads all records. @throws {CodedError} `UNAVAILABLE`. */
   async reload(): Promise<void> {
-    for (const entry of await this.#kv.list(ROUTE_PREFIX)) this.#take(entry);
+    const entries = await this.#kv.list(ROUTE_PREFIX);
+    for (const entry of entries) this.#take(entry);
+    this.#goneThrough(entries.reduce((highest, { revision }) => Math.max(highest, revision), 0));
   }
 
   close(): void {
     this.#stop();
+  }
+
+  #goneThrough(revision: number): void {
+    if (revision <= this.revision) return;
+    this.revision = revision;
+    for (const listener of this.#revisionListeners) listener();
   }
 
   #take({ key, value, revision }: KeyValueEntry): void {
@@ -95,7 +113,6 @@ export class Routes {
     if (revision <= before.revision) return;
     const route = { record, revision };
     this.#routes[slot] = route;
-    this.revision = Math.max(this.revision, revision);
     for (const listener of this.#listeners) listener(slot, route, before);
   }
 }

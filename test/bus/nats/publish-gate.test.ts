@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { openEmbeddedBus } from "../../../bus/embedded/embedded-bus.ts";
+import type { KeyValue } from "../../../bus/key-value.ts";
 import { SILENT_LOG } from "../../../bus/log.ts";
 import { HELD_COUNT_MAX, PublishGate } from "../../../bus/nats/publish-gate.ts";
 import { encodeRoute, firstRoute, reopen, startSealing } from "../../../bus/nats/route.ts";
@@ -14,11 +15,19 @@ import { CodedError } from "../../../proto/coded-error.ts";
 
 const slot = 5;
 
-async function openGate() {
+/** @param hear what becomes of each change that the watch shows. */
+async function openGate(hear: (show: () => void) => void = (show) => show()) {
   const dataDir = mkdtempSync(path.join(tmpdir(), "tidegate-gate-"));
   const bus = await openEmbeddedBus({ dataDir });
   const keys = await bus.keyValue("routing");
-  const routes = await Routes.watch(keys, 4, new Troubles(SILENT_LOG));
+  const heard: KeyValue = {
+    ...{ get: (key) => keys.get(key), list: (prefix) => keys.list(prefix) },
+    ...{ create: keys.create.bind(keys), update: keys.update.bind(keys) },
+    delete: keys.delete.bind(keys),
+    watch: (prefix, { onChange, onSynced }) =>
+      keys.watch(prefix, { onSynced, onChange: (change) => hear(() => onChange(change)) }),
+  };
+  const routes = await Routes.watch(heard, 4, new Troubles(SILENT_LOG));
   const settled: number[] = [];
   const gate = new PublishGate(routes, (revision) => settled.push(revision));
   onTestFinished(async () => {
@@ -64,6 +73,42 @@ test("stopAll: everything waits, from both sides of nested stops", async () => {
   expect(started).toEqual([]);
   second();
   expect(started).toEqual(["a@1", "b@1"]);
+});
+
+test("R10: a record that is read alone acknowledges no earlier one", async () => {
+  const shown: (() => void)[] = [];
+  const { keys, routes, settled } = await openGate((show) => shown.push(show));
+  const { record } = firstRoute(slot, 4);
+  const sealing = encodeRoute(startSealing(record, 1, false, Date.now() * 1000));
+  await keys.create(routeKey(slot), sealing);
+  const revision = await keys.create(routeKey(slot + 1), encodeRoute(record));
+  expect((await routes.refresh(slot + 1)).revision).toBe(revision);
+  expect(settled.filter((each) => each > 0)).toEqual([]); // the slot that seals is not known here
+  await vi.waitUntil(() => shown.length === 2);
+  for (const show of shown) show();
+  expect(settled.at(-1)).toBe(revision);
+});
+
+test("R10: all records read together are acknowledged", async () => {
+  const { keys, routes, settled } = await openGate(() => {});
+  const { record } = firstRoute(slot, 4);
+  await keys.create(routeKey(slot + 1), encodeRoute(record));
+  const revision = await keys.create(routeKey(slot), encodeRoute(record));
+  await routes.reload();
+  expect(settled.at(-1)).toBe(revision);
+});
+
+test("enter: who comes later is refused with the first that is late, and overtakes nobody", async () => {
+  const { gate, started, refused, enter } = await openGate();
+  const goOn = gate.stopAll();
+  enter("first");
+  const endMs = performance.now() + 1000;
+  await vi.waitUntil(() => performance.now() > endMs, { timeout: 5000 });
+  enter("later");
+  await vi.waitUntil(() => refused.length > 0, { timeout: 5000 });
+  goOn();
+  expect(refused).toEqual(["first: UNAVAILABLE", "later: UNAVAILABLE"]);
+  expect(started).toEqual([]);
 });
 
 test("enter: beyond the limit, and after a time, publishes are refused to be tried again", async () => {
