@@ -221,10 +221,14 @@ export class AppendMux {
     }
   }
 
-  /** Those that were held for as long as an ack may take: their lanes hear of it. */
+  /**
+   * Held for as long as an ack may take: their lanes hear of it. All with the first: were the others
+   * sent when the hold ends, they would overtake those of their producers that were refused (R3).
+   */
   #refuseHeld(window: AppendWindow, reason: CodedError, nowMs: number): void {
     let first = window.first();
-    while (first !== undefined && first.deadlineMs < nowMs) {
+    if (first === undefined || first.deadlineMs >= nowMs) return;
+    while (first !== undefined) {
       this.#shift(window, first.append);
       first.append.onFail(reason);
       first = window.first();

@@ -220,12 +220,18 @@ export class Appender {
       for (const shard of shardsToProbe(route, firstSentUs, nowUs, limits.windowUs)) {
         stored ??= await probe(connection, shard, lane.room, messageId);
       }
-      sendInTurn(() => {
-        if (stored === null) this.#send(publish, route);
-        else this.#succeed(publish, { ...stored, isDuplicate: true });
+      sendInTurn((hasFailed) => {
+        const isRefused = stored === null && hasFailed;
+        if (stored !== null) this.#succeed(publish, { ...stored, isDuplicate: true });
+        else if (hasFailed) this.#refuse(publish, behind());
+        else this.#send(publish, route);
+        return isRefused;
       });
     } catch (error) {
-      sendInTurn(() => this.#refuse(publish, CodedError.from(error)));
+      sendInTurn(() => {
+        this.#refuse(publish, CodedError.from(error));
+        return true;
+      });
     }
   }
 
@@ -261,4 +267,9 @@ export class Appender {
     const stored = await storedAt(connection, shardStream(shard), seq);
     return stored === null ? null : { ...stored, timeUs: timeStampUs(stored.time) };
   }
+}
+
+/** R3: what is sent behind a publish that failed would overtake it. */
+function behind(): CodedError {
+  return new CodedError("UNAVAILABLE", "a publish before it was not sent; nothing was stored");
 }

@@ -1,16 +1,27 @@
 /**
- * Answers in the order of the questions, one queue per key, though the facts come in any order.
+ * Answers in the order of the questions, one queue per key, though the facts come in any order; and
+ * what stands behind a failure knows of it.
  */
 
-/** Ready to be called in its turn. */
-type Answer = () => void;
+/**
+ * Ready to be called in its turn.
+ *
+ * @param hasFailed whether one before it has failed since the queue was empty.
+ * @returns whether it has failed.
+ */
+type Answer = (hasFailed: boolean) => boolean;
 
 interface Place {
   answer: Answer | null;
 }
 
+interface Queue {
+  readonly places: Place[];
+  hasFailed: boolean;
+}
+
 export class InOrder {
-  readonly #queues = new Map<string, Place[]>();
+  readonly #queues = new Map<string, Queue>();
 
   /**
    * Takes the next place of a key's queue.
@@ -20,8 +31,8 @@ export class InOrder {
   reserve(key: string): (answer: Answer) => void {
     const place: Place = { answer: null };
     const queue = this.#queues.get(key);
-    if (queue === undefined) this.#queues.set(key, [place]);
-    else queue.push(place);
+    if (queue === undefined) this.#queues.set(key, { places: [place], hasFailed: false });
+    else queue.places.push(place);
     return (answer) => {
       place.answer = answer;
       this.#flush(key);
@@ -31,7 +42,11 @@ export class InOrder {
   #flush(key: string): void {
     const queue = this.#queues.get(key);
     if (queue === undefined) return;
-    while (queue[0] !== undefined && queue[0].answer !== null) queue.shift()?.answer?.();
-    if (queue.length === 0) this.#queues.delete(key);
+    const { places } = queue;
+    for (let answer = places[0]?.answer; answer; answer = places[0]?.answer) {
+      places.shift();
+      if (answer(queue.hasFailed)) queue.hasFailed = true;
+    }
+    if (places.length === 0) this.#queues.delete(key);
   }
 }

@@ -14,8 +14,8 @@ import type { Routes } from "./routes.ts";
 /** Publishes held at once; more are refused, to be tried again. */
 export const HELD_COUNT_MAX = 16_384;
 /**
- * A publish held longer is refused, ms, with all that are held behind it: their producers' lanes try
- * again, or tell their clients.
+ * A publish held longer is refused, ms, with all that are held behind it: their producers' lanes
+ * try again, or tell their clients.
  */
 const HOLD_MS_MAX = 2000;
 /** How often that is looked for, ms. */

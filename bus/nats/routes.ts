@@ -35,8 +35,8 @@ export class Routes {
   readonly #revisionListeners: (() => void)[] = [];
   #stop: () => void = () => {};
   /**
-   * Every record up to this KV revision is applied: all that the watch has shown, which is in order,
-   * or that was read with all others. One slot's record, read alone, says nothing of the others'.
+   * Every record up to this KV revision is applied: the watch has shown it, which is in order, or
+   * it was read with all others. One slot's record, read alone, says nothing of the others'.
    */
   revision = 0;
 
