@@ -222,8 +222,9 @@ export class AppendMux {
   }
 
   /**
-   * Held for as long as an ack may take: their lanes hear of it. All with the first: were the others
-   * sent when the hold ends, they would overtake those of their producers that were refused (R3).
+   * Held for as long as an ack may take: their lanes hear of it. All with the first: were the
+   * others sent when the hold ends, they would overtake those of their producers that were refused
+   * (R3).
    */
   #refuseHeld(window: AppendWindow, reason: CodedError, nowMs: number): void {
     let first = window.first();
