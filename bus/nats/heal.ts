@@ -97,8 +97,15 @@ export class Healing {
   }
 
   async #compare(): Promise<void> {
-    const byShard = Map.groupBy(this.#beforeBreak, ({ heard }) => this.#shardOf(heard));
+    const places = this.#beforeBreak;
     this.#beforeBreak = [];
+    await this.#compareAll(places);
+    // Broke again meanwhile: what was heard until then was put aside, and is compared as well.
+    if (this.#beforeBreak.length > 0 && !this.#isClosed) await this.#compare();
+  }
+
+  async #compareAll(heardPlaces: readonly HeardPlace[]): Promise<void> {
+    const byShard = Map.groupBy(heardPlaces, ({ heard }) => this.#shardOf(heard));
     for (const places of byShard.values()) {
       let gone: HeardPlace[] | null = null;
       while (gone === null && !this.#isClosed) {
