@@ -111,7 +111,12 @@ export class Stage {
 
   /** Resolves when the room has so many messages in the store, void ones too. */
   async untilStored(count: number): Promise<void> {
-    while ((await this.#readStored()).length < count) await sleep(10);
+    while ((await this.storedCount()) < count) await sleep(10);
+  }
+
+  /** Messages of the room in the store, void ones too. */
+  async storedCount(): Promise<number> {
+    return (await this.#readStored()).length;
   }
 
   /** Changes the shard's stream, as nothing but a scene would. */

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 import clocks
+import patience
 
 import tidegate
 
@@ -33,7 +34,7 @@ async def read(room: tidegate.Room[Any]) -> None:
 
 async def main(work: dict[str, Any]) -> None:
     """Consume until the process ends."""
-    async with await tidegate.connect(work["url"], connect_timeout_ms=5_000) as client:
+    async with await patience.connect(work["url"]) as client:
         client.on_status(on_status)
         rooms = []
         for name in work["rooms"]:

@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 import clocks
+import patience
 
 import tidegate
 
@@ -77,7 +78,7 @@ class Producer:
 
 async def main(work: dict[str, Any]) -> None:
     """Do what stdin says."""
-    client = await tidegate.connect(work["url"], connect_timeout_ms=5_000)
+    client = await patience.connect(work["url"])
     client.on_status(
         lambda status: clocks.tell(
             t="back" if status == "connected" else "away", at=clocks.now_us()

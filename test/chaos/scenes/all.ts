@@ -9,6 +9,7 @@ import { lostDisk } from "./lost-disk.ts";
 import { lostEphemeral } from "./lost-ephemeral.ts";
 import { lostMiddle, lostTail } from "./lost-republish.ts";
 import { stutteringShard } from "./stuttering-shard.ts";
+import { tornBurst } from "./torn-burst.ts";
 
 /** All scenes. */
 export const SCENES: readonly Scene[] = [
@@ -19,5 +20,6 @@ export const SCENES: readonly Scene[] = [
   lostDisk,
   lateBytes,
   laggingReplica,
+  tornBurst,
   lostEphemeral,
 ];
