@@ -71,6 +71,13 @@ export class PublishQueue<I extends PublishItem> {
     return this.isDurable === null && this.#failed.some((item) => item.isUncertain);
   }
 
+  /** Name of the latest publish of which a try ended without an answer, 0 if none is left. */
+  get uncertainSeqMax(): number {
+    if (this.#failed.length === 0 && !this.#isRetryInFlight) return 0;
+    const items = [...this.#inFlight.values(), ...this.#failed];
+    return items.reduce((max, { seq, isUncertain }) => (isUncertain && seq > max ? seq : max), 0);
+  }
+
   /** Failures in a row, for the back-off. */
   get failedCount(): number {
     return this.#failedCount;

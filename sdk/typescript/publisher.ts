@@ -12,6 +12,7 @@ import type { Publish, PublishAck } from "./gen/tidegate/client/v1/publish.ts";
 import type { ClientLimits } from "./options.ts";
 import { formatPosition, type Position } from "./position.ts";
 import { type PublishItem, PublishQueue, publishError } from "./publish-queue.ts";
+import { UnsureAcks } from "./unsure-acks.ts";
 
 /** The answer to a publish. */
 export interface PublishResult {
@@ -68,6 +69,8 @@ interface Item extends PublishItem {
 interface RoomLane {
   readonly room: string;
   readonly queue: PublishQueue<Item>;
+  /** Acknowledged, and not told yet. */
+  readonly acks: UnsureAcks<Item, PublishResult>;
   usedAtMs: number;
   /** Nothing is written until the room's mode is known. */
   isHeld: boolean;
@@ -165,11 +168,13 @@ export class Publisher {
   onAck(ack: PublishAck): void {
     const lane = this.#settle(ack.requestId);
     if (lane === undefined) return;
-    lane.queue.isDurable = ack.position !== undefined;
-    lane.queue.onAnswer(ack.requestId, true)?.resolve({
-      position: ack.position === undefined ? null : formatPosition(ack.position),
-      isDuplicate: ack.duplicate,
-    });
+    const { position, duplicate: isDuplicate } = ack;
+    lane.queue.isDurable = position !== undefined;
+    const item = lane.queue.onAnswer(ack.requestId, true);
+    if (position === undefined) item?.resolve({ position: null, isDuplicate });
+    else if (item !== undefined) {
+      lane.acks.add(item, position, { position: formatPosition(position), isDuplicate });
+    }
     this.#rest(lane);
     this.#pump();
   }
@@ -198,7 +203,9 @@ export class Publisher {
     this.#window = 0;
     this.#cancelTimer?.();
     for (const lane of this.#busy) {
-      for (const item of lane.queue.drain()) this.#fail(item, error);
+      const left = lane.queue.drain();
+      this.#tellSure(lane); // what is unanswered will not be acknowledged, so it overtakes nothing
+      for (const item of left) this.#fail(item, error);
     }
     this.#busy.clear();
     this.#ready.clear();
@@ -283,16 +290,28 @@ export class Publisher {
   /** @param isKept as {@link PublishQueue.takeOver} has it. */
   #rest(lane: RoomLane, isKept?: boolean): void {
     for (const item of lane.queue.takeOver(isKept)) this.#fail(item);
+    this.#tellSure(lane);
     if (lane.queue.isEmpty) this.#busy.delete(lane);
     if (lane.queue.hasMore) this.#ready.add(lane);
     else this.#ready.delete(lane);
+  }
+
+  #tellSure({ acks, queue }: RoomLane): void {
+    for (const { item, result, isOvertaken } of acks.takeSure(queue.uncertainSeqMax)) {
+      if (!isOvertaken) item.resolve(result);
+      else {
+        const text = "it is stored, but behind a later publish of this client";
+        this.#fail(item, new TidegateError("OUTCOME_UNKNOWN", text));
+      }
+    }
   }
 
   #lane(room: string): RoomLane {
     let lane = this.#lanes.get(room);
     if (lane === undefined) {
       if (this.#lanes.size >= IDLE_ROOM_COUNT_MAX) this.#forgetIdle();
-      lane = { room, queue: new PublishQueue(), usedAtMs: 0, isHeld: false };
+      const acks = new UnsureAcks<Item, PublishResult>();
+      lane = { room, queue: new PublishQueue(), acks, usedAtMs: 0, isHeld: false };
       this.#lanes.set(room, lane);
     }
     return lane;

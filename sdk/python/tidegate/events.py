@@ -10,9 +10,7 @@ from tidegate.position import Position
 
 T = TypeVar("T")
 
-GapReason = Literal[
-    "RETENTION", "POSITION_UNKNOWN", "SLOW_MEMBER", "EPHEMERAL", "BUS", "UNKNOWN"
-]
+GapReason = Literal["RETENTION", "POSITION_UNKNOWN", "SLOW_MEMBER", "EPHEMERAL", "BUS", "UNKNOWN"]
 """Why messages are missing.
 
 ``RETENTION``: older than the class keeps, or more than it keeps were missed.

@@ -101,6 +101,14 @@ class PublishQueue(Generic[T]):
         """Whether the next publish may be stored already, and it is not known if that matters."""
         return self.is_durable is None and bool(self._failed) and self._failed[0].is_uncertain
 
+    @property
+    def uncertain_seq_max(self) -> int:
+        """Number of the latest publish of which a try ended without an answer; 0 if none is."""
+        if self._phase == "flow":
+            return 0
+        entries = (*self._failed, *self._flying.values())
+        return max((entry.seq for entry in entries if entry.is_uncertain), default=0)
+
     def set_mode(self, is_durable: bool) -> list[Failure[T]]:
         """Learn whether the room is durable.
 

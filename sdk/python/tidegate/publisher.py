@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tidegate._gen.tidegate.client.v1 import frame_pb2
 from tidegate.connection import Connection
@@ -16,6 +16,7 @@ from tidegate.errors import TidegateError, copy_error
 from tidegate.events import Ack
 from tidegate.position import Position
 from tidegate.publish_queue import Entry, Failure, PublishQueue
+from tidegate.unsure_acks import UnsureAcks
 from tidegate.wire import encode_publish, read_error
 
 DEFAULT_BUDGET_MS = 20_000
@@ -46,6 +47,7 @@ class _Lane:
 
     room: str
     queue: PublishQueue[_Future]
+    acks: UnsureAcks[_Future] = field(default_factory=UnsureAcks)
 
 
 class Publisher:
@@ -157,7 +159,7 @@ class Publisher:
         for lane in self._lanes.values():
             if not lane.queue.is_empty:
                 lane.queue.is_durable = self._is_durable(lane.room)
-                self._end(lane.queue.break_off())
+                self._end(lane, lane.queue.break_off())
                 self._ready[lane.room] = lane
 
     def pump(self) -> None:
@@ -193,7 +195,10 @@ class Publisher:
         for asking in self._asking.values():
             asking.cancel()
         for lane in self._lanes.values():
-            for entry in lane.queue.drain():
+            left = lane.queue.drain()
+            # What is unanswered will not be acknowledged, so it overtakes nothing.
+            self._tell_sure(lane)
+            for entry in left:
                 self._finish(entry)
                 if entry.tag.done():
                     continue
@@ -230,14 +235,14 @@ class Publisher:
         """Find out the mode of a room whose unanswered publishes wait for it."""
         is_durable = self._is_durable(lane.room)
         if is_durable is not None:
-            self._end(lane.queue.set_mode(is_durable))
+            self._end(lane, lane.queue.set_mode(is_durable))
         elif lane.room not in self._asking:
             self._asking[lane.room] = asyncio.create_task(self._ask(lane), name="tidegate-mode")
 
     async def _ask(self, lane: _Lane) -> None:
         is_durable = await self._ask_mode(lane.room)
         del self._asking[lane.room]
-        self._end(lane.queue.set_mode(is_durable))
+        self._end(lane, lane.queue.set_mode(is_durable))
         self._ready[lane.room] = lane
         self.pump()
 
@@ -273,22 +278,34 @@ class Publisher:
             self._learn_mode(lane.room, position is not None)
             entry = lane.queue.acknowledge(seq)
             if entry is not None:
-                self._finish(entry)
-                if not entry.tag.done():
-                    entry.tag.set_result(Ack(position, ack.duplicate))
+                lane.acks.add(entry, Ack(position, ack.duplicate))
+            self._tell_sure(lane)
         else:
             _, ended = lane.queue.refuse(seq, read_error(frame.error), self._now_us())
-            self._end(ended)
+            self._end(lane, ended)
         if not lane.queue.is_empty:
             self._ready[lane.room] = lane
         if self._ready:
             self.pump()
 
-    def _end(self, failures: list[Failure[_Future]]) -> None:
+    def _end(self, lane: _Lane, failures: list[Failure[_Future]]) -> None:
         for failure in failures:
             self._finish(failure.entry)
             if not failure.entry.tag.done():
                 failure.entry.tag.set_exception(copy_error(failure.error))
+        self._tell_sure(lane)
+
+    def _tell_sure(self, lane: _Lane) -> None:
+        for unsure in lane.acks.take_sure(lane.queue.uncertain_seq_max):
+            self._finish(unsure.entry)
+            future = unsure.entry.tag
+            if future.done():
+                continue
+            if unsure.is_overtaken:
+                text = "it is stored, but behind a later publish of this client"
+                future.set_exception(TidegateError("OUTCOME_UNKNOWN", text))
+            else:
+                future.set_result(unsure.ack)
 
     def _finish(self, entry: Entry[_Future]) -> None:
         self._count -= 1
@@ -310,5 +327,5 @@ class Publisher:
         now_us = self._now_us()
         for lane in self._lanes.values():
             if not lane.queue.is_empty:
-                self._end(lane.queue.expire(now_us))
+                self._end(lane, lane.queue.expire(now_us))
                 self._ready[lane.room] = lane
