@@ -129,12 +129,12 @@ export function gapReason(reason: number): GapReason {
 /** The policy in the SDK's words. An absent one allows nothing. */
 export function roomPolicy(policy: WirePolicy | undefined): RoomPolicy {
   return {
-    isDurable: policy?.durable ?? false,
-    mayPublish: policy?.mayPublish ?? false,
-    mayReadHistory: policy?.mayReadHistory ?? false,
+    isDurable: !!policy?.durable,
+    mayPublish: !!policy?.mayPublish,
+    mayReadHistory: !!policy?.mayReadHistory,
     historyCountMax: policy?.historyCountMax ?? 0,
     historyAgeMaxS: policy?.historyAgeMaxS ?? 0,
-    isDegraded: policy?.degraded ?? false,
+    isDegraded: !!policy?.degraded,
   };
 }
 

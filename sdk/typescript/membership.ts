@@ -73,7 +73,7 @@ export class Membership {
   /** A Joined came: also unasked, when the gateway itself re-joined the member. */
   onJoined(joined: Joined): JoinedVerdict {
     const isFirst = !this.#hasJoined;
-    const isDurable = joined.policy?.durable ?? false;
+    const isDurable = !!joined.policy?.durable;
     const wasEmpty = this.#place === "empty";
     this.#hasJoined = true;
     this.#ephemeralSeq = 0;

@@ -269,8 +269,7 @@ export class JoinedRoom<T> implements Room<T>, RoomEnd {
       const item = this.#queue.take();
       if (item !== undefined) {
         // A gap that was read says nothing of what an ephemeral room loses from now on.
-        const isGap = "type" in item && item.type === "gap";
-        if (isGap && !this.#policy.isDurable) this.#isAfterGap = false;
+        if ("missedCount" in item && !this.#policy.isDurable) this.#isAfterGap = false;
         this.#onTaken();
         return { done: false, value: this.#toEvent(item) };
       }
