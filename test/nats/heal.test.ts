@@ -6,8 +6,8 @@ import { cpSync, readdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { type NatsBus, openNatsBus } from "../../bus/nats/nats-bus.ts";
-import { newRoom, placeOf, readAll, textsOf } from "../bus/contract-tools.ts";
-import { Producer, Reader } from "./move-tools.ts";
+import { newRoom, placeOf, readAll } from "../bus/contract-tools.ts";
+import { Producer, Reader, textsIn } from "./move-tools.ts";
 import { startTestNats, type TestNats } from "./start-nats.ts";
 
 async function startOne(): Promise<TestNats> {
@@ -71,7 +71,7 @@ test.each([
     expect(reader.texts.slice(20)).toEqual(texts);
     const stored = await readAll(first, room);
     expect(stored.slice(0, 10).map(placeOf)).toEqual(kept.map(placeOf));
-    expect(textsOf(stored.slice(10))).toEqual(texts);
+    expect(textsIn(stored.slice(10))).toEqual(texts);
     // Positions that were lost are not in this history, whoever asks.
     for (const position of lost) {
       expect((await second.readAfter(room, position, 5)).isContinuous).toBe(false);

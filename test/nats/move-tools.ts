@@ -2,13 +2,15 @@
  * Producers and readers around slots that move: real lanes (R3) and real local rooms (R5).
  */
 import type { AppendAck, Bus, DurableMessage } from "../../bus/bus.ts";
+import { encodeEnvelope } from "../../bus/envelope.ts";
 import type { RoomAddress } from "../../bus/subjects.ts";
 import { LocalRoom, requirePolicy } from "../../gateway/local-room.ts";
 import { type LaneEntry, PublishLane } from "../../gateway/publish-lane.ts";
 import type { CodedError } from "../../proto/coded-error.ts";
+import { Envelope } from "../../proto/gen/tidegate/client/v1/message.ts";
 import { RoomMode } from "../../proto/gen/tidegate/control/v1/room_class.ts";
 import { classPolicy, defaultRoomClass } from "../../proto/room-class.ts";
-import { envelopeOf, newProducer, nowUs, textOf } from "../bus/contract-tools.ts";
+import { newProducer, nowUs } from "../bus/contract-tools.ts";
 
 interface Entry extends LaneEntry {
   readonly settle: (error: CodedError | null, ack: AppendAck | null) => void;
@@ -25,7 +27,7 @@ export class Producer {
       {
         append: (entry) => {
           const id = { producer: this.id, seq: entry.producerSeq };
-          const envelope = envelopeOf(this.textOf(entry.producerSeq));
+          const envelope = textEnvelope(this.textOf(entry.producerSeq), entry.firstSentUs);
           bus.append(room, id, entry.firstSentUs, envelope, (error, ack) =>
             lane.settle(entry, error, ack, nowUs()),
           );
@@ -58,6 +60,17 @@ export class Producer {
   }
 }
 
+/** An envelope around a text, as a gateway makes it; readers take nothing else. */
+export function textEnvelope(text: string, firstSentUs = nowUs()): Uint8Array {
+  const fields = { firstSentUs, user: "", producer: "", producerSeq: 0 };
+  return encodeEnvelope(fields, Buffer.from(text));
+}
+
+/** The texts of messages. */
+export function textsIn(messages: readonly DurableMessage[]): string[] {
+  return messages.map(({ envelope }) => Envelope.decode(envelope).payload.toString());
+}
+
 /** What the members of a gateway's room get. */
 export class Reader {
   readonly texts: string[] = [];
@@ -73,7 +86,7 @@ export class Reader {
     this.room = new LocalRoom(bus, address, 1, policy, {
       durable: (_room, message) => {
         this.messages.push(message);
-        this.texts.push(textOf(message.envelope));
+        this.texts.push(...textsIn([message]));
       },
       ephemeral: () => {},
       loss: () => {},

@@ -20,7 +20,7 @@ import {
   readAll,
   textsOf,
 } from "../bus/contract-tools.ts";
-import { Producer, Reader } from "./move-tools.ts";
+import { Producer, Reader, textsIn } from "./move-tools.ts";
 import { startTestNats, type TestNats } from "./start-nats.ts";
 
 const shardCount = 4;
@@ -71,16 +71,16 @@ test("advanceEpoch: over shards and back under load, all once, in order, seen by
   await Promise.all(load);
   const stored = await readAll(second, room);
   expect(new Set(stored.map(({ epoch }) => epoch))).toEqual(new Set([1, 2, 3, 4, 5, 6]));
-  expect(new Set(textsOf(stored)).size).toBe(stored.length);
+  expect(new Set(textsIn(stored)).size).toBe(stored.length);
   expect(stored.length).toBe(acked.length);
   for (const producer of producers) {
     const prefix = producer.textOf(0).slice(0, -1);
-    const own = textsOf(stored).filter((text) => text.startsWith(prefix));
+    const own = textsIn(stored).filter((text) => text.startsWith(prefix));
     expect(own).toEqual(own.map((_, i) => producer.textOf(i + 1)));
   }
   await waitUntil(() => readers.every(({ texts }) => texts.length >= stored.length));
   for (const reader of readers) {
-    expect(reader.texts).toEqual(textsOf(stored));
+    expect(reader.texts).toEqual(textsIn(stored));
     expect(reader.gapCount).toBe(0);
   }
 }, 60_000);
