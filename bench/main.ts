@@ -14,6 +14,7 @@ import { benchNatsJoin } from "./nats-join.ts";
 import { benchNatsQuiet } from "./nats-quiet.ts";
 import { benchNatsResume } from "./nats-resume.ts";
 import { type BenchOptions, parseBenchArgs } from "./options.ts";
+import { benchPlacement } from "./placement.ts";
 import { type BenchReport, formatTable, shown, shownSpread } from "./report.ts";
 import { benchStart } from "./start.ts";
 import { judge, readTargets, type Verdict } from "./targets.ts";
@@ -46,6 +47,7 @@ const BENCHES: ReadonlyMap<string, { readonly run: Bench; readonly about: string
     { run: benchNatsQuiet, about: "CPU of tail markers and of the backstop in quiet rooms" },
   ],
   ["micro", { run: benchMicro, about: "hot functions alone, in one process" }],
+  ["placement", { run: benchPlacement, about: "deciding where 4 096 slots lie over 64 shards" }],
 ]);
 
 process.exitCode = await main(process.argv.slice(2));

@@ -4,6 +4,7 @@ import { benchDurable } from "../../bench/durable.ts";
 import { benchMemory } from "../../bench/memory.ts";
 import { benchMicro } from "../../bench/micro.ts";
 import { DEFAULTS } from "../../bench/options.ts";
+import { benchPlacement } from "../../bench/placement.ts";
 import { benchStart } from "../../bench/start.ts";
 import { readTargets } from "../../bench/targets.ts";
 
@@ -44,4 +45,12 @@ test("benchMicro: the same work gives the same hash", async () => {
   expect(one.runs.length).toBeGreaterThanOrEqual(6);
   expect(two.hash).toBe(one.hash);
   expect(Object.keys(one.measures)).toEqual(expect.arrayContaining(targetNames("micro")));
+});
+
+test("benchPlacement: plans every shape, and the same work gives the same hash", async () => {
+  const [one, two] = [await benchPlacement(tiny, silent), await benchPlacement(tiny, silent)];
+  expect(one.runs.length).toBeGreaterThanOrEqual(6);
+  expect(Object.keys(one.measures)).toEqual(expect.arrayContaining(targetNames("placement")));
+  expect(one.runs[0]).toMatchObject({ shape: "even", moveCount: 0, pacedSeconds: 0 });
+  expect(two.hash).toBe(one.hash);
 });
