@@ -47,7 +47,7 @@ function generateErrors(): void {
   const rows = Object.entries(table.errors);
   write("proto/gen/errors.ts", errorsTypeScript(rows, true));
   // Browsers load this one: without what no client can meet.
-  const met = rows.filter(([, row]) => row.where !== "start-up");
+  const met = rows.filter(([, { where }]) => /gateway|SDK|^bus$/.test(where));
   write("sdk/typescript/gen/errors.ts", errorsTypeScript(met, false));
   write("sdk/python/tidegate/_gen/errors.py", errorsPython(rows));
   write("docs/errors.md", errorsMarkdown(rows));

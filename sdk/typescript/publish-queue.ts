@@ -75,7 +75,7 @@ export class PublishQueue<I extends PublishItem> {
   get uncertainSeqMax(): number {
     if (this.#failed.length === 0 && !this.#isRetryInFlight) return 0;
     const items = [...this.#inFlight.values(), ...this.#failed];
-    return items.reduce((max, { seq, isUncertain }) => (isUncertain && seq > max ? seq : max), 0);
+    return Math.max(0, ...items.filter((item) => item.isUncertain).map((item) => item.seq));
   }
 
   /** Failures in a row, for the back-off. */

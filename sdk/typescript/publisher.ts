@@ -297,12 +297,12 @@ export class Publisher {
   }
 
   #tellSure({ acks, queue }: RoomLane): void {
-    for (const { item, result, isOvertaken } of acks.takeSure(queue.uncertainSeqMax)) {
-      if (!isOvertaken) item.resolve(result);
-      else {
-        const text = "it is stored, but behind a later publish of this client";
-        this.#fail(item, new TidegateError("OUTCOME_UNKNOWN", text));
-      }
+    for (let sure = acks.takeSure(queue.uncertainSeqMax); sure; ) {
+      const { item, result } = sure;
+      item.isUncertain ||= result === null;
+      if (result === null) this.#fail(item);
+      else item.resolve(result);
+      sure = acks.takeSure(queue.uncertainSeqMax);
     }
   }
 

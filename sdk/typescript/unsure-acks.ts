@@ -14,39 +14,33 @@ export interface StoredAt {
   readonly seq: number;
 }
 
-/** An acknowledged publish. */
+/** An acknowledged publish; its result is null when a later one is stored before it. */
 export interface UnsureAck<Item, Result> {
   readonly item: Item;
-  readonly result: Result;
-  /** Whether a later publish is stored before it. */
-  readonly isOvertaken: boolean;
-}
-
-interface Kept<Item, Result> extends UnsureAck<Item, Result> {
   readonly at: StoredAt;
-  isOvertaken: boolean;
+  result: Result | null;
 }
 
 /** The acks of one room. Bounded by the window: each was in flight. */
 export class UnsureAcks<Item extends { readonly seq: number }, Result> {
-  #kept: Kept<Item, Result>[] = [];
+  readonly #kept: UnsureAck<Item, Result>[] = [];
 
   /** A publish was acknowledged; {@link takeSure} follows. */
   add(item: Item, at: StoredAt, result: Result): void {
-    for (const earlier of this.#kept) {
-      const isBehind = at.epoch - earlier.at.epoch || at.seq - earlier.at.seq;
-      if (isBehind < 0 && earlier.item.seq < item.seq) earlier.isOvertaken = true;
+    for (const kept of this.#kept) {
+      const isBefore = (at.epoch - kept.at.epoch || at.seq - kept.at.seq) < 0;
+      if (isBefore && kept.item.seq < item.seq) kept.result = null;
     }
-    this.#kept.push({ item, at, result, isOvertaken: false });
+    this.#kept.push({ item, at, result });
   }
 
   /**
-   * Takes out what can be told, in the order of the acks.
+   * Takes out the next one that can be told, in the order of the acks.
    *
    * @param uncertainSeqMax name of the latest publish that may be stored already, 0 if none.
    */
-  takeSure(uncertainSeqMax: number): readonly UnsureAck<Item, Result>[] {
-    const end = this.#kept.findIndex(({ item }) => item.seq < uncertainSeqMax);
-    return this.#kept.splice(0, end < 0 ? this.#kept.length : end);
+  takeSure(uncertainSeqMax: number): UnsureAck<Item, Result> | undefined {
+    const [first] = this.#kept;
+    return first && first.item.seq < uncertainSeqMax ? undefined : this.#kept.shift();
   }
 }

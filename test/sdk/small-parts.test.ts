@@ -182,7 +182,7 @@ describe("TidegateError", () => {
       retryAfterMs: 1000,
       message: "[STORE_FULL] full",
     });
-    expect(plain.fix).toMatch(/STORE_BYTES_MAX/);
+    expect(plain.fix).toMatch(/shorten retention/);
     const told = new TidegateError("STORE_FULL", "full", { retryable: false, retryAfterMs: 7 });
     expect([told.retryable, told.retryAfterMs]).toEqual([false, 7]);
   });

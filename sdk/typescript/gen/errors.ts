@@ -61,8 +61,6 @@ export const ERRORS = {
   PAYLOAD_TOO_LARGE: { close: null, retry: "no", retryAfterMs: 0, fix: "Send less, or store it elsewhere and send a reference." },
   /** The connection has Limits.publish_in_flight_max unanswered requests. Wait for answers before sending more; SDKs do. */
   IN_FLIGHT_LIMIT: { close: null, retry: "same", retryAfterMs: 100, fix: "Wait for answers before sending more; SDKs do." },
-  /** NATS did not confirm a publish in time: it may be stored. Gateways try on, and tell clients OUTCOME_UNKNOWN when its budget ends. Call again with the same request_id: it is stored once. */
-  UNCONFIRMED: { close: null, retry: "same", retryAfterMs: 250, fix: "Call again with the same request_id: it is stored once." },
   /** The publish could not be confirmed within its budget of 20 s: it may appear once, later, or never. Read the history if it matters, then publish anew if it is not there. */
   OUTCOME_UNKNOWN: { close: null, retry: "no", retryAfterMs: 0, fix: "Read the history if it matters, then publish anew if it is not there." },
   /** The store of durable rooms is full: STORE_BYTES_MAX, SHARD_BYTES_MAX or the disk is reached; nothing was stored. Operators: raise that limit, shorten retention or add disk; clients: try again later. */
@@ -71,20 +69,6 @@ export const ERRORS = {
   UNAVAILABLE: { close: null, retry: "same", retryAfterMs: 250, fix: "Try again later." },
   /** The room is ephemeral: it has no history and no positions. Use a room of a durable class. */
   NOT_DURABLE: { close: null, retry: "no", retryAfterMs: 0, fix: "Use a room of a durable class." },
-  /** No such resource. List the resources to see their names. */
-  NOT_FOUND: { close: null, retry: "no", retryAfterMs: 0, fix: "List the resources to see their names." },
-  /** The resource exists. Update it instead. */
-  ALREADY_EXISTS: { close: null, retry: "no", retryAfterMs: 0, fix: "Update it instead." },
-  /** The resource has changed since it was read. Read it again, look at the change, and repeat yours with the new etag. */
-  ETAG_MISMATCH: { close: null, retry: "no", retryAfterMs: 0, fix: "Read it again, look at the change, and repeat yours with the new etag." },
-  /** The mode of a room class never changes, not even by deleting and creating it again. Create a class of another name. */
-  MODE_IMMUTABLE: { close: null, retry: "no", retryAfterMs: 0, fix: "Create a class of another name." },
-  /** The tenant has as many room classes as there may be, deleted ones included. Use a class that is there; rooms of one class can be told apart by their names. */
-  ROOM_CLASS_LIMIT: { close: null, retry: "no", retryAfterMs: 0, fix: "Use a class that is there; rooms of one class can be told apart by their names." },
-  /** An unchanged built-in class can not be deleted. Leave it, or change its fields. */
-  BUILT_IN: { close: null, retry: "no", retryAfterMs: 0, fix: "Leave it, or change its fields." },
-  /** The data folder's store can not be read. Restore a backup, or move the folder away to start empty. */
-  STORE_CORRUPT: { close: null, retry: "no", retryAfterMs: 0, fix: "Restore a backup, or move the folder away to start empty." },
   /** The client or room was closed by its user. Connect or join again. */
   CLOSED: { close: null, retry: "no", retryAfterMs: 0, fix: "Connect or join again." },
   /** No gateway could be reached, or the connection was refused. Check the URL and that the gateway runs; SDKs keep trying. */
