@@ -37,8 +37,10 @@ interface HeardPlace {
 /** Looks for histories that went backwards, and gives their slots the next epoch. */
 export class Healing {
   readonly #parts: HealParts;
-  /** Slots being looked at or healed. */
+  /** Slots being healed. */
   readonly #busy = new Set<number>();
+  /** Slots of which one room is being looked at; another of them may be found meanwhile. */
+  readonly #checking = new Set<number>();
   /** Rooms whose newest message is gone, until their epoch is. */
   readonly #lost = new WeakSet<HeardRoom>();
   #beforeBreak: HeardPlace[] = [];
@@ -66,14 +68,14 @@ export class Healing {
   onLater(heard: HeardRoom, message: DurableMessage): void {
     const { slot } = heard.room;
     const place = placeOf(heard);
-    if (message.epoch !== this.#epochOf(slot) || this.#busy.has(slot)) return;
-    this.#busy.add(slot);
+    if (message.epoch !== this.#epochOf(slot) || this.#checking.has(slot)) return;
+    this.#checking.add(slot);
     this.#isGone(place).then(
       (isGone) => {
-        this.#busy.delete(slot);
+        this.#checking.delete(slot);
         if (isGone) this.#heal(place);
       },
-      () => this.#busy.delete(slot), // the leader does not answer; the next message asks again
+      () => this.#checking.delete(slot), // the leader does not answer; the next message asks again
     );
   }
 
