@@ -5,8 +5,8 @@ import path from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
 import type { Bus, DurableMessage } from "../../bus/bus.ts";
 import { openEmbeddedBus } from "../../bus/embedded/embedded-bus.ts";
-import { appendMany, newRoom } from "../bus/contract-tools.ts";
-import { Reader } from "../nats/move-tools.ts";
+import { newRoom } from "../bus/contract-tools.ts";
+import { Producer, Reader } from "../nats/move-tools.ts";
 
 /** A room with three messages that its reader has, and how often it was read on since. */
 async function openRoom() {
@@ -28,13 +28,14 @@ async function openRoom() {
   const reader = new Reader(counted, address);
   onTestFinished(() => reader.room.close());
   await reader.room.ready;
-  await appendMany(bus, address, 3);
+  const producer = new Producer(bus, address);
+  for (let i = 0; i < 3; i += 1) await producer.publish();
   await vi.waitUntil(() => reader.texts.length === 3);
   readCount = 0;
   const [oldest] = reader.messages;
   const hear = (change: Partial<DurableMessage>) =>
     reader.room.onDurable(address.token, { ...(oldest as DurableMessage), ...change });
-  return { reader, hear, more: () => appendMany(bus, address, 1), reads: () => readCount };
+  return { reader, hear, more: () => producer.publish(), reads: () => readCount };
 }
 
 test("R5: an old message with a later time is looked into once, as leaders' clocks differ", async () => {
