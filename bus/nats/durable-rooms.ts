@@ -24,7 +24,7 @@ import type { Lease } from "./lease.ts";
 import type { NatsBusOptions } from "./options.ts";
 import { PublishGate } from "./publish-gate.ts";
 import { Reconciler } from "./reconcile.ts";
-import { epochPlaces, type Route } from "./route.ts";
+import { epochPlaces, keptPlaces, type Route } from "./route.ts";
 import type { Routes } from "./routes.ts";
 import { ShardWatch } from "./shard-watch.ts";
 import { writeAnchor } from "./shards.ts";
@@ -170,9 +170,10 @@ export class DurableRooms {
 
   #makeHistory(): RoomHistory {
     const { connection, routes, settings } = this.#parts;
+    const { nowUs, retentionUs } = this.#move;
     return new RoomHistory({
       connection,
-      epochsOf: (room) => epochPlaces(routes.of(room.slot)),
+      epochsOf: (room) => keptPlaces(epochPlaces(routes.of(room.slot)), nowUs() - retentionUs),
       refreshRoute: (slot) => routes.refresh(slot),
       seenSeq: (shard) => this.#seenSeq(shard),
       writeAnchor: (shard) => writeAnchor(connection, shard),

@@ -82,6 +82,14 @@ export function epochPlaces({ record }: Route): EpochPlace[] {
   return places;
 }
 
+/**
+ * Of these, oldest first, those that may hold messages: an epoch that ended before `sinceUs` has
+ * none left, and its shard may be gone.
+ */
+export function keptPlaces(places: readonly EpochPlace[], sinceUs: number): EpochPlace[] {
+  return places.filter((_, i) => (places[i + 1]?.openedUs ?? Number.POSITIVE_INFINITY) > sinceUs);
+}
+
 /** R10 step 1: gateways hold publishes of the slot. */
 export function startSealing(
   record: SlotRouteRecord,

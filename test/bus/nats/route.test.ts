@@ -7,6 +7,7 @@ import {
   epochPlaces,
   firstRoute,
   isOpen,
+  keptPlaces,
   reopen,
   SEALED_COUNT_MAX,
   shardsToProbe,
@@ -56,6 +57,14 @@ test("epochPlaces: oldest first, the open one last; a record survives its bytes"
     [4, 2, null],
   ]);
   expect(decodeRoute(encodeRoute(route.record))).toEqual(route.record);
+});
+
+test("keptPlaces: epochs that ended before retention go, the open one stays", () => {
+  const places = epochPlaces(moved([3, 2, 2])); // the first three ended at 0, 1 and 2 s
+  const epochs = (sinceUs: number) => keptPlaces(places, nowUs + sinceUs).map(({ epoch }) => epoch);
+  expect(epochs(-1)).toEqual([1, 2, 3, 4]);
+  expect(epochs(1_500_000)).toEqual([3, 4]);
+  expect(epochs(9_000_000)).toEqual([4]);
 });
 
 test.each(["", "garbage", "\u0008\u0009"])("decodeRoute: %j is no record", (text) => {
