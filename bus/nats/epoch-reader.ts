@@ -18,6 +18,7 @@ import {
   directGet,
   type StoredMessage,
 } from "./direct-get.ts";
+import { HeadBatch } from "./head-batch.ts";
 import type { EpochPlace } from "./route.ts";
 import { streamFacts } from "./stream-api.ts";
 import { anchorSubject, inSubject, shardStream } from "./wire.ts";
@@ -52,6 +53,8 @@ export interface EpochReaderParts {
 
 export class EpochReader {
   readonly #parts: EpochReaderParts;
+  readonly #heads = new HeadBatch((...asked) => this.#ask(...asked));
+
   constructor(parts: EpochReaderParts) {
     this.#parts = parts;
   }
@@ -64,10 +67,12 @@ export class EpochReader {
    */
   async head(room: RoomAddress, place: EpochPlace, knownSeq = 0): Promise<StoredMessage | null> {
     const subject = inSubject(room, place.epoch);
+    const wantedSeq = this.#wantedSeq(place);
+    // What only the asker knows may be made up: nobody else waits until it is proven.
+    if (knownSeq <= wantedSeq) return this.#heads.head(place.shard, subject, wantedSeq);
     const query = { multi_last: [subject, anchorSubject(place.shard)], batch: 2 };
-    const wantedSeq = Math.max(knownSeq, this.#wantedSeq(place));
     const isFresh = ({ upToSeq }: DirectAnswer, leaderSeq: number) =>
-      upToSeq >= Math.min(leaderSeq, wantedSeq);
+      upToSeq >= Math.min(leaderSeq, knownSeq);
     const answer = await this.#ask(place.shard, query, isFresh);
     return answer.messages.find((message) => message.subject === subject) ?? null;
   }
