@@ -5,6 +5,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { expect, onTestFinished, test } from "vitest";
+import type { History } from "../../proto/gen/tidegate/client/v1/history.ts";
 import { RawClient } from "../gateway/raw-client.ts";
 import { type Server, startServer } from "../start-server.ts";
 import { startTestNats } from "./start-nats.ts";
@@ -99,6 +100,19 @@ function isAnswer({ $case }: { readonly $case: string }): boolean {
   return $case === "publishAck" || $case === "error";
 }
 
+/** One page of history; asked for again while the store is not back yet. */
+async function readPage(client: RawClient, room: string, cursor: History["cursor"]) {
+  for (;;) {
+    const requestId = client.nextId();
+    const target = { $case: "room" as const, value: room };
+    client.send({ $case: "history", value: { requestId, target, cursor, limit: 10 } });
+    const page = client.next("historyPage", (each) => each.requestId === requestId);
+    const answer = await Promise.race([page, client.error(requestId)]);
+    if ("messages" in answer) return answer;
+    expect(answer).toMatchObject({ code: "UNAVAILABLE", retryable: true });
+  }
+}
+
 /** Everything acknowledged is stored once, in the producer's order; refused ones are not. */
 async function checkStored(flood: Flood): Promise<void> {
   const { client, room } = flood;
@@ -107,11 +121,8 @@ async function checkStored(flood: Flood): Promise<void> {
   let hasMore = true;
   let before: { epoch: number; seq: bigint; timeUs: bigint } | undefined;
   while (hasMore) {
-    const requestId = client.nextId();
     const cursor = before === undefined ? undefined : { $case: "before" as const, value: before };
-    const target = { $case: "room" as const, value: room };
-    client.send({ $case: "history", value: { requestId, target, cursor, limit: 500 } });
-    const page = await client.next("historyPage", (each) => each.requestId === requestId);
+    const page = await readPage(client, room, cursor);
     const seqs = page.messages.map(({ envelope }) => Number.parseInt(`${envelope?.payload}`, 10));
     stored.unshift(...seqs);
     before = page.messages[0]?.position;
