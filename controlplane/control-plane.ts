@@ -1,16 +1,21 @@
 /**
  * The control plane: a gRPC server on the bus.
  *
- * RoomClassService and MessagingService, health and reflection. It holds no state of its own: any
+ * Room classes, messages, the fleet, health and reflection. It holds no state of its own: any
  * number of them may serve one bus.
  */
 import { Server, ServerCredentials, setLogger } from "@grpc/grpc-js";
 import type { Bus } from "../bus/bus.ts";
+import type { Topology } from "../bus/topology.ts";
 import { CodedError } from "../proto/coded-error.ts";
 import { HealthService } from "../proto/gen/grpc/health/v1/health.ts";
+import { GatewayServiceService } from "../proto/gen/tidegate/control/v1/gateway_service.ts";
 import { MessagingServiceService } from "../proto/gen/tidegate/control/v1/messaging_service.ts";
 import { RoomClassServiceService } from "../proto/gen/tidegate/control/v1/room_class_service.ts";
+import { ShardServiceService } from "../proto/gen/tidegate/control/v1/shard_service.ts";
+import { SlotServiceService } from "../proto/gen/tidegate/control/v1/slot_service.ts";
 import { CallGate, forgiving, loadStatus } from "./calls.ts";
+import { GatewayCalls } from "./gateway-service.ts";
 import { HealthCalls } from "./health-service.ts";
 import type { Log } from "./log.ts";
 import { MessagingCalls } from "./messaging-service.ts";
@@ -18,6 +23,8 @@ import { type ControlPlaneOptions, validateControlPlaneOptions } from "./options
 import { ReflectionDoor } from "./reflection-door.ts";
 import { RoomClassCalls } from "./room-class-service.ts";
 import { RoomClassStore } from "./room-class-store.ts";
+import { ShardCalls } from "./shard-service.ts";
+import { SlotCalls } from "./slot-service.ts";
 
 /** A running control plane. */
 export interface ControlPlane {
@@ -33,7 +40,13 @@ export interface ControlPlane {
 
 /** Full names of what is served, as health and reflection say them. */
 const serviceNames = {
-  control: ["tidegate.control.v1.RoomClassService", "tidegate.control.v1.MessagingService"],
+  control: [
+    "tidegate.control.v1.RoomClassService",
+    "tidegate.control.v1.MessagingService",
+    "tidegate.control.v1.GatewayService",
+    "tidegate.control.v1.ShardService",
+    "tidegate.control.v1.SlotService",
+  ],
   other: [
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",
@@ -61,6 +74,7 @@ export async function startControlPlane(
   const gate = new CallGate(log, options.callCountMax);
   addRoomClasses(server, gate, new RoomClassCalls(classes, options.classPageMax));
   addMessaging(server, gate, new MessagingCalls(bus, classes, options.historyPageMax));
+  addFleet(server, gate, bus.topology);
   const health = new HealthCalls(serviceNames.control, () => bus.status().isConnected);
   server.addService(HealthService, health.server);
   const reflection = new ReflectionDoor(log, Object.values(serviceNames).flat());
@@ -103,6 +117,26 @@ function addMessaging(server: Server, gate: CallGate, calls: MessagingCalls): vo
   server.addService(forgiving(MessagingServiceService), {
     publish: gate.unary(`${service}/Publish`, calls.publish.bind(calls)),
     listHistory: gate.unary(`${service}/ListHistory`, calls.listHistory.bind(calls)),
+  });
+}
+
+function addFleet(server: Server, gate: CallGate, topology: Topology): void {
+  const [, , gatewayService, shardService, slotService] = serviceNames.control;
+  const gateways = new GatewayCalls(topology);
+  server.addService(forgiving(GatewayServiceService), {
+    listGateways: gate.unary(`${gatewayService}/ListGateways`, gateways.list.bind(gateways)),
+    getGateway: gate.unary(`${gatewayService}/GetGateway`, gateways.get.bind(gateways)),
+  });
+  const shards = new ShardCalls(topology);
+  server.addService(forgiving(ShardServiceService), {
+    listShards: gate.unary(`${shardService}/ListShards`, shards.list.bind(shards)),
+    getShard: gate.unary(`${shardService}/GetShard`, shards.get.bind(shards)),
+  });
+  const slots = new SlotCalls(topology);
+  server.addService(forgiving(SlotServiceService), {
+    listSlots: gate.unary(`${slotService}/ListSlots`, slots.list.bind(slots)),
+    getSlot: gate.unary(`${slotService}/GetSlot`, slots.get.bind(slots)),
+    getRoomRoute: gate.unary(`${slotService}/GetRoomRoute`, slots.roomRoute.bind(slots)),
   });
 }
 

@@ -10,7 +10,7 @@ import { READ_COUNT_MAX } from "../bus/bus.ts";
 import { encodeEnvelope } from "../bus/envelope.ts";
 import { formatPosition, type Position, parsePosition } from "../bus/position.ts";
 import { PRODUCER_BYTES, producerHash } from "../bus/producer.ts";
-import { type RoomAddress, roomAddress } from "../bus/subjects.ts";
+import type { RoomAddress } from "../bus/subjects.ts";
 import { CodedError } from "../proto/coded-error.ts";
 import { Envelope } from "../proto/gen/tidegate/client/v1/message.ts";
 import type {
@@ -25,7 +25,7 @@ import { presentClass } from "./decide-room-class.ts";
 import { addToPage, EMPTY_PAGE, type HistoryPage, type HistoryReach } from "./history-page.ts";
 import { type FieldViolation, InvalidFieldsError, refuseInvalidFields } from "./invalid-fields.ts";
 import { badPageToken, decodePageToken, encodePageToken } from "./page-token.ts";
-import { parseTenant } from "./resource-name.ts";
+import { parseRoom, parseTenant } from "./resource-name.ts";
 import type { RoomClassStore } from "./room-class-store.ts";
 
 /** Bytes of a payload: with its envelope it fits the default frame of 65536 bytes. */
@@ -62,7 +62,7 @@ export class MessagingCalls {
       const description = `has ${request.payload.length} bytes, at most ${PAYLOAD_BYTES_MAX}`;
       throw new InvalidFieldsError([{ field: "payload", description }], "PAYLOAD_TOO_LARGE");
     }
-    const room = addressOf(tenant, request.room);
+    const room = parseRoom(tenant, request.room, "room");
     const policy = await this.#policyOf(room);
     const id = nameOf(tenant, request.requestId);
     const firstSentUs = Date.now() * 1000;
@@ -79,7 +79,7 @@ export class MessagingCalls {
 
   async listHistory(request: ListHistoryRequest): Promise<ListHistoryResponse> {
     const tenant = parseTenant(request.parent, "parent");
-    const room = addressOf(tenant, request.room);
+    const room = parseRoom(tenant, request.room, "room");
     const scope = ["ListHistory", tenant, request.room];
     const before = parsePlace(decodePageToken(scope, request.pageToken));
     const policy = await this.#policyOf(room);
@@ -173,16 +173,6 @@ function checkPublish(request: PublishRequest): FieldViolation[] {
     violations.push({ field: "request_id", description });
   }
   return violations;
-}
-
-/** The room's address; a bad name is told as a fault of the field `room`. */
-function addressOf(tenant: string, room: string): RoomAddress {
-  try {
-    return roomAddress(tenant, room);
-  } catch (reason) {
-    if (!(reason instanceof CodedError)) throw reason;
-    throw new InvalidFieldsError([{ field: "room", description: reason.detail }], reason.code);
-  }
 }
 
 /** Names a publish by its request id; without one by chance, so that it equals no other. */

@@ -3,6 +3,8 @@
  *
  * Pure. "tenants/{tenant}" and "tenants/{tenant}/roomClasses/{class}".
  */
+import { type RoomAddress, roomAddress } from "../bus/subjects.ts";
+import { CodedError } from "../proto/coded-error.ts";
 import { isClassName, isTenantName } from "../proto/room-name.ts";
 import { InvalidFieldsError, shown } from "./invalid-fields.ts";
 
@@ -44,4 +46,19 @@ export function parseRoomClassName(name: string, field: string): RoomClassId {
     `${shown(name)} is not "tenants/{tenant}/roomClasses/{class}", tenant ` +
     "[a-z0-9][a-z0-9-]{0,62}, class [a-z][a-z0-9-]{0,31}";
   throw new InvalidFieldsError([{ field, description }]);
+}
+
+/**
+ * The address of a tenant's room.
+ *
+ * @param field the request's field, named in the error.
+ * @throws {InvalidFieldsError} `ROOM_NAME_INVALID`.
+ */
+export function parseRoom(tenant: string, room: string, field: string): RoomAddress {
+  try {
+    return roomAddress(tenant, room);
+  } catch (reason) {
+    if (!(reason instanceof CodedError)) throw reason;
+    throw new InvalidFieldsError([{ field, description: reason.detail }], reason.code);
+  }
 }

@@ -43,6 +43,13 @@ test("startControlPlane: random bytes to every method end in a status, and it li
     ].map((name) => `/tidegate.control.v1.RoomClassService/${name}`),
     "/tidegate.control.v1.MessagingService/Publish",
     "/tidegate.control.v1.MessagingService/ListHistory",
+    "/tidegate.control.v1.GatewayService/ListGateways",
+    "/tidegate.control.v1.GatewayService/GetGateway",
+    "/tidegate.control.v1.ShardService/ListShards",
+    "/tidegate.control.v1.ShardService/GetShard",
+    "/tidegate.control.v1.SlotService/ListSlots",
+    "/tidegate.control.v1.SlotService/GetSlot",
+    "/tidegate.control.v1.SlotService/GetRoomRoute",
     "/grpc.health.v1.Health/Check",
   ];
   let seed = 1;

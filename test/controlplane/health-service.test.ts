@@ -30,8 +30,11 @@ test("Check: SERVING overall and by service, NOT_FOUND for others", async () => 
   const { statuses } = await call(client, client.list, {});
   expect(Object.keys(statuses).sort()).toEqual([
     "",
+    "tidegate.control.v1.GatewayService",
     "tidegate.control.v1.MessagingService",
     roomClasses,
+    "tidegate.control.v1.ShardService",
+    "tidegate.control.v1.SlotService",
   ]);
 });
 

@@ -20,9 +20,13 @@ import { type ControlPlane, startControlPlane } from "../../controlplane/control
 import type { ControlPlaneOptions } from "../../controlplane/options.ts";
 import { BadRequest, ErrorInfo, RetryInfo } from "../../proto/gen/google/rpc/error_details.ts";
 import { Status } from "../../proto/gen/google/rpc/status.ts";
+import { GatewayServiceClient } from "../../proto/gen/tidegate/control/v1/gateway_service.ts";
 import { MessagingServiceClient } from "../../proto/gen/tidegate/control/v1/messaging_service.ts";
 import { RoomClass } from "../../proto/gen/tidegate/control/v1/room_class.ts";
 import { RoomClassServiceClient } from "../../proto/gen/tidegate/control/v1/room_class_service.ts";
+
+import { ShardServiceClient } from "../../proto/gen/tidegate/control/v1/shard_service.ts";
+import { SlotServiceClient } from "../../proto/gen/tidegate/control/v1/slot_service.ts";
 
 /** A control plane under test. */
 export interface TestControlPlane {
@@ -30,6 +34,9 @@ export interface TestControlPlane {
   readonly bus: Bus;
   readonly classes: RoomClassServiceClient;
   readonly messaging: MessagingServiceClient;
+  readonly gateways: GatewayServiceClient;
+  readonly shards: ShardServiceClient;
+  readonly slots: SlotServiceClient;
   /** What was logged as an error. */
   readonly errors: object[];
 }
@@ -65,15 +72,20 @@ export async function openControlPlane(
       throw reason;
     },
   );
-  const classes = new RoomClassServiceClient(plane.address, credentials.createInsecure());
-  const messaging = new MessagingServiceClient(plane.address, credentials.createInsecure());
+  const insecure = credentials.createInsecure();
+  const clients = {
+    classes: new RoomClassServiceClient(plane.address, insecure),
+    messaging: new MessagingServiceClient(plane.address, insecure),
+    gateways: new GatewayServiceClient(plane.address, insecure),
+    shards: new ShardServiceClient(plane.address, insecure),
+    slots: new SlotServiceClient(plane.address, insecure),
+  };
   const close = async () => {
-    classes.close();
-    messaging.close();
+    for (const client of Object.values(clients)) client.close();
     await plane.close();
     await closeBus();
   };
-  return { plane, bus, classes, messaging, errors, close };
+  return { plane, bus, ...clients, errors, close };
 }
 
 /** A unary method of a generated client. */

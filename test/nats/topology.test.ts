@@ -2,13 +2,18 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import path from "node:path";
+import { credentials } from "@grpc/grpc-js";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import { type NatsBus, openNatsBus } from "../../bus/nats/nats-bus.ts";
 import { encodeRoute, firstRoute, startSealing } from "../../bus/nats/route.ts";
 import { ROUTING_BUCKET, routeKey } from "../../bus/nats/routes.ts";
+import { startControlPlane } from "../../controlplane/control-plane.ts";
+import { GatewayState } from "../../proto/gen/tidegate/control/v1/gateway.ts";
+import { GatewayServiceClient } from "../../proto/gen/tidegate/control/v1/gateway_service.ts";
 import { nowUs } from "../bus/contract-tools.ts";
+import { call } from "../controlplane/start-control-plane.ts";
 import { startTestNats, type TestNats } from "./start-nats.ts";
 
 /** Long enough to see a dead process's lease, short enough to wait for its end. */
@@ -44,7 +49,27 @@ async function startOther(id: string): Promise<{ child: ChildProcess; exited: Pr
   return { child, exited };
 }
 
-test("processes: a killed one is shown, not renewed, until its lease ends", async () => {
+/** The states of a process that a control plane on the bus shows, each as often as it changes. */
+async function watchState(bus: NatsBus, id: string) {
+  const ignore = () => {};
+  const log = { debug: ignore, info: ignore, warn: ignore, error: ignore };
+  const plane = await startControlPlane(bus, log, { port: 0 });
+  const client = new GatewayServiceClient(plane.address, credentials.createInsecure());
+  onTestFinished(async () => {
+    client.close();
+    await plane.close();
+  });
+  const seen: GatewayState[] = [];
+  const look = async () => {
+    const request = { pageSize: 0, pageToken: "" };
+    const { gateways } = await call(client, client.listGateways, request);
+    const state = gateways.find(({ name }) => name === `gateways/${id}`)?.state;
+    if (state !== undefined && state !== seen.at(-1)) seen.push(state);
+  };
+  return { seen, look };
+}
+
+test("processes: a killed one is shown, silent at last, until its lease ends", async () => {
   const bus = await openBus("looker");
   const { child, exited } = await startOther("killed");
   const find = async () => {
@@ -60,6 +85,7 @@ test("processes: a killed one is shown, not renewed, until its lease ends", asyn
   });
   child.kill("SIGKILL");
   await exited;
+  const states = await watchState(bus, "killed");
   const dead = await find();
   expect(dead).toMatchObject({ pid: child.pid, incarnation: alive?.incarnation });
   expect((dead?.expiresUs ?? 0) - (dead?.renewedUs ?? 0)).toBe(leaseTtlMs * 1000);
@@ -67,12 +93,15 @@ test("processes: a killed one is shown, not renewed, until its lease ends", asyn
   await vi.waitUntil(
     async () => {
       const now = await find();
+      await states.look();
       if (now !== undefined) shown.push(now.renewedUs);
       return now === undefined;
     },
     { timeout: 40_000, interval: 50 },
   );
   expect(new Set(shown)).toEqual(new Set([dead?.renewedUs]));
+  const { LIVE, SILENT } = GatewayState;
+  expect([SILENT, `${LIVE},${SILENT}`].map(String)).toContain(states.seen.join());
 }, 90_000);
 
 test("slots: a move is shown while it goes on, and what it left behind", async () => {

@@ -1,0 +1,128 @@
+/**
+ * Processes, shards and slots as the API has them.
+ *
+ * Pure; the time is an argument.
+ */
+import type { ProcessEntry, ShardEntry, SlotEntry } from "../bus/topology.ts";
+import {
+  type Gateway,
+  GatewayKind,
+  GatewayState,
+} from "../proto/gen/tidegate/control/v1/gateway.ts";
+import type { Shard } from "../proto/gen/tidegate/control/v1/shard.ts";
+import { type Slot, SlotState } from "../proto/gen/tidegate/control/v1/slot.ts";
+import { gatewayName, shardName, slotName } from "./fleet-names.ts";
+
+/** A process renews nine times in the life of a lease (R12); two missed in a row are silence. */
+const SILENT_PART = 2 / 9;
+
+const kinds = {
+  all: GatewayKind.ALL,
+  gateway: GatewayKind.GATEWAY,
+  controlplane: GatewayKind.CONTROL_PLANE,
+} as const;
+
+const states = {
+  open: SlotState.OPEN,
+  sealing: SlotState.SEALING,
+  removing: SlotState.REMOVING,
+} as const;
+
+/**
+ * A process.
+ *
+ * @param nowUs of this machine, whose clock is less than 1 s from the bus's (R2).
+ */
+export function toGateway(entry: ProcessEntry, nowUs: number): Gateway {
+  const { id, parts, incarnation, host, pid, version, expiresUs } = entry;
+  const ageUs = Math.max(0, nowUs - entry.renewedUs);
+  const lifeUs = expiresUs === null ? Number.POSITIVE_INFINITY : expiresUs - entry.renewedUs;
+  return {
+    name: gatewayName(id),
+    kind: kinds[parts],
+    state: ageUs < lifeUs * SILENT_PART ? GatewayState.LIVE : GatewayState.SILENT,
+    ...{ incarnation, host, pid, version },
+    startTime: toTime(entry.startedUs),
+    renewTime: toTime(entry.renewedUs),
+    renewalAgeMs: Math.min(Math.floor(ageUs / 1000), 0xffff_ffff),
+    expireTime: expiresUs === null ? undefined : toTime(expiresUs),
+    routingRevision: BigInt(entry.routingRevision),
+  };
+}
+
+/** A shard. */
+export function toShard(entry: ShardEntry): Shard {
+  const { shard, store, slots, arrivingSlots, settings, facts, trouble } = entry;
+  return {
+    name: shardName(shard),
+    store,
+    slotCount: slots.length,
+    arrivingSlotCount: arrivingSlots.length,
+    settings:
+      settings === null
+        ? undefined
+        : {
+            revision: settings.revision,
+            replicaCount: settings.replicaCount,
+            roomMessageCountMax: settings.roomMessageCountMax,
+            retentionMs: BigInt(settings.retentionMs),
+            bytesMax: BigInt(settings.shardBytesMax),
+            placementTags: [...settings.placementTags],
+          },
+    status:
+      facts === null
+        ? undefined
+        : {
+            leader: facts.leader,
+            messageCount: BigInt(facts.messageCount),
+            firstSequence: BigInt(facts.firstSeq),
+            lastSequence: BigInt(facts.lastSeq),
+            bytes: BigInt(facts.bytes),
+            bytesMax: BigInt(facts.bytesMax),
+            replicaCount: facts.replicaCount,
+          },
+    trouble,
+  };
+}
+
+/** A slot. */
+export function toSlot(entry: SlotEntry): Slot {
+  const { slot, state, epoch, shard, targetShard, deadlineUs, openedUs, sealed } = entry;
+  return {
+    name: slotName(slot),
+    state: states[state],
+    epoch,
+    shard: shardName(shard),
+    targetShard: targetShard === null ? "" : shardName(targetShard),
+    deadlineTime: deadlineUs === null ? undefined : toTime(deadlineUs),
+    openTime: openedUs === 0 ? undefined : toTime(openedUs),
+    sealedEpochs: sealed.map((each) => ({
+      epoch: each.epoch,
+      shard: shardName(each.shard),
+      lastSequence: BigInt(each.lastSeq),
+      openTime: each.openedUs === 0 ? undefined : toTime(each.openedUs),
+      sealTime: toTime(each.sealedUs),
+      wentBackwards: each.wentBackwards,
+    })),
+    revision: BigInt(entry.revision),
+  };
+}
+
+/** Which slots a caller wants. */
+export interface SlotFilter {
+  /** Only slots that it owns, or that move to it; null for those of every shard. */
+  readonly shard: number | null;
+  /** Only slots in one of them; empty for any. */
+  readonly states: readonly SlotState[];
+}
+
+/** Whether a slot is one of those wanted. */
+export function isWanted(entry: SlotEntry, filter: SlotFilter): boolean {
+  const { shard } = filter;
+  if (shard !== null && entry.shard !== shard && entry.targetShard !== shard) return false;
+  return filter.states.length === 0 || filter.states.includes(states[entry.state]);
+}
+
+function toTime(us: number): Date {
+  return new Date(Math.floor(us / 1000));
+}

@@ -1,0 +1,37 @@
+/** ShardService over real gRPC on the embedded bus, which has one shard. */
+import { status } from "@grpc/grpc-js";
+import { expect, test } from "vitest";
+import { appendMany, newRoom } from "../bus/contract-tools.ts";
+import { call, refusal, testControlPlane } from "./start-control-plane.ts";
+
+test("ListShards: one shard with all slots, and the store's own numbers", async () => {
+  const { shards: client, bus } = await testControlPlane();
+  await appendMany(bus, newRoom(), 7);
+  const request = { parent: "groups/0", pageSize: 0, pageToken: "" };
+  const { shards, nextPageToken } = await call(client, client.listShards, request);
+  expect(nextPageToken).toBe("");
+  expect(shards).toMatchObject([
+    {
+      ...{ name: "groups/0/shards/0", slotCount: 1024, arrivingSlotCount: 0, trouble: "" },
+      settings: { revision: 1, replicaCount: 1, retentionMs: 2_592_000_000n },
+      status: { leader: "", messageCount: 7n, firstSequence: 1n, lastSequence: 7n },
+    },
+  ]);
+  const { bytes = 0n, bytesMax = 0n } = shards[0]?.status ?? {};
+  expect(bytes).toBeGreaterThan(0n);
+  expect(bytesMax).toBe(shards[0]?.settings?.bytesMax);
+  await appendMany(bus, newRoom(), 3);
+  const { shard } = await call(client, client.getShard, { name: "groups/0/shards/0" });
+  expect(shard?.status).toMatchObject({ messageCount: 10n, lastSequence: 10n });
+});
+
+test("ShardService: unknown shards are NOT_FOUND, other groups and names are refused", async () => {
+  const { shards: client } = await testControlPlane();
+  const get = (name: string) => refusal(call(client, client.getShard, { name }));
+  expect(await get("groups/0/shards/1")).toMatchObject({ grpc: status.NOT_FOUND });
+  const invalid = { grpc: status.INVALID_ARGUMENT, code: "REQUEST_INVALID" };
+  expect(await get("groups/1/shards/0")).toMatchObject({ ...invalid, fields: ["name"] });
+  const request = { parent: "groups/1", pageSize: 0, pageToken: "" };
+  const refused = await refusal(call(client, client.listShards, request));
+  expect(refused).toMatchObject({ ...invalid, fields: ["parent"] });
+});
