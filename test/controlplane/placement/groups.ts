@@ -39,10 +39,14 @@ export function anyGroup(bounds: GroupBounds = {}): fc.Arbitrary<PlacementGroup>
   const rule = fc.constantFrom<readonly string[]>(["eu"], ["eu", "us"], ["us", "eu"]);
   const rules = fc.array(rule, { maxLength: isPlain ? 0 : 2 });
   const place = fc.nat({ max: 999 });
+  const pin = fc.oneof(
+    { weight: 8, arbitrary: fc.constant(null) },
+    { weight: 1, arbitrary: place },
+  );
   const slot = fc.record({
     load: anyLoad,
     owner: place,
-    pin: isPlain ? fc.constant(null) : fc.option(place, { freq: 8 }),
+    pin: isPlain ? fc.constant(null) : pin,
   });
   return fc
     .record({
@@ -53,14 +57,15 @@ export function anyGroup(bounds: GroupBounds = {}): fc.Arbitrary<PlacementGroup>
     .map((made) => {
       const shards = made.shards.map((shard, i) => ({ ...shard, id: i * 3 + 1 }));
       const idAt = (at: number): number => shards[at % shards.length]?.id ?? 0;
-      const stays = shards.filter((shard) => shard.state === ShardState.active);
+      const regionRules = made.rules.map((regions, i) => ({ name: `rule ${i}`, regions }));
+      const stays = shards.filter((shard) => isOpen({ shards, slots: [], regionRules }, shard));
       const pinAt = (at: number): number | null => stays[at % stays.length]?.id ?? null;
       return {
         shards,
         slots: made.slots.map(({ load, owner, pin }, i) => {
           return { slot: i * 2, load, owner: idAt(owner), pin: pin === null ? null : pinAt(pin) };
         }),
-        regionRules: made.rules.map((regions, i) => ({ name: `rule ${i}`, regions })),
+        regionRules,
       };
     });
 }

@@ -78,6 +78,13 @@ describe("nextMoves", () => {
     expect(nextMoves(plan, progress, limits, 5000)).toEqual({ kind: "start", moves: [moves[0]] });
   });
 
+  test("an undone move does not begin again while its start counts for the rate", () => {
+    const undone: MoveProgress = { kind: "undone", startedMs: 0, retryAtMs: 50 };
+    const plan = { state: PlanState.running, moves: apart.slice(0, 1) };
+    const progress = new Map([[0, undone]]);
+    expect(nextMoves(plan, progress, limits, 60)).toEqual({ kind: "wait", untilMs: 1000 });
+  });
+
   test("paused: begins nothing, lets what is moving end; resumed: goes on", () => {
     const paused = { ...running, state: PlanState.paused };
     const progress = new Map([[0, moving(0)]]);

@@ -23,6 +23,11 @@ describe("weighSlots", () => {
     expect(weigh(...loads)).toEqual(weights);
   });
 
+  test("are returned by slot number, in whatever order slots are given", () => {
+    const slots = [3, 1, 2].map((slot) => ({ slot, owner: 0, load: slot, pin: null }));
+    expect(weighSlots(slots).map(({ slot }) => slot.slot)).toEqual([1, 2, 3]);
+  });
+
   test("are whole and safe to add up, for any loads", () => {
     const load = fc.option(fc.double({ min: 0, noNaN: true }));
     fc.assert(
