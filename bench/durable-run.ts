@@ -6,7 +6,7 @@ import { Histogram } from "./load/histogram.ts";
 import { type GeneratorFile, LoadProcess } from "./load/load-process.ts";
 import type { DurableCommand, DurableReply } from "./load/protocol.ts";
 import type { BenchOptions } from "./options.ts";
-import { cpuTime } from "./proc.ts";
+import { cpuTime, machineCpuUs } from "./proc.ts";
 import type { NatsFleet } from "./servers/nats-fleet.ts";
 import { ServerProcess } from "./servers/server-process.ts";
 
@@ -28,6 +28,8 @@ export interface DurableFigures {
   readonly serverShare: number;
   /** Of all nats-servers, of one core; 0 without. */
   readonly natsShare: number;
+  /** What other processes of the machine took in the window, of one core: the noise. */
+  readonly foreignShare: number;
   readonly p50Us: number;
   readonly p99Us: number;
   readonly maxUs: number;
@@ -118,6 +120,7 @@ async function measure(
     cpuPerPublishUs: (end.cpuUs - begin.cpuUs) / acked,
     serverShare: (end.cpuUs - begin.cpuUs) / windowUs,
     natsShare: (end.natsCpuUs - begin.natsCpuUs) / windowUs,
+    foreignShare: (end.foreignCpuUs - begin.foreignCpuUs) / windowUs,
     p50Us: latency.percentile(0.5),
     p99Us: latency.percentile(0.99),
     maxUs: latency.max,
@@ -128,7 +131,12 @@ async function measure(
 async function takeMark({ load, nats, storePid }: Work) {
   const { userUs, systemUs } = cpuTime(storePid);
   const natsCpuUs = nats?.cpuUs() ?? 0;
+  const machineUs = machineCpuUs();
+  const own = process.cpuUsage();
   const atMs = performance.now();
-  const { tally } = await load.ask({ kind: "take" }, "taken");
-  return { atMs, tally, cpuUs: userUs + systemUs, natsCpuUs };
+  const taken = await load.ask({ kind: "take" }, "taken");
+  const cpuUs = userUs + systemUs;
+  const loadUs = load.pid === storePid ? 0 : taken.cpuUs;
+  const foreignCpuUs = machineUs - cpuUs - natsCpuUs - loadUs - own.user - own.system;
+  return { atMs, tally: taken.tally, cpuUs, natsCpuUs, foreignCpuUs };
 }

@@ -67,6 +67,7 @@ function rowOf(runs: readonly DurableFigures[], shape: string): Row {
     "p99 ms": of((run) => run.p99Us / 1000).median,
     "max ms": of((run) => run.maxUs / 1000).median,
     "server core %": of((run) => run.serverShare * 100).median,
+    "others %": of((run) => run.foreignShare * 100).median,
   };
 }
 

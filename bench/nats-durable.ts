@@ -127,6 +127,7 @@ function rowOf(own: readonly Run[]): Row[] {
       "max ms": of((run) => run.maxUs / 1000).median,
       "bus process core %": of((run) => run.serverShare * 100).median,
       "nats core %": of((run) => run.natsShare * 100).median,
+      "others %": of((run) => run.foreignShare * 100).median,
     },
   ];
 }

@@ -76,6 +76,7 @@ function report(runs: readonly (readonly BackstopFigures[])[]): BenchReport {
     part: `backstop, ${variant}`,
     "gateway core %": shownSpread(of(variant, (run) => run.gatewayShare * 100)),
     "nats core %": shownSpread(of(variant, (run) => run.natsShare * 100)),
+    "others %": "",
     done: of(variant, (run) => run.visitedCount).median,
   });
   return {

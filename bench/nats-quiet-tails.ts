@@ -6,7 +6,7 @@ import { Header } from "../bus/nats/wire.ts";
 import { LoadProcess } from "./load/load-process.ts";
 import type { RoomCommand, RoomReply } from "./load/room-protocol.ts";
 import type { BenchOptions } from "./options.ts";
-import { cpuTime } from "./proc.ts";
+import { cpuTime, machineCpuUs } from "./proc.ts";
 import { awaitQuiet } from "./quiet.ts";
 import { type BenchReport, type Row, shownSpread, spreadOf } from "./report.ts";
 import { NatsFleet } from "./servers/nats-fleet.ts";
@@ -27,6 +27,8 @@ interface TailsFigures {
   readonly variant: Variant;
   readonly gatewayShare: number;
   readonly natsShare: number;
+  /** What other processes of the machine took in the window, of one core: the noise. */
+  readonly foreignShare: number;
   readonly publishedCount: number;
   /** Messages that members received. */
   readonly deliveredCount: number;
@@ -71,6 +73,7 @@ function report(runs: readonly (readonly TailsFigures[])[]): BenchReport {
       part: `tails, ${variant}`,
       "gateway core %": shownSpread(of((run) => run.gatewayShare * 100)),
       "nats core %": shownSpread(of((run) => run.natsShare * 100)),
+      "others %": of((run) => run.foreignShare * 100).median,
       done: of((run) => run.deliveredCount).median,
     };
   };
@@ -127,13 +130,18 @@ async function measure(
   const published = load.ask({ kind: "publish", count, ratePerS }, "published");
   published.catch(() => undefined); // awaited below
   await sleep(warmS * 1000);
-  const mark = () => {
+  const mark = async () => {
     const { userUs, systemUs } = cpuTime(gateway.pid);
-    return { atMs: performance.now(), gatewayUs: userUs + systemUs, natsUs: fleet.cpuUs() };
+    const [gatewayUs, natsUs, machineUs] = [userUs + systemUs, fleet.cpuUs(), machineCpuUs()];
+    const own = process.cpuUsage();
+    const atMs = performance.now();
+    const { cpuUs } = await load.ask({ kind: "take" }, "taken");
+    const foreignUs = machineUs - gatewayUs - natsUs - cpuUs - own.user - own.system;
+    return { atMs, gatewayUs, natsUs, foreignUs };
   };
-  const begin = mark();
+  const begin = await mark();
   await sleep(windowS * 1000);
-  const end = mark();
+  const end = await mark();
   await published;
   await load.ask({ kind: "settle", number: Math.floor(count / roomCount) }, "settled");
   const { tally } = await load.ask({ kind: "take" }, "taken");
@@ -146,6 +154,7 @@ async function measure(
     variant,
     gatewayShare: (end.gatewayUs - begin.gatewayUs) / windowUs,
     natsShare: (end.natsUs - begin.natsUs) / windowUs,
+    foreignShare: (end.foreignUs - begin.foreignUs) / windowUs,
     publishedCount: count,
     deliveredCount,
     markerCount: null,
