@@ -3,10 +3,11 @@
  */
 import { readFile } from "node:fs/promises";
 import type { RoomClass } from "../proto/gen/tidegate/control/v1/room_class.ts";
+import { RoomClassServiceClient } from "../proto/gen/tidegate/control/v1/room_class_service.ts";
 import { roomClassName } from "../proto/room-class.ts";
-import { isClassName, isTenantName } from "../proto/room-name.ts";
+import { isClassName } from "../proto/room-name.ts";
 import { type Context, print, type Target } from "./context.ts";
-import { call, type RoomClassClient, withRoomClasses } from "./control-client.ts";
+import { call, withClient } from "./control-client.ts";
 import { Failure, usageError } from "./failure.ts";
 import {
   FIELD_NAMES,
@@ -17,6 +18,7 @@ import {
   shortName,
 } from "./room-class-text.ts";
 import { formatTable } from "./table.ts";
+import { tenantParent } from "./tenant.ts";
 
 /** How output is written. */
 export type OutputFormat = "table" | "json";
@@ -41,8 +43,8 @@ export async function listClasses(
   target: Target,
   format: OutputFormat,
 ): Promise<void> {
-  const parent = parentOf(target);
-  const classes = await withRoomClasses(target.control, async (client) => {
+  const parent = tenantParent(target);
+  const classes = await withClient(target.control, RoomClassServiceClient, async (client) => {
     const found: RoomClass[] = [];
     let pageToken = "";
     do {
@@ -73,7 +75,7 @@ export async function getClass(
   name: string,
   format: OutputFormat,
 ): Promise<void> {
-  const found = await withRoomClasses(target.control, (client) =>
+  const found = await withClient(target.control, RoomClassServiceClient, (client) =>
     readClass(client, resourceName(target, name)),
   );
   if (found === null) throw missing(target, name);
@@ -94,9 +96,9 @@ export async function applyClasses(
   target: Target,
   options: { file: string; isDryRun: boolean; format: OutputFormat },
 ): Promise<void> {
-  parentOf(target);
+  tenantParent(target);
   const wishes = parseRoomClassFile(await readInput(context, options.file), target.tenant);
-  const applied = await withRoomClasses(target.control, async (client) => {
+  const applied = await withClient(target.control, RoomClassServiceClient, async (client) => {
     const checked: Applied[] = [];
     for (const wish of wishes) checked.push(await applyClass(client, wish, true));
     if (options.isDryRun) return checked;
@@ -124,7 +126,7 @@ export async function deleteClass(
   options: { etag: string; isDryRun: boolean },
 ): Promise<void> {
   const fullName = resourceName(target, name);
-  const after = await withRoomClasses(target.control, async (client) => {
+  const after = await withClient(target.control, RoomClassServiceClient, async (client) => {
     const request = { name: fullName, etag: options.etag, validateOnly: options.isDryRun };
     await call(client, client.deleteRoomClass, request);
     return readClass(client, fullName);
@@ -135,7 +137,7 @@ export async function deleteClass(
 }
 
 async function applyClass(
-  client: RoomClassClient,
+  client: RoomClassServiceClient,
   wish: RoomClassWish,
   validateOnly: boolean,
 ): Promise<Applied> {
@@ -163,7 +165,7 @@ async function applyClass(
 }
 
 /** The class, or null when there is none. */
-async function readClass(client: RoomClassClient, name: string): Promise<RoomClass | null> {
+async function readClass(client: RoomClassServiceClient, name: string): Promise<RoomClass | null> {
   try {
     const { roomClass } = await call(client, client.getRoomClass, { name });
     return roomClass ?? null;
@@ -194,14 +196,8 @@ async function readInput(context: Context, file: string): Promise<string> {
   throw usageError(`${file} has more than ${fileBytesMax} bytes`, "Split it.");
 }
 
-function parentOf(target: Target): string {
-  if (isTenantName(target.tenant)) return `tenants/${target.tenant}`;
-  const text = `--tenant ${JSON.stringify(target.tenant)} is no tenant`;
-  throw usageError(text, "A tenant is [a-z0-9][a-z0-9-]{0,62}.");
-}
-
 function resourceName(target: Target, name: string): string {
-  parentOf(target);
+  tenantParent(target);
   if (isClassName(name)) return roomClassName(target.tenant, name);
   const fix = "It is [a-z][a-z0-9-]{0,31}, the part of a room name before the colon.";
   throw usageError(`${JSON.stringify(name)} is no class name`, fix);

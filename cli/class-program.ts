@@ -3,8 +3,8 @@
  *
  * What they do is in class-commands.ts, imported when they run.
  */
-import { type Command, Option } from "commander";
-import { examples, type ProgramSetup, targetOf } from "./command-setup.ts";
+import type { Command } from "commander";
+import { examples, outputOption, type ProgramSetup, targetOf } from "./command-setup.ts";
 import type { Context } from "./context.ts";
 
 /** Adds class and its subcommands. */
@@ -136,10 +136,4 @@ function addDelete(group: Command, context: Context, setup: ProgramSetup): void 
       const target = targetOf(command, setup);
       await (await import("./class-commands.ts")).deleteClass(context, target, name, deleteOptions);
     });
-}
-
-function outputOption(): Option {
-  return new Option("-o, --output <format>", "how to print it")
-    .choices(["table", "json"])
-    .default("table");
 }

@@ -1,7 +1,7 @@
 /**
  * What every command shares: what the process knows, the global options, values, examples.
  */
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Target } from "./context.ts";
 import { usageError } from "./failure.ts";
 
@@ -49,6 +49,14 @@ export function parseRate(text: string): number {
   }
   return value;
 }
+
+/** `-o`: a table for people, JSON for programs. */
+export function outputOption(): Option {
+  return new Option("-o, --output <format>", "how to print it")
+    .choices(["table", "json"])
+    .default("table");
+}
+
 /** Where things are, from the global options. Throws Failure when a token file is unreadable. */
 export function targetOf(command: Command, setup: ProgramSetup): Target {
   const options = command.optsWithGlobals<GlobalOptions>();

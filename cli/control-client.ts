@@ -1,13 +1,16 @@
 /**
  * Calls to the control plane: promises, and errors with our codes from google.rpc details.
  */
-import { credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import {
+  type ChannelCredentials,
+  type Client,
+  credentials,
+  Metadata,
+  type ServiceError,
+  status,
+} from "@grpc/grpc-js";
 import { BadRequest, ErrorInfo } from "../proto/gen/google/rpc/error_details.ts";
 import { Status } from "../proto/gen/google/rpc/status.ts";
-import {
-  type RoomClassServiceClient as GrpcClient,
-  RoomClassServiceClient,
-} from "../proto/gen/tidegate/control/v1/room_class_service.ts";
 import { Failure, usageError } from "./failure.ts";
 
 /** A call that is not answered within this fails as UNAVAILABLE, milliseconds. */
@@ -15,8 +18,11 @@ const callTimeoutMs = 10_000;
 /** Of ErrorInfo, when the reason is one of our codes. */
 const errorDomain = "tidegate.dev";
 
-/** A client of RoomClassService. */
-export type RoomClassClient = GrpcClient;
+/** A generated client. */
+export type ClientClass<C extends Client> = new (
+  address: string,
+  credentials: ChannelCredentials,
+) => C;
 
 /** A unary method of the generated client. */
 type Method<Request, Response> = (
@@ -32,14 +38,15 @@ type Method<Request, Response> = (
  * @param address "host:port".
  * @throws {Failure} what `use` throws; `OPTION_INVALID` for a bad address.
  */
-export async function withRoomClasses<T>(
+export async function withClient<C extends Client, T>(
   address: string,
-  use: (client: GrpcClient) => Promise<T>,
+  clientClass: ClientClass<C>,
+  use: (client: C) => Promise<T>,
 ): Promise<T> {
   if (!/^(\[[0-9a-fA-F:]+\]|[^/:\s]+):\d{1,5}$/.test(address)) {
     throw usageError(`--control ${JSON.stringify(address)} is not "host:port"`);
   }
-  const client = new RoomClassServiceClient(address, credentials.createInsecure());
+  const client = new clientClass(address, credentials.createInsecure());
   try {
     return await use(client);
   } finally {
@@ -49,7 +56,7 @@ export async function withRoomClasses<T>(
 
 /** Calls a method; errors as Failure with the code that the control plane gave. */
 export function call<Request, Response>(
-  client: GrpcClient,
+  client: Client,
   method: Method<Request, Response>,
   request: Request,
 ): Promise<Response> {
@@ -85,7 +92,9 @@ export function decodeError(error: ServiceError, target: string): Failure {
     return new Failure("UNAVAILABLE", text, { fix, cause: error });
   }
   const text = `the control plane at ${where} answered ${status[error.code]}: ${error.details}`;
-  return new Failure("INTERNAL", text, { fix: "", cause: error });
+  const isOlder = error.code === status.UNIMPLEMENTED;
+  const older = isOlder ? "It is older than this tidegatectl: update it." : "";
+  return new Failure("INTERNAL", text, { fix: older, cause: error });
 }
 
 /** The violations one by one, when the answer names them. */

@@ -23,7 +23,7 @@ export const EXIT_CODE_MEANINGS: Readonly<Record<ExitCode, string>> = {
   [ExitCode.USAGE]: "wrong command line, file or value; nothing was done",
   [ExitCode.UNREACHABLE]: "gateway or control plane not reachable, or not available now",
   [ExitCode.REFUSED]: "refused: token or permission",
-  [ExitCode.NOT_FOUND]: "no such class",
+  [ExitCode.NOT_FOUND]: "no such class, gateway, shard or slot",
   [ExitCode.CONFLICT]: "conflict with what is there: changed since, exists, immutable, not durable",
   [ExitCode.UNKNOWN_OUTCOME]: "unconfirmed: a publish may or may not have been stored",
   [ExitCode.INTERRUPTED]: "interrupted by Ctrl-C (SIGINT); 143 by SIGTERM",

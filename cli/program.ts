@@ -10,13 +10,14 @@ import { type CommandWords, completionScript, SHELLS, type Shell } from "./compl
 import { type Context, print, type Target } from "./context.ts";
 import { EXIT_CODE_MEANINGS } from "./exit-code.ts";
 import { usageError } from "./failure.ts";
+import { addFleetCommands } from "./fleet-program.ts";
 import { addRoomCommands } from "./room-program.ts";
 
 /** Builds the program; `parseAsync` runs it. Usage errors come as CommanderError. */
 export function buildProgram(context: Context, setup: ProgramSetup): Command {
   const program = new Command("tidegatectl");
   program
-    .description("Publish, read and watch Tidegate rooms, and manage their classes.")
+    .description("Publish, read and watch Tidegate rooms, manage their classes, see the fleet.")
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void context.stdout.write(text),
@@ -27,6 +28,7 @@ export function buildProgram(context: Context, setup: ProgramSetup): Command {
   addGlobalOptions(program, setup.defaults);
   addRoomCommands(program, context, setup);
   addClassCommands(program, context, setup);
+  addFleetCommands(program, context, setup);
   addOtherCommands(program, context, setup);
   program.helpCommand("help [command]", "Explain a command.");
   program.addHelpText("after", programHelp());
@@ -53,7 +55,7 @@ function addGlobalOptions(program: Command, defaults: Target): void {
     .option("--url <url>", "gateway, for pub, sub and history (TIDEGATE_URL)", defaults.url)
     .option(
       "--control <host:port>",
-      "control plane, for class (TIDEGATE_CONTROL)",
+      "control plane, for class, gateways, shards, slots and route (TIDEGATE_CONTROL)",
       defaults.control,
     )
     .addOption(
@@ -63,7 +65,7 @@ function addGlobalOptions(program: Command, defaults: Target): void {
       ),
     )
     .option("--token-file <file>", "read the token from a file: it stays out of the process list")
-    .option("--tenant <tenant>", "tenant, for class (TIDEGATE_TENANT)", defaults.tenant);
+    .option("--tenant <tenant>", "tenant, for class and route (TIDEGATE_TENANT)", defaults.tenant);
 }
 
 function addOtherCommands(program: Command, context: Context, setup: ProgramSetup): void {

@@ -12,7 +12,8 @@ import { binary, runCli, runProcess } from "./run-cli.ts";
 test("--help: teaches commands, options with their environment, examples and exit codes", async () => {
   const { code, stdout, stderr } = await runProcess(["--help"]);
   expect([code, stderr]).toEqual([0, ""]);
-  for (const name of ["pub", "sub", "history", "class", "completion", "version"]) {
+  const commands = ["pub", "sub", "history", "class", "gateways", "shards", "slots", "route"];
+  for (const name of [...commands, "completion", "version"]) {
     expect(stdout).toMatch(new RegExp(`^  ${name}\\b`, "m"));
   }
   for (const name of ["TIDEGATE_URL", "TIDEGATE_CONTROL", "TIDEGATE_TOKEN", "TIDEGATE_TENANT"]) {
@@ -24,20 +25,20 @@ test("--help: teaches commands, options with their environment, examples and exi
   expect(stdout).toContain("echo hello | tidegatectl pub chat:lobby");
 });
 
-test.each([["pub"], ["sub"], ["history"], ["class"], ["class", "apply"]])(
-  "%s %s --help: explains, and has two examples or more",
-  async (...names) => {
-    const args = names.filter((name) => name !== undefined);
-    const { code, stdout } = await runCli([...args, "--help"]);
-    expect(code).toBe(0);
-    expect(stdout).toContain(`Usage: tidegatectl ${args.join(" ")} `);
-    const examples = stdout.slice(stdout.indexOf("\nExamples:\n"));
-    expect(examples.match(/^ {2}(?!#).*tidegatectl /gm)?.length ?? 0).toBeGreaterThanOrEqual(2);
-    expect(stdout.split("\n").filter((line) => line.length > 80 && !line.startsWith("  "))).toEqual(
-      [],
-    );
-  },
-);
+test.each([
+  ...[["pub"], ["sub"], ["history"], ["class"], ["class", "apply"]],
+  ...[["gateways"], ["shards"], ["slots"], ["route"]],
+])("%s %s --help: explains, and has two examples or more", async (...names) => {
+  const args = names.filter((name) => name !== undefined);
+  const { code, stdout } = await runCli([...args, "--help"]);
+  expect(code).toBe(0);
+  expect(stdout).toContain(`Usage: tidegatectl ${args.join(" ")} `);
+  const examples = stdout.slice(stdout.indexOf("\nExamples:\n"));
+  expect(examples.match(/^ {2}(?!#).*tidegatectl /gm)?.length ?? 0).toBeGreaterThanOrEqual(2);
+  expect(stdout.split("\n").filter((line) => line.length > 80 && !line.startsWith("  "))).toEqual(
+    [],
+  );
+});
 
 test("completion bash: passes bash -n, and completes commands, options and values", async () => {
   const { code, stdout } = await runCli(["completion", "bash"]);
@@ -84,6 +85,8 @@ test.each([
   [["pub", "--rat", "5", "chat:x"], "unknown option '--rat'"],
   [["completion", "tcsh"], "Allowed choices are bash, zsh, fish"],
   [["sub", "chat:x", "--count", "-1"], "It must be a whole number"],
+  [["route"], "missing required argument 'room'"],
+  [["shards", "x"], "It must be a whole number"],
   [["sub", "chat:x", "--token-file", "/nonexistent"], "--token-file can not be read"],
 ])("%j: is a usage error, exit code 2", async (args, reason) => {
   const { code, stdout, stderr } = await runCli(args);

@@ -1,0 +1,153 @@
+/**
+ * `tidegatectl gateways, shards, slots, route`: the fleet, read through the control plane.
+ */
+import type { Client } from "@grpc/grpc-js";
+import { GatewayServiceClient } from "../proto/gen/tidegate/control/v1/gateway_service.ts";
+import { ShardServiceClient } from "../proto/gen/tidegate/control/v1/shard_service.ts";
+import { SlotState } from "../proto/gen/tidegate/control/v1/slot.ts";
+import { SlotServiceClient } from "../proto/gen/tidegate/control/v1/slot_service.ts";
+import { type Context, print, type Target } from "./context.ts";
+import { type ClientClass, call, withClient } from "./control-client.ts";
+import { Failure, usageError } from "./failure.ts";
+import {
+  detailTable,
+  gatewayTable,
+  gatewayText,
+  shardTable,
+  shardText,
+  slotTable,
+  slotText,
+} from "./fleet-text.ts";
+import { tenantParent } from "./tenant.ts";
+import { watchView } from "./watch.ts";
+
+/** How a view is shown. */
+export interface ViewOptions {
+  readonly format: "table" | "json";
+  /** Again every 2 s. */
+  readonly isWatched: boolean;
+}
+
+/** Things asked for at once; servers lower it to their own maximum. */
+const pageSize = 1000;
+const parent = "groups/0";
+
+/** `gateways`, or one of them. */
+export function showGateways(
+  context: Context,
+  target: Target,
+  id: string,
+  view: ViewOptions,
+): Promise<void> {
+  return show(context, target, GatewayServiceClient, view, async (client) => {
+    if (id !== "") {
+      const name = `gateways/${id}`;
+      const { gateway } = await call(client, client.getGateway, { name });
+      return write(view, gatewayText(present(gateway)), detailTable);
+    }
+    const gateways = await pages(async (pageToken) => {
+      const page = await call(client, client.listGateways, { pageSize, pageToken });
+      return { items: page.gateways, next: page.nextPageToken };
+    });
+    return write(view, gateways.map(gatewayText), gatewayTable);
+  });
+}
+
+/** `shards`, or one of them. */
+export function showShards(
+  context: Context,
+  target: Target,
+  shard: number | null,
+  view: ViewOptions,
+): Promise<void> {
+  return show(context, target, ShardServiceClient, view, async (client) => {
+    if (shard !== null) {
+      const name = `${parent}/shards/${shard}`;
+      const answer = await call(client, client.getShard, { name });
+      return write(view, shardText(present(answer.shard)), detailTable);
+    }
+    const shards = await pages(async (pageToken) => {
+      const page = await call(client, client.listShards, { parent, pageSize, pageToken });
+      return { items: page.shards, next: page.nextPageToken };
+    });
+    return write(view, shards.map(shardText), shardTable);
+  });
+}
+
+/** `slots`, or one of them. `shard` and `isMoving` filter the list. */
+export async function showSlots(
+  context: Context,
+  target: Target,
+  slot: number | null,
+  filter: { readonly shard: number | null; readonly isMoving: boolean },
+  view: ViewOptions,
+): Promise<void> {
+  if (slot !== null && (filter.shard !== null || filter.isMoving)) {
+    throw usageError("one slot, and a filter", "Leave out the number, or --shard and --moving.");
+  }
+  const shard = filter.shard === null ? "" : `${parent}/shards/${filter.shard}`;
+  const states = filter.isMoving ? [SlotState.SEALING, SlotState.REMOVING] : [];
+  await show(context, target, SlotServiceClient, view, async (client) => {
+    if (slot !== null) {
+      const answer = await call(client, client.getSlot, { name: `${parent}/slots/${slot}` });
+      return write(view, slotText(present(answer.slot)), detailTable);
+    }
+    const slots = await pages(async (pageToken) => {
+      const request = { parent, pageSize, pageToken, shard, states };
+      const page = await call(client, client.listSlots, request);
+      return { items: page.slots, next: page.nextPageToken };
+    });
+    return write(view, slots.map(slotText), slotTable);
+  });
+}
+
+/** `route`: where a room is. */
+export async function showRoute(
+  context: Context,
+  target: Target,
+  room: string,
+  view: ViewOptions,
+): Promise<void> {
+  const request = { parent: tenantParent(target), room };
+  await show(context, target, SlotServiceClient, view, async (client) => {
+    const { slot } = await call(client, client.getRoomRoute, request);
+    return write(view, { room, tenant: target.tenant, ...slotText(present(slot)) }, detailTable);
+  });
+}
+
+/** Draws a view once, or again and again. */
+async function show<C extends Client>(
+  context: Context,
+  target: Target,
+  clientClass: ClientClass<C>,
+  view: ViewOptions,
+  draw: (client: C) => Promise<string>,
+): Promise<void> {
+  await withClient(target.control, clientClass, async (client) => {
+    if (view.isWatched) await watchView(context, () => draw(client));
+    else await print(context, await draw(client));
+  });
+}
+
+function write<T>(view: ViewOptions, value: T, table: (value: T) => string): string {
+  return view.format === "json" ? `${JSON.stringify(value, null, 2)}\n` : table(value);
+}
+
+/** All pages of a list. */
+async function pages<T>(
+  read: (pageToken: string) => Promise<{ items: readonly T[]; next: string }>,
+): Promise<T[]> {
+  const all: T[] = [];
+  let pageToken = "";
+  do {
+    const { items, next } = await read(pageToken);
+    all.push(...items);
+    pageToken = next;
+  } while (pageToken !== "");
+  return all;
+}
+
+function present<T>(found: T | undefined): T {
+  if (found !== undefined) return found;
+  throw new Failure("INTERNAL", "the control plane sent an answer without what was asked for");
+}

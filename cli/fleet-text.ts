@@ -1,0 +1,185 @@
+/**
+ * Processes, shards and slots as people and programs read them: short names, plain numbers.
+ *
+ * Pure. What `-o json` prints is the object, what a table shows is made from it.
+ */
+import {
+  type Gateway,
+  GatewayKind,
+  GatewayState,
+} from "../proto/gen/tidegate/control/v1/gateway.ts";
+import type { Shard } from "../proto/gen/tidegate/control/v1/shard.ts";
+import { type Slot, SlotState } from "../proto/gen/tidegate/control/v1/slot.ts";
+import { formatBytes, formatSpan } from "./human-units.ts";
+import { formatTable } from "./table.ts";
+
+/** A process as printed. */
+export type GatewayText = ReturnType<typeof gatewayText>;
+/** A shard as printed. */
+export type ShardText = ReturnType<typeof shardText>;
+/** A slot as printed. */
+export type SlotText = ReturnType<typeof slotText>;
+
+const kinds: Readonly<Record<number, string>> = {
+  [GatewayKind.GATEWAY]: "gateway",
+  [GatewayKind.CONTROL_PLANE]: "control",
+  [GatewayKind.ALL]: "all",
+};
+
+const states: Readonly<Record<number, string>> = {
+  [GatewayState.LIVE]: "live",
+  [GatewayState.SILENT]: "silent",
+};
+
+const slotStates: Readonly<Record<number, string>> = {
+  [SlotState.OPEN]: "open",
+  [SlotState.SEALING]: "sealing",
+  [SlotState.REMOVING]: "removing",
+};
+
+/** A process in words. */
+export function gatewayText(gateway: Gateway) {
+  const { startTime, renewTime, expireTime, renewalAgeMs } = gateway;
+  // By the bus's clock and the process's: the caller's may be wrong.
+  const nowMs = (renewTime?.getTime() ?? 0) + renewalAgeMs;
+  return {
+    id: lastPart(gateway.name),
+    kind: kinds[gateway.kind] ?? String(gateway.kind),
+    state: states[gateway.state] ?? String(gateway.state),
+    renewalAgeMs,
+    upMs: Math.max(0, nowMs - (startTime?.getTime() ?? nowMs)),
+    version: gateway.version,
+    host: gateway.host,
+    pid: gateway.pid,
+    incarnation: gateway.incarnation,
+    startTime: timeText(startTime),
+    renewTime: timeText(renewTime),
+    expireTime: timeText(expireTime),
+    routingRevision: Number(gateway.routingRevision),
+  };
+}
+
+/** A shard in words; what is not known is null. */
+export function shardText(shard: Shard) {
+  const { settings, status } = shard;
+  return {
+    shard: Number(lastPart(shard.name)),
+    store: shard.store,
+    slotCount: shard.slotCount,
+    arrivingSlotCount: shard.arrivingSlotCount,
+    leader: status?.leader ?? null,
+    messageCount: status === undefined ? null : Number(status.messageCount),
+    firstSequence: status === undefined ? null : Number(status.firstSequence),
+    lastSequence: status === undefined ? null : Number(status.lastSequence),
+    bytes: status === undefined ? null : Number(status.bytes),
+    bytesMax: status === undefined ? null : Number(status.bytesMax),
+    replicaCount: status?.replicaCount ?? null,
+    settings:
+      settings === undefined
+        ? null
+        : {
+            revision: settings.revision,
+            replicaCount: settings.replicaCount,
+            roomMessageCountMax: settings.roomMessageCountMax,
+            retentionMs: Number(settings.retentionMs),
+            bytesMax: Number(settings.bytesMax),
+            placementTags: settings.placementTags,
+          },
+    trouble: shard.trouble,
+  };
+}
+
+/** A slot in words; what there is not is null. */
+export function slotText(slot: Slot) {
+  return {
+    slot: Number(lastPart(slot.name)),
+    state: slotStates[slot.state] ?? String(slot.state),
+    epoch: slot.epoch,
+    shard: Number(lastPart(slot.shard)),
+    targetShard: slot.targetShard === "" ? null : Number(lastPart(slot.targetShard)),
+    deadlineTime: timeText(slot.deadlineTime),
+    openTime: timeText(slot.openTime),
+    sealedEpochs: slot.sealedEpochs.map((sealed) => ({
+      epoch: sealed.epoch,
+      shard: Number(lastPart(sealed.shard)),
+      lastSequence: Number(sealed.lastSequence),
+      openTime: timeText(sealed.openTime),
+      sealTime: timeText(sealed.sealTime),
+      wentBackwards: sealed.wentBackwards,
+    })),
+    revision: Number(slot.revision),
+  };
+}
+
+/** Processes, one a line. */
+export function gatewayTable(gateways: readonly GatewayText[]): string {
+  const head = ["ID", "KIND", "STATE", "RENEWED", "UP", "VERSION", "HOST", "PID"];
+  const rows = gateways.map((each) => [
+    ...[each.id, each.kind, each.state, `${formatSpan(each.renewalAgeMs)} ago`],
+    ...[formatSpan(each.upMs), each.version || "-", each.host, String(each.pid)],
+  ]);
+  return formatTable([head, ...rows]);
+}
+
+/** Shards, one a line; troubles below. */
+export function shardTable(shards: readonly ShardText[]): string {
+  const head = ["SHARD", "SLOTS", "MESSAGES", "LAST", "BYTES", "OF", "FULL", "COPIES"];
+  const rows = shards.map((each) => {
+    const { bytes, bytesMax, arrivingSlotCount } = each;
+    const arriving = arrivingSlotCount > 0 ? `+${arrivingSlotCount}` : "";
+    const isKnown = bytes !== null && bytesMax !== null && bytesMax > 0;
+    return [
+      String(each.shard),
+      `${each.slotCount}${arriving}`,
+      ...[each.messageCount, each.lastSequence].map(orDash),
+      isKnown ? formatBytes(bytes) : "-",
+      isKnown ? formatBytes(bytesMax) : "-",
+      isKnown ? `${Math.floor((100 * bytes) / bytesMax)}%` : "-",
+      orDash(each.replicaCount),
+      each.leader || "-",
+    ];
+  });
+  const troubles = shards
+    .filter(({ trouble }) => trouble !== "")
+    .map(({ shard, trouble }) => `shard ${shard}: ${trouble}\n`);
+  return formatTable([[...head, "LEADER"], ...rows]) + troubles.join("");
+}
+
+/** Slots, one a line. */
+export function slotTable(slots: readonly SlotText[]): string {
+  const head = ["SLOT", "STATE", "EPOCH", "SHARD", "TARGET", "OPENED", "EARLIER"];
+  const rows = slots.map((each) => [
+    ...[String(each.slot), each.state, String(each.epoch), String(each.shard)],
+    ...[orDash(each.targetShard), orDash(each.openTime), String(each.sealedEpochs.length)],
+  ]);
+  return formatTable([head, ...rows]);
+}
+
+/** One thing with all that is known of it, a field a line; fields of fields with a dot. */
+export function detailTable(text: object): string {
+  return formatTable(detailRows("", text));
+}
+
+function detailRows(prefix: string, value: object): string[][] {
+  return Object.entries(value).flatMap(([name, field]): string[][] => {
+    const label = prefix + name;
+    if (Array.isArray(field)) {
+      if (!field.some((each) => typeof each === "object")) return [[label, field.join(",") || "-"]];
+      return field.flatMap((each: object, at) => detailRows(`${label}.${at}.`, each));
+    }
+    if (typeof field === "object" && field !== null) return detailRows(`${label}.`, field);
+    return [[label, field === "" ? "-" : orDash(field)]];
+  });
+}
+
+function orDash(value: unknown): string {
+  return value === null ? "-" : String(value);
+}
+
+function lastPart(name: string): string {
+  return name.slice(name.lastIndexOf("/") + 1);
+}
+
+function timeText(time: Date | undefined): string | null {
+  return time?.toISOString() ?? null;
+}

@@ -1,0 +1,38 @@
+/**
+ * Times and sizes as people read them in a table.
+ *
+ * Pure.
+ */
+
+/** A span in its two largest units: "3s", "4m12s", "3h20m", "5d4h". Below a second: "0s". */
+export function formatSpan(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  const units = [
+    ["d", 86_400],
+    ["h", 3600],
+    ["m", 60],
+    ["s", 1],
+  ] as const;
+  const first = units.findIndex(([, size]) => seconds >= size);
+  if (first < 0) return "0s";
+  let left = seconds;
+  let text = "";
+  for (const [unit, size] of units.slice(first, first + 2)) {
+    const count = Math.floor(left / size);
+    left -= count * size;
+    if (count > 0) text += `${count}${unit}`;
+  }
+  return text;
+}
+
+/** Bytes in the largest binary unit that leaves 1 or more: "17 B", "4.0 KiB", "8.0 GiB". */
+export function formatBytes(bytes: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let size = bytes;
+  let unit = 0;
+  while (size >= 1024 && unit < units.length - 1) {
+    size /= 1024;
+    unit += 1;
+  }
+  return `${unit === 0 ? size : size.toFixed(1)} ${units[unit]}`;
+}
