@@ -45,7 +45,7 @@ called, acknowledged and delivered with what NATS holds. docs/reliability.md exp
   --seed <n>       The same seed plans the same faults. Default: a random one, printed.
   --window-ms <n>  De-duplication window, 3000 to 30000; long freezes are longer than it.
                    Default 4000 below ${LONG_FROM_S} s, else the product's own 30000.
-  --faults <a,b>   Only these faults, or all but these: -a,-b. Default all.
+  --faults <a,b>   Only these faults; with --faults=-a,-b all but these. Default all.
   --json           Prints the result as JSON.
   --keep           Keeps stores, logs and the history, and prints where. Kept anyway on violations.
   --variants       Runs deliberately broken variants of the product instead: each must be caught.

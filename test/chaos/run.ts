@@ -93,10 +93,6 @@ async function makeHistory(wish: RunWish, folder: string, progress: RunProgress)
   const closers: (() => Promise<void>)[] = [() => world.stop()];
   try {
     const crew = await startCrew(world);
-    const members = [...crew.producers, ...crew.consumers];
-    closers.push(async () => {
-      await Promise.all(members.map(({ process }) => process.close()));
-    });
     const nemesis = new Nemesis(world, progress.say);
     const ticker = setInterval(() => progress.say(progressLine(crew, nemesis)), 1000);
     closers.push(async () => clearInterval(ticker));

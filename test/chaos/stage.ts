@@ -76,6 +76,7 @@ export class Stage {
     const url = this.world.urlOf(site);
     const work = { name, url, skew: null, rooms: [], bytes: 20, largeBytes: 20 };
     const producer = new ProducerProcess("typescript", work);
+    site.process = producer.process;
     this.#producers.push(producer);
     await producer.ready();
     return { process: producer, site };
@@ -88,6 +89,7 @@ export class Stage {
     const url = this.world.urlOf(site);
     const work = { name, url, skew: null, rooms: [room], stallMs: 0, moveMs: 0 };
     const consumer = new ConsumerProcess("typescript", work);
+    site.process = consumer.process;
     this.#consumers.push(consumer);
     await consumer.ready();
     return { process: consumer, site };
@@ -170,9 +172,6 @@ export class Stage {
 
   /** Ends everything and removes its files. */
   async close(): Promise<void> {
-    await Promise.all(
-      [...this.#producers, ...this.#consumers].map(({ process }) => process.close()),
-    );
     await this.world.stop();
     rmSync(this.#folder, { recursive: true, force: true });
   }

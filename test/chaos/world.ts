@@ -33,7 +33,7 @@ export interface ClientSite {
   readonly way: ChaosProxy;
   /** Which gateways it may come to, by their numbers; null: any. */
   gateways: readonly number[] | null;
-  process: { freeze(): void; thaw(): void } | null;
+  process: { freeze(): void; thaw(): void; close(): Promise<void> } | null;
 }
 
 /** How a world is made. */
@@ -168,6 +168,7 @@ export class World {
   /** Ends everything. */
   async stop(): Promise<void> {
     process.off("exit", this.#killNow);
+    await Promise.all(this.clients.map(({ process: client }) => client?.close()));
     await this.admin.close();
     await Promise.all([
       this.controlPlane.close(),

@@ -83,6 +83,7 @@ class Producer {
 
 const work = JSON.parse(process.argv[2] ?? "") as ProducerWork;
 if (work.skew !== null) skewClocks(work.skew);
+const orders = createInterface({ input: process.stdin }).on("close", () => process.exit(0));
 const client = await connect(work.url, {
   codec: json<ChaosPayload>(),
   connectTimeoutMs: Number.POSITIVE_INFINITY,
@@ -90,12 +91,10 @@ const client = await connect(work.url, {
 });
 client.onStatus(({ state }) => tell({ t: state === "open" ? "back" : "away", at: nowUs() }));
 const producer = new Producer(work, client);
-createInterface({ input: process.stdin })
-  .on("line", (line) => {
-    const [verb, room = "", count] = line.split(" ");
-    if (verb === "start") void producer.run().then(() => tell({ t: "done" }));
-    if (verb === "burst") producer.burst(room, Number(count));
-    if (verb === "stop") producer.stop();
-  })
-  .on("close", () => process.exit(0));
+orders.on("line", (line) => {
+  const [verb, room = "", count] = line.split(" ");
+  if (verb === "start") void producer.run().then(() => tell({ t: "done" }));
+  if (verb === "burst") producer.burst(room, Number(count));
+  if (verb === "stop") producer.stop();
+});
 tell({ t: "ready" });
