@@ -8,9 +8,9 @@
  * is doubled.
  */
 import type { Bus, DurableMessage } from "../bus/bus.ts";
-import { isBeyond, type Position } from "../bus/position.ts";
+import { comparePositions, isBeyond, type Position } from "../bus/position.ts";
 import { isVoid } from "../bus/void.ts";
-import type { GapReason } from "../proto/gen/tidegate/client/v1/message.ts";
+import { GapReason } from "../proto/gen/tidegate/client/v1/message.ts";
 import { MemberState, type Membership } from "./connection.ts";
 import { wirePosition } from "./fanout.ts";
 import { lossReason } from "./local-room.ts";
@@ -62,7 +62,9 @@ export class CatchUp {
       const isEnd = await this.#sendPage(membership);
       if (isEnd === null) return;
       const { sent, room } = membership;
-      if (isEnd && sent !== null && !room.hasReached(sent)) await room.reach(sent);
+      // A room that has lost messages may never come to where they were.
+      const isSameHistory = membership.lossCount === room.lossCount;
+      if (isEnd && isSameHistory && sent !== null && !room.hasReached(sent)) await room.reach(sent);
     }
   }
 
@@ -89,6 +91,12 @@ export class CatchUp {
   #goLive(membership: Membership): boolean {
     const { room, connection, sent } = membership;
     if (!isCatchingUp(membership)) return false;
+    if (membership.lossCount !== room.lossCount) {
+      // Live members were told; and the next page says whether `sent` still is in the history.
+      membership.lossCount = room.lossCount;
+      this.sendGap(membership, GapReason.POSITION_UNKNOWN, 0);
+      return false;
+    }
     if (!isAtPlace(sent, room.place)) {
       const recent = sent === null ? null : room.recent?.after(sent.epoch, sent.seq);
       if (!recent || !this.#send(membership, recent)) return false;
@@ -177,5 +185,5 @@ function isCatchingUp(membership: Membership): boolean {
 
 function isAtPlace(sent: Position | null, place: Position | null): boolean {
   if (sent === null || place === null) return sent === place;
-  return sent.epoch === place.epoch && sent.seq === place.seq;
+  return comparePositions(sent, place) === 0 && sent.timeUs === place.timeUs;
 }

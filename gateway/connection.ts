@@ -63,6 +63,8 @@ export interface Membership {
   sent: Position | null;
   /** Durable: `sent` when it was found to be no longer in the history, until live again. */
   lostAfter: Position | null;
+  /** Durable: the room's losses up to which `sent` is known to be in its history. */
+  lossCount: number;
   /** Ephemeral: the room's count when the member left the fast lane. */
   countAtLag: number;
 }

@@ -42,6 +42,7 @@ export class Lagging {
       const { room } = membership;
       const place = places?.get(room.alias);
       membership.state = MemberState.LAGGING;
+      membership.lossCount = room.lossCount; // said in frames before the dropped one
       membership.sent = place === undefined ? room.place : place.position;
       membership.countAtLag = place === undefined ? room.ephemeralCount : place.count;
       if (room.policy.slowMemberPolicy === SlowMemberPolicy.DISCONNECT) isToDisconnect = true;

@@ -58,6 +58,8 @@ export class LocalRoom implements RoomListener {
   ephemeralCount = 0;
   /** Durable: the last message handed out (or skipped as void); null in an empty room. */
   place: Position | null = null;
+  /** Times that live members were told of lost messages: places from before may be gone (R9). */
+  lossCount = 0;
   /** Kept while members catch up; null otherwise. */
   recent: RecentMessages | null = null;
   /** Resolves once `place` is known. */
@@ -148,7 +150,7 @@ export class LocalRoom implements RoomListener {
 
   /**
    * Resolves when the room has handed out everything up to `position`, which a reader found in the
-   * store: so a live message was missed, and is filled.
+   * store: so a live message was missed, and is filled. Also when the room loses messages.
    */
   reach(position: Position): Promise<void> {
     if (this.hasReached(position) || this.#isClosed) return Promise.resolve();
@@ -286,6 +288,9 @@ export class LocalRoom implements RoomListener {
   #tellLoss(reason: GapReason): void {
     this.#output.gap(this, this.place, reason);
     this.#shownSeq = 0;
+    this.lossCount += 1;
+    if (this.recent !== null) this.recent = new RecentMessages();
+    for (const waiter of this.#reachWaiters.splice(0)) waiter.resolve(); // they read again
   }
 
   #wakeReached(): void {

@@ -105,13 +105,15 @@ function admit(
     const detail = `the connection holds ${memberships.length} rooms, the limit; leave one first`;
     throw new CodedError("ROOM_LIMIT", detail);
   }
+  const room = context.rooms.acquire(target);
   const membership: Membership = {
-    room: context.rooms.acquire(target),
+    room,
     connection,
     state: MemberState.JOINING,
     mayPublish: mayPublish(identity, target, true),
     sent: null,
     lostAfter: null,
+    lossCount: room.lossCount,
     countAtLag: 0,
   };
   memberships.push(membership);
