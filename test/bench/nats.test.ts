@@ -1,5 +1,5 @@
 /** The benches on NATS in small, on real servers: they count exactly, targets name measures. */
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { benchNatsFanout } from "../../bench/fanout.ts";
 import { benchNatsDurable } from "../../bench/nats-durable.ts";
 import { benchNatsJoin } from "../../bench/nats-join.ts";
@@ -10,6 +10,8 @@ import { readTargets } from "../../bench/targets.ts";
 
 const tiny = { ...DEFAULTS, isTiny: true, natsServer: process.env.NATS_SERVER ?? "" };
 const silent = (): void => {};
+// Each starts up to eleven processes one after the other: 3 s, ten times as much on a full machine.
+vi.setConfig({ testTimeout: 120_000 });
 
 /** Names in bench/targets.json of one bench. */
 function targetNames(bench: string): string[] {
