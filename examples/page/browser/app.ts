@@ -79,6 +79,13 @@ const session = new Session(url, {
     proof.onGap();
     list.note(gapText(gap), "gap");
   },
+  onCutOff(isCutOff) {
+    const text = isCutOff
+      ? "This gateway is cut off from the others: only who is here too is heard."
+      : "This gateway is back with the others.";
+    list.note(text, "gap");
+    say(text);
+  },
   onRoomEnd: (error) => showProblem(error),
   onSent: ({ from, n }, atMs) => proof.onSent(from, n, atMs),
 });
@@ -193,6 +200,7 @@ function displayName(): string {
 function gapText(gap: RoomGap): string {
   const count = gap.missedCount > 0 ? `${gap.missedCount} messages are` : "Messages are";
   const reasons: Readonly<Record<RoomGap["reason"], string>> = {
+    BUS: "they were lost between gateways",
     EPHEMERAL: "this room keeps nothing, and you were away",
     RETENTION: "they are older than this room keeps",
     SLOW_MEMBER: "this page read too slowly",

@@ -36,6 +36,8 @@ export interface SessionEvents {
   onRoom(room: RoomFacts): void;
   onMessage(message: RoomMessage<Payload>, isHistory: boolean): void;
   onGap(gap: RoomGap): void;
+  /** The gateway lost the bus, or is back on it. */
+  onCutOff(isCutOff: boolean): void;
   /** The room ended and nothing more comes of it. */
   onRoomEnd(error: unknown): void;
   /** A line of this page was acknowledged, sent at `sentAtMs` by this computer's clock. */
@@ -51,6 +53,7 @@ export class Session {
   #room: Room<Payload> | null = null;
   #wanted = "";
   #isEntering = false;
+  #isCutOff = false;
   #n = 0;
   #networkIsBack: Promise<void> = Promise.resolve();
 
@@ -177,7 +180,15 @@ export class Session {
   #onEvent(event: RoomEvent<Payload>): void {
     if (event.type === "message") this.#events.onMessage(event, false);
     else if (event.type === "gap") this.#events.onGap(event);
-    // "invalid" can not be, the codec reads everything; "policy" changes nothing that is shown.
+    else if (event.type === "policy") this.#onPolicy(event.policy.isDegraded);
+    // "invalid" can not be: the codec reads everything.
+  }
+
+  /** Of a policy only this is shown. */
+  #onPolicy(isCutOff: boolean): void {
+    if (isCutOff === this.#isCutOff) return;
+    this.#isCutOff = isCutOff;
+    this.#events.onCutOff(isCutOff);
   }
 }
 
