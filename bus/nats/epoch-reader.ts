@@ -29,6 +29,10 @@ const LAG_WAITS_MS = [5, 10, 25, 50, 100, 250] as const;
 const READ_MS_MAX = 8000;
 /** From so many stale answers (90 ms) on the shard's leader is asked how far the shard goes. */
 const STALE_MAX = 4;
+/** Up to so many messages back are found by single steps; bisecting costs some 20 reads. */
+const STEP_COUNT_MAX = 16;
+/** Messages of one read. */
+const PAGE_COUNT_MAX = 501;
 /** Bytes of one answer; a page ends there. */
 const PAGE_BYTES_MAX = 4 * 1024 * 1024;
 
@@ -125,20 +129,52 @@ export class EpochReader {
     count: number,
     headSeq: number,
   ): Promise<readonly StoredMessage[]> {
-    const messages: StoredMessage[] = [];
-    let next = await this.#findBack(room, place, upTo, count);
-    for (let isPast = false; !isPast && next <= upTo; ) {
-      const page = await this.readFrom(room, place, next, count + 1, headSeq);
-      messages.push(...page.messages.filter(({ seq }) => seq <= upTo));
-      const lastSeq = page.messages.at(-1)?.seq ?? headSeq;
-      isPast = page.isEnd || lastSeq > upTo;
-      next = lastSeq + 1;
+    for (let reach = count; ; reach *= 2) {
+      const start = await this.#findBack(room, place, upTo, reach, headSeq);
+      const messages = await this.#readThrough(room, place, start, upTo, reach, headSeq);
+      // A replica that lags may begin too late, and never says so.
+      if (messages.length >= count || start === 1) return messages.slice(-count);
     }
-    return messages.slice(-count);
+  }
+
+  /** The message with `count` - 1 after it in its epoch: bisects by how many follow. */
+  async countBack(
+    room: RoomAddress,
+    place: EpochPlace,
+    oldest: StoredMessage,
+    headSeq: number,
+    count: number,
+  ): Promise<StoredMessage> {
+    let first = oldest;
+    let high = headSeq;
+    // Invariant: `first` has count - 1 or more messages after it; none from `high` + 1 on has.
+    while (first.pendingCount > count - 1) {
+      const middle = Math.floor((first.seq + 1 + high) / 2);
+      const next = await this.nextFrom(room, place, middle);
+      if (next !== null && next.pendingCount >= count - 1) first = next;
+      else high = middle - 1;
+      if (high <= first.seq) break;
+    }
+    return first;
   }
 
   /** Sequence of the count-th newest message up to a sequence, as one replica says; 1: of all. */
   async #findBack(
+    room: RoomAddress,
+    place: EpochPlace,
+    upTo: number,
+    count: number,
+    headSeq: number,
+  ): Promise<number> {
+    if (count <= STEP_COUNT_MAX) return this.#stepBack(room, place, upTo, count);
+    const oldest = await this.nextFrom(room, place, 1);
+    const after = await this.nextFrom(room, place, upTo + 1);
+    const newerCount = after === null ? 0 : after.pendingCount + 1;
+    if (oldest === null || oldest.pendingCount + 1 <= newerCount + count) return 1;
+    return (await this.countBack(room, place, oldest, headSeq, newerCount + count)).seq;
+  }
+
+  async #stepBack(
     room: RoomAddress,
     place: EpochPlace,
     from: number,
@@ -155,6 +191,28 @@ export class EpochReader {
       upTo = message.seq - 1;
     }
     return upTo + 1;
+  }
+
+  /** Every message from `start` through `upTo`, read past the end, which proves that it is all. */
+  async #readThrough(
+    room: RoomAddress,
+    place: EpochPlace,
+    start: number,
+    upTo: number,
+    count: number,
+    headSeq: number,
+  ): Promise<StoredMessage[]> {
+    const messages: StoredMessage[] = [];
+    let next = start;
+    for (let isPast = false; !isPast && next <= upTo; ) {
+      const limit = Math.min(count + 1, PAGE_COUNT_MAX);
+      const page = await this.readFrom(room, place, next, limit, headSeq);
+      messages.push(...page.messages.filter(({ seq }) => seq <= upTo));
+      const lastSeq = page.messages.at(-1)?.seq ?? headSeq;
+      isPast = page.isEnd || lastSeq > upTo;
+      next = lastSeq + 1;
+    }
+    return messages;
   }
 
   /** What a fresh answer knows. */

@@ -98,7 +98,8 @@ export class RoomHistory {
       if (head === null || first === null) continue;
       const storedCount = first.pendingCount + 1;
       if (storedCount >= wanted) {
-        return toPosition(place, await this.#bisect(room, place, first, head.seq, wanted));
+        const found = await this.#reader.countBack(room, place, first, head.seq, wanted);
+        return toPosition(place, found);
       }
       wanted -= storedCount;
     }
@@ -186,26 +187,5 @@ export class RoomHistory {
       if (storedCount > this.#parts.roomMessageCountMax(shard) / 2) return false;
     }
     return true;
-  }
-
-  /** The message with `count` - 1 after it in its epoch: bisects by how many follow. */
-  async #bisect(
-    room: RoomAddress,
-    place: EpochPlace,
-    oldest: StoredMessage,
-    headSeq: number,
-    count: number,
-  ): Promise<StoredMessage> {
-    let first = oldest;
-    let high = headSeq;
-    // Invariant: `first` has count - 1 or more messages after it; none from `high` + 1 on has.
-    while (first.pendingCount > count - 1) {
-      const middle = Math.floor((first.seq + 1 + high) / 2);
-      const next = await this.#reader.nextFrom(room, place, middle);
-      if (next !== null && next.pendingCount >= count - 1) first = next;
-      else high = middle - 1;
-      if (high <= first.seq) break;
-    }
-    return first;
   }
 }
