@@ -60,7 +60,7 @@ export const VARIANTS: readonly Variant[] = [
     replace: "return;",
     scene: lostTail,
     caughtAs: "missing",
-    isQuick: false,
+    isQuick: true,
   },
   {
     name: "free-retries",
@@ -91,7 +91,7 @@ export const VARIANTS: readonly Variant[] = [
     replace: "return message.timeUs < voidAfterUs;",
     scene: lateBytes,
     caughtAs: "doubled",
-    isQuick: false,
+    isQuick: true,
   },
   {
     name: "stale-answers",
