@@ -29,6 +29,7 @@ test.each([
   [["--window-ms", "100"], /--window-ms is "100"/],
   [["--faults", "rain"], /--faults has "rain"/],
   [["--faults=-nats-kill,step-down"], /with and without -/],
+  [["--variants", "--only", "none"], /--only has "none"; the variants are no-dedup/],
 ])("options: %j is refused", (args, message) => {
   expect(() => readChaosOptions(args, 5)).toThrow(message);
 });

@@ -4,6 +4,7 @@
 import { parseArgs } from "node:util";
 import { DEDUPE_WINDOW_US } from "../../bus/void.ts";
 import { FAULTS } from "./faults/all.ts";
+import { VARIANTS } from "./variants.ts";
 
 /** Choices of one run. */
 export interface ChaosOptions {
@@ -91,7 +92,7 @@ export function readChaosOptions(args: readonly string[], randomSeed: number): C
     isJson: values.json,
     isKept: values.keep,
     isVariants: values.variants,
-    only: split(values.only),
+    only: chooseVariants(values.only),
   };
 }
 
@@ -106,6 +107,14 @@ function chooseFaults(text: string): string[] {
   if (left.length === 0) return names;
   if (left.length < names.length) throw new Error("--faults names faults with and without -");
   return known.filter((name) => !left.includes(name));
+}
+
+function chooseVariants(text: string): string[] {
+  const names = split(text);
+  const wrong = names.find((name) => VARIANTS.every((variant) => variant.name !== name));
+  if (wrong === undefined) return names;
+  const known = VARIANTS.map(({ name }) => name).join(", ");
+  throw new Error(`--only has ${JSON.stringify(wrong)}; the variants are ${known}`);
 }
 
 function split(text: string): string[] {
