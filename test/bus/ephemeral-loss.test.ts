@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
-import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import type { Bus } from "../../bus/bus.ts";
 import {
   EphemeralReader,
@@ -331,9 +331,15 @@ test("forged numbers: told as a loss, and the true ones count again soon", async
   const recorder = await listen(await openBus(), room);
   const raw = await openRaw();
   const reader = new EphemeralReader();
-  raw.subscribe(outSubject(room, 1), { callback: (_error, { data }) => void reader.read(data) });
+  let isRead = false;
+  raw.subscribe(outSubject(room, 1), {
+    callback: (_error, { data }) => {
+      isRead ||= reader.read(data);
+    },
+  });
   await raw.flush();
   await settle(bus, [room, recorder]);
+  await vi.waitUntil(() => isRead); // the forger has to know the origin, too
   raw.publish(
     outSubject(room, 1),
     encodeMessage(reader.origin, 0, 1_000_000, envelopeOf("forged")),

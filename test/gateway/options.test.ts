@@ -6,6 +6,7 @@ test("defaults: all of them", () => {
   const defaults = {
     host: "127.0.0.1",
     port: 8080,
+    sharesPort: false,
     frameBytesMax: 65_536,
     roomCountMax: 256,
     inFlightMax: 1024,

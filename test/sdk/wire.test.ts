@@ -41,6 +41,7 @@ const policy = fc.record({
   mayReadHistory: fc.boolean(),
   historyCountMax: u32,
   historyAgeMaxS: u32,
+  degraded: fc.boolean(),
 });
 const limits = fc.record({
   frameBytesMax: u32,
