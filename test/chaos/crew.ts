@@ -50,7 +50,7 @@ const producers: readonly Member[] = [
 const consumers: readonly Member[] = [
   { name: "c-node", language: "typescript" },
   { name: "c-python", language: "python" },
-  { name: "c-slow", language: "typescript", stallMs: 1500, skew: LATE },
+  { name: "c-slow", language: "typescript", stallMs: 700, skew: LATE },
   { name: "c-moving", language: "typescript", moveMs: 4000 },
 ];
 

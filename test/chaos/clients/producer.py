@@ -41,7 +41,7 @@ class Producer:
             for room in self._work["rooms"]:
                 name, rate = room["name"], room["perSecond"]
                 due = int(elapsed_s * rate)
-                if due - self._due.get(name, 0) > rate:
+                if due - self._due.get(name, 0) > max(1, rate):
                     self._due[name] = due  # after a standstill what was due is left out
                 elif self._due.get(name, 0) < due:
                     self._due[name] = self._due.get(name, 0) + 1

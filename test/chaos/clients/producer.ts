@@ -35,7 +35,7 @@ class Producer {
       for (const room of this.#work.rooms) {
         const due = Math.floor(elapsedS * room.perSecond);
         // After a standstill of the process what was due is left out.
-        if (due - this.#count(room) > room.perSecond) this.#skipTo(room, due);
+        if (due - this.#count(room) > Math.max(1, room.perSecond)) this.#skipTo(room, due);
         else if (this.#count(room) < due) {
           this.#skipTo(room, this.#count(room) + 1);
           this.#publish(room.name);
