@@ -20,14 +20,13 @@ import {
 } from "./direct-get.ts";
 import { HeadBatch } from "./head-batch.ts";
 import type { EpochPlace } from "./route.ts";
-import { streamFacts } from "./stream-api.ts";
 import { anchorSubject, inSubject, shardStream } from "./wire.ts";
 
 /** A replica that lags is asked again after these, ms, then every last one. */
 const LAG_WAITS_MS = [5, 10, 25, 50, 100, 250] as const;
 /** A read that no replica answers freshly is given up after this, ms. */
 const READ_MS_MAX = 8000;
-/** From so many stale answers (90 ms) on the shard's leader is asked how far the shard goes. */
+/** After so many stale answers (90 ms) a new anchor says how far the shard goes. */
 const STALE_MAX = 4;
 /** Up to so many messages back are found by single steps; bisecting costs some 20 reads. */
 const STEP_COUNT_MAX = 16;
@@ -220,13 +219,16 @@ export class EpochReader {
     return lastSeq ?? this.#parts.seenSeq(shard);
   }
 
-  /** Every replica is stale: they lag, or the shard does not go as far as is wanted. */
-  async #askLeader(shard: number): Promise<number> {
+  /**
+   * Every replica is stale: they lag, or the shard does not go as far as is wanted. A new anchor
+   * says: it needs a quorum, while a leader of before that thaws answers INFO with what it knew.
+   */
+  async #askQuorum(shard: number): Promise<number> {
     // From before the question: what is heard while the answer comes may be newer than it.
     const seenSeq = this.#parts.seenSeq(shard);
-    const { lastSeq } = await streamFacts(this.#parts.connection, shardStream(shard));
-    if (lastSeq < seenSeq) this.#parts.onBackwards(shard, lastSeq + 1);
-    return lastSeq;
+    const anchorSeq = await this.#parts.writeAnchor(shard);
+    if (anchorSeq <= seenSeq) this.#parts.onBackwards(shard, anchorSeq);
+    return anchorSeq;
   }
 
   async #ask(
@@ -242,12 +244,8 @@ export class EpochReader {
         const answer = await directGet(this.#parts.connection, shardStream(shard), query);
         if (isFresh(answer, leaderSeq)) return answer;
         failure = null;
-        if (turn >= STALE_MAX) {
-          leaderSeq = await this.#askLeader(shard);
-          // An anchor that retention deleted proves nothing any more.
-          const isBare = query.multi_last !== undefined && answer.messages.length === 0;
-          if (isBare) await this.#parts.writeAnchor(shard);
-        }
+        const isAsked = leaderSeq < Number.POSITIVE_INFINITY;
+        if (turn >= STALE_MAX && !isAsked) leaderSeq = await this.#askQuorum(shard);
       } catch (error) {
         failure = error;
       }

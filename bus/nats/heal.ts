@@ -17,6 +17,9 @@ import { inSubject, shardStream, timeStampUs } from "./wire.ts";
 /** Several processes see it at once; each waits up to this before it tries (again), ms. */
 const JITTER_MS = 500;
 
+/** A thawed leader of before knows by then that it does not lead, ms. */
+const THAW_MS = 1000;
+
 /** What healing works with. */
 export interface HealParts {
   readonly move: MoveParts;
@@ -131,14 +134,24 @@ export class Healing {
     while (low < high) {
       const middle = Math.floor((low + high) / 2);
       const place = present[middle];
-      if (place !== undefined && (await this.#isGone(place))) high = middle;
+      if (place !== undefined && (await this.#looksGone(place))) high = middle;
       else low = middle + 1;
     }
     return present.slice(high);
   }
 
+  /**
+   * Whether a message that was heard is gone for certain. A leader of before that thaws answers as
+   * if it led, and has not what came since; it hears of its successor within a second.
+   */
+  async #isGone(place: HeardPlace): Promise<boolean> {
+    if (!(await this.#looksGone(place))) return false;
+    await sleep(THAW_MS, null, { ref: false });
+    return this.#looksGone(place);
+  }
+
   /** Whether the leader's history has something else where a message of the room was heard. */
-  async #isGone({ heard, epoch, seq, timeUs }: HeardPlace): Promise<boolean> {
+  async #looksGone({ heard, epoch, seq, timeUs }: HeardPlace): Promise<boolean> {
     const { connection } = this.#parts.move;
     const stream = shardStream(this.#shardOf(heard));
     const subject = inSubject(heard.room, epoch);
