@@ -109,14 +109,18 @@ function checkSequence(judged: ConsumerRoom, deliveries: readonly Delivery[]) {
   return { violations, doubled, reordered };
 }
 
-/** Owed: what was published since it joined, or comes after the position it joined with. */
+/**
+ * Owed: what was published since it joined, or comes after the position it joined with. Who moves
+ * before it has met any message has no position to go on from, and begins anew.
+ */
 function isOwed(
   { publishes }: ConsumerRoom,
   events: readonly ConsumerEvent[],
   message: StoredMessage,
 ): boolean {
-  const joined = events.find((event) => event.type === "joined");
-  if (joined === undefined) return false;
+  const met = events.findIndex(({ type }) => type !== "joined");
+  const joined = events.slice(0, met < 0 ? events.length : met).at(-1);
+  if (joined?.type !== "joined") return false;
   if (joined.after !== null) return comparePlaces(message.place, joined.after) > 0;
   const publish = publishes.get(nameKey(message));
   return publish !== undefined && publish.invokedUs >= joined.atUs;

@@ -127,6 +127,17 @@ test("check: what was published before a consumer joined is not owed", () => {
   expect(kindsOf(history({ consumers: [late] }))).toEqual([]);
 });
 
+// A run showed it: who leaves an empty room and comes again has no position to resume from.
+test("check: what was published between two joins of an empty room is not owed", () => {
+  const again = {
+    ...consumer(),
+    events: [joined(), joined({ atUs: 1.5 * second }), got(2), got(3)],
+  };
+  expect(kindsOf(history({ consumers: [again] }))).toEqual([]);
+  const owed = { ...again, events: [joined(), joined({ atUs: 1.5 * second }), got(3)] };
+  expect(kindsOf(history({ consumers: [owed] }))).toEqual(["missing"]);
+});
+
 test("check: a message seen twice is doubled, also when the store has two copies", () => {
   const again = consumer(got(1), got(2), got(2), got(3));
   expect(kindsOf(history({ consumers: [again] }))).toEqual(["doubled", "reordered"]);
