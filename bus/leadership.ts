@@ -90,11 +90,6 @@ export class Leadership {
     return this.#token > 0;
   }
 
-  /** Fencing token; 0 while not leading. */
-  get token(): number {
-    return this.isLeading ? this.#token : 0;
-  }
-
   /** Gives leadership up, so that another takes it at once. */
   async close(): Promise<void> {
     this.#isClosed = true;

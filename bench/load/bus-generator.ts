@@ -16,7 +16,7 @@ import { type RoomAddress, roomAddress } from "../../bus/subjects.ts";
 import { monotonicUs } from "./clock.ts";
 import { buildPayload } from "./payload.ts";
 import type { DurableCommand, DurablePlan, DurableReply } from "./protocol.ts";
-import { Tally } from "./tally.ts";
+import { Tally, takeFigures } from "./tally.ts";
 
 interface Producer {
   readonly address: RoomAddress;
@@ -54,11 +54,9 @@ class BusGenerator {
         this.#leftCount = command.count;
         this.#fill();
         return;
-      case "take": {
-        const { user, system } = process.cpuUsage();
-        this.#reply({ kind: "taken", tally: this.#tally.take(), cpuUs: user + system });
+      case "take":
+        this.#reply(takeFigures(this.#tally));
         return;
-      }
       default:
         command satisfies never;
     }

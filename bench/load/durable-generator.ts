@@ -9,7 +9,7 @@ import { DurableConnection } from "./durable-connection.ts";
 import { dueAtUs, dueCount } from "./pace.ts";
 import type { DurableCommand, DurablePlan, DurableReply } from "./protocol.ts";
 import { ReadBuffer } from "./socket.ts";
-import { Tally } from "./tally.ts";
+import { Tally, takeFigures } from "./tally.ts";
 
 /** Publish timer of the paced mode. */
 const TICK_MS = 1;
@@ -37,11 +37,9 @@ class DurableGenerator {
       case "publish":
         this.#publish(command.count, command.ratePerS);
         return;
-      case "take": {
-        const { user, system } = process.cpuUsage();
-        this.#reply({ kind: "taken", tally: this.#tally.take(), cpuUs: user + system });
+      case "take":
+        this.#reply(takeFigures(this.#tally));
         return;
-      }
       default:
         command satisfies never;
     }

@@ -11,7 +11,7 @@ import { Member } from "./member.ts";
 import { dueAtUs, dueCount } from "./pace.ts";
 import type { LoadCommand, LoadPlan, LoadReply, System } from "./protocol.ts";
 import { ReadBuffer } from "./socket.ts";
-import { Tally } from "./tally.ts";
+import { Tally, takeFigures } from "./tally.ts";
 import { tidegateAdapter } from "./tidegate-adapter.ts";
 
 /** Handshakes at once: enough to keep the server busy, below its listen backlog of 512. */
@@ -49,11 +49,9 @@ class Generator {
       case "settle":
         this.#settle(command.deliveredCount);
         return;
-      case "take": {
-        const { user, system } = process.cpuUsage();
-        this.#reply({ kind: "taken", tally: this.#tally.take(), cpuUs: user + system });
+      case "take":
+        this.#reply(takeFigures(this.#tally));
         return;
-      }
       default:
         command satisfies never;
     }

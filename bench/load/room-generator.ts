@@ -9,7 +9,7 @@ import { RoomJoiner } from "./room-joiner.ts";
 import { RoomMember, type RoomMemberParts } from "./room-member.ts";
 import type { RoomCommand, RoomPlan, RoomReply } from "./room-protocol.ts";
 import { ReadBuffer } from "./socket.ts";
-import { Tally } from "./tally.ts";
+import { Tally, takeFigures } from "./tally.ts";
 
 /** Handshakes at once, below the gateway's listen backlog of 512. Joins are not held back. */
 const DIALING_MAX = 256;
@@ -57,11 +57,9 @@ class RoomGenerator {
       case "join":
         this.#join(command);
         return;
-      case "take": {
-        const { user, system } = process.cpuUsage();
-        this.#reply({ kind: "taken", tally: this.#tally.take(), cpuUs: user + system });
+      case "take":
+        this.#reply(takeFigures(this.#tally));
         return;
-      }
       default:
         command satisfies never;
     }

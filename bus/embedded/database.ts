@@ -9,7 +9,7 @@
  */
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync } from "node:fs";
 import path from "node:path";
-import { DatabaseSync } from "node:sqlite";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { CodedError } from "../../proto/coded-error.ts";
 
 /** File of the store inside the data folder; beside it live SQLite's `-wal` files. */
@@ -99,6 +99,13 @@ function prepareSchema(database: DatabaseSync, file: string): void {
     );
   }
   database.exec("COMMIT");
+}
+
+/** A statement whose rows are arrays, which cost less than objects. */
+export function prepareArrays(database: DatabaseSync, sql: string): StatementSync {
+  const statement = database.prepare(sql);
+  statement.setReturnArrays(true);
+  return statement;
 }
 
 /** Reads a PRAGMA that is one number. */

@@ -6,9 +6,10 @@
  * a restart. Runs inside the transactions of the worker; changes are announced only after the
  * commit.
  */
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import { CodedError } from "../../proto/coded-error.ts";
 import type { KeyValueEntry } from "../key-value.ts";
+import { prepareArrays } from "./database.ts";
 import type { BucketChange, WriteRequest } from "./worker-protocol.ts";
 
 /** Keys that one step expires at most, so that appends wait some milliseconds at worst. */
@@ -160,11 +161,7 @@ function mismatch(bucket: string, key: string, expected: number, present: number
 }
 
 function prepare(database: DatabaseSync) {
-  const statement = (sql: string): StatementSync => {
-    const prepared = database.prepare(sql);
-    prepared.setReturnArrays(true);
-    return prepared;
-  };
+  const statement = (sql: string) => prepareArrays(database, sql);
   const isAlive = "(expires_us = 0 OR expires_us > ?)";
   return {
     bucketId: statement("SELECT id FROM bucket WHERE name = ?"),

@@ -5,10 +5,11 @@
  * `seq` is one count for the whole store, never used twice: it goes on from the newest row or,
  * when that was trimmed, from the `trimmed` table. Time is an argument, so tests can choose it.
  */
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import type { Position } from "../position.ts";
 import { DEDUPE_WINDOW_US, PUBLISH_LIMITS } from "../void.ts";
 import { type RecordView, Refusal } from "./append-batch.ts";
+import { prepareArrays } from "./database.ts";
 import { DedupeWindow, type FirstCopy } from "./dedupe-window.ts";
 import { type RoomState, Rooms } from "./rooms.ts";
 
@@ -307,11 +308,7 @@ type Place = [number, number];
 type Statements = ReturnType<typeof prepare>;
 
 function prepare(database: DatabaseSync) {
-  const statement = (sql: string): StatementSync => {
-    const prepared = database.prepare(sql);
-    prepared.setReturnArrays(true);
-    return prepared;
-  };
+  const statement = (sql: string) => prepareArrays(database, sql);
   const columns = "seq, time_us, prev_seq, envelope FROM message";
   return {
     // An empty array without memory is bound as NULL.

@@ -8,6 +8,7 @@
  */
 import type { DatabaseSync } from "node:sqlite";
 import { DEDUPE_WINDOW_US } from "../void.ts";
+import { prepareArrays } from "./database.ts";
 import type { MessageLog } from "./message-log.ts";
 import type { EmbeddedBusOptions } from "./options.ts";
 import { ROOM_CACHE_COUNT_MAX, type RoomState } from "./rooms.ts";
@@ -117,11 +118,7 @@ export class Retention {
 }
 
 function prepare(database: DatabaseSync) {
-  const arrays = (sql: string) => {
-    const statement = database.prepare(sql);
-    statement.setReturnArrays(true);
-    return statement;
-  };
+  const arrays = (sql: string) => prepareArrays(database, sql);
   return {
     oldest: arrays("SELECT seq, time_us, room_id FROM message ORDER BY seq LIMIT ?"),
     deleteThrough: arrays("DELETE FROM message WHERE seq <= ?"),

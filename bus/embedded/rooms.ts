@@ -1,8 +1,9 @@
 /**
  * Rooms as the store knows them: tokens interned as numbers, and what is worth keeping in memory.
  */
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import type { Position } from "../position.ts";
+import { prepareArrays } from "./database.ts";
 
 /**
  * Rooms kept in memory, some 300 bytes each; the one loaded first makes room, and is read from the
@@ -84,11 +85,7 @@ export class Rooms {
 }
 
 function prepare(database: DatabaseSync) {
-  const statement = (sql: string): StatementSync => {
-    const prepared = database.prepare(sql);
-    prepared.setReturnArrays(true);
-    return prepared;
-  };
+  const statement = (sql: string) => prepareArrays(database, sql);
   return {
     find: statement("SELECT id FROM room WHERE token = ?"),
     add: statement("INSERT INTO room (token) VALUES (?)"),

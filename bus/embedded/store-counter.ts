@@ -5,7 +5,7 @@
  * counting 1 000 000 takes some 10 ms, in which nothing else is done.
  */
 import type { DatabaseSync } from "node:sqlite";
-import { usedBytes } from "./database.ts";
+import { prepareArrays, usedBytes } from "./database.ts";
 import type { StoreFacts } from "./worker-protocol.ts";
 
 export class StoreCounter {
@@ -39,11 +39,7 @@ export class StoreCounter {
 }
 
 function prepare(database: DatabaseSync) {
-  const arrays = (sql: string) => {
-    const statement = database.prepare(sql);
-    statement.setReturnArrays(true);
-    return statement;
-  };
+  const arrays = (sql: string) => prepareArrays(database, sql);
   return {
     all: arrays("SELECT COUNT(*) FROM message"),
     first: arrays("SELECT seq FROM message ORDER BY seq LIMIT 1"),

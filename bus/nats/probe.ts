@@ -8,17 +8,12 @@ import { headers, type NatsConnection } from "@nats-io/transport-node";
 import { CodedError } from "../../proto/coded-error.ts";
 import type { Position } from "../position.ts";
 import type { RoomAddress } from "../subjects.ts";
+import { type PubAck, parseAck } from "./pub-ack.ts";
 import { storedAt } from "./stream-api.ts";
 import { epochOfSubject, probeSubject, shardStream, timeStampUs } from "./wire.ts";
 
 /** A probe without an answer after this is a failed try, ms. */
 const ANSWER_MS_MAX = 2000;
-
-interface ProbeAck {
-  readonly seq?: number;
-  readonly duplicate?: boolean;
-  readonly error?: { readonly err_code?: number; readonly description: string };
-}
 
 /** Nothing was stored in a full shard, and nothing will be. */
 const FULL = 10077;
@@ -38,10 +33,10 @@ export async function probe(
   const header = headers();
   header.set("Nats-Msg-Id", messageId);
   const ack = await ask(connection, shard, header);
-  if (ack.error !== undefined && ack.error.err_code !== FULL) {
+  if (ack.error !== null && ack.error.code !== FULL) {
     throw new CodedError("UNAVAILABLE", `probing shard ${shard}: ${ack.error.description}`);
   }
-  if (ack.duplicate !== true || ack.seq === undefined) return null;
+  if (!ack.isDuplicate) return null;
   const stored = await storedAt(connection, shardStream(shard), ack.seq);
   if (stored === null) {
     throw new CodedError(
@@ -59,11 +54,14 @@ async function ask(
   connection: NatsConnection,
   shard: number,
   header: ReturnType<typeof headers>,
-): Promise<ProbeAck> {
+): Promise<PubAck> {
   try {
     const options = { timeout: ANSWER_MS_MAX, headers: header };
-    return (await connection.request(probeSubject(shard), undefined, options)).json<ProbeAck>();
+    const { data } = await connection.request(probeSubject(shard), undefined, options);
+    const ack = parseAck(data);
+    if (ack !== null) return ack;
   } catch (error) {
     throw new CodedError("UNAVAILABLE", `probing shard ${shard}: no answer`, error);
   }
+  throw new CodedError("UNAVAILABLE", `probing shard ${shard}: the answer is no ack`);
 }
