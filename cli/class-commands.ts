@@ -6,9 +6,11 @@ import type { RoomClass } from "../proto/gen/tidegate/control/v1/room_class.ts";
 import { RoomClassServiceClient } from "../proto/gen/tidegate/control/v1/room_class_service.ts";
 import { roomClassName } from "../proto/room-class.ts";
 import { isClassName } from "../proto/room-name.ts";
+import type { OutputFormat } from "./command-setup.ts";
 import { type Context, print, type Target } from "./context.ts";
 import { call, withClient } from "./control-client.ts";
 import { Failure, usageError } from "./failure.ts";
+import { formatOutput } from "./output.ts";
 import {
   FIELD_NAMES,
   parseRoomClassFile,
@@ -19,9 +21,6 @@ import {
 } from "./room-class-text.ts";
 import { formatTable } from "./table.ts";
 import { tenantParent } from "./tenant.ts";
-
-/** How output is written. */
-export type OutputFormat = "table" | "json";
 
 /** Bytes of a file to apply; a class has about 200. */
 const fileBytesMax = 1024 * 1024;
@@ -54,7 +53,10 @@ export async function listClasses(
     } while (pageToken !== "");
     return found.map(roomClassText);
   });
-  if (format === "json") return print(context, formatJson(classes));
+  return print(context, formatOutput(format, classes, classTable));
+}
+
+function classTable(classes: readonly RoomClassText[]): string {
   const head = ["NAME", "MODE", "HISTORY", "AGE", "PUBLISH", "SLOW MEMBERS", "ORIGIN"];
   const rows = classes.map((each) => [
     each.name,
@@ -65,7 +67,7 @@ export async function listClasses(
     each.slowMemberPolicy,
     originOf(each),
   ]);
-  return print(context, formatTable([head, ...rows]));
+  return formatTable([head, ...rows]);
 }
 
 /** `class get`. */
@@ -79,15 +81,17 @@ export async function getClass(
     readClass(client, resourceName(target, name)),
   );
   if (found === null) throw missing(target, name);
-  const text = roomClassText(found);
-  if (format === "json") return print(context, formatJson(text));
+  return print(context, formatOutput(format, roomClassText(found), classDetails));
+}
+
+function classDetails(text: RoomClassText): string {
   const rows = FIELD_NAMES.map((field) => [field, String(text[field])]);
   const origin = [
     ["origin", originOf(text)],
     ["updateTime", text.updateTime ?? "-"],
     ["etag", text.etag],
   ];
-  return print(context, formatTable([["name", text.name], ...rows, ...origin]));
+  return formatTable([["name", text.name], ...rows, ...origin]);
 }
 
 /** `class apply`: all of the file or, when a part of it is refused, nothing. */
@@ -106,16 +110,18 @@ export async function applyClasses(
     for (const wish of wishes) done.push(await applyClass(client, wish, false));
     return done;
   });
-  if (options.format === "json") return print(context, formatJson(applied));
-  const suffix = options.isDryRun ? " (dry run, nothing was written)" : "";
-  for (const each of applied) {
-    await print(context, `class ${each.class} ${each.action}${suffix}\n`);
-    const changes = Object.entries(each.changes).map(([field, [before, after]]) => [
-      `  ${field}`,
-      each.action === "created" ? String(after) : `${before} -> ${after}`,
-    ]);
-    if (changes.length > 0) await print(context, formatTable(changes));
-  }
+  const text = (all: readonly Applied[]) => all.map((each) => appliedText(each, options)).join("");
+  return print(context, formatOutput(options.format, applied, text));
+}
+
+function appliedText(each: Applied, { isDryRun }: { readonly isDryRun: boolean }): string {
+  const suffix = isDryRun ? " (dry run, nothing was written)" : "";
+  const rows = Object.entries(each.changes).map(([field, [before, after]]) => [
+    `  ${field}`,
+    each.action === "created" ? String(after) : `${before} -> ${after}`,
+  ]);
+  const head = `class ${each.class} ${each.action}${suffix}\n`;
+  return rows.length === 0 ? head : head + formatTable(rows);
 }
 
 /** `class delete`. */
@@ -222,8 +228,4 @@ function formatAge(seconds: number): string {
     if (seconds % size === 0) return `${seconds / size}${unit}`;
   }
   return `${seconds}s`;
-}
-
-function formatJson(value: unknown): string {
-  return `${JSON.stringify(value, null, 2)}\n`;
 }

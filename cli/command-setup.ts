@@ -5,6 +5,11 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Target } from "./context.ts";
 import { usageError } from "./failure.ts";
 
+/** Values of `-o`. */
+export const OUTPUT_FORMATS = ["table", "json", "yaml"] as const;
+/** A value of `-o`. */
+export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
+
 /** What the process knows: defaults of the global options. */
 export interface ProgramSetup {
   readonly version: string;
@@ -50,10 +55,10 @@ export function parseRate(text: string): number {
   return value;
 }
 
-/** `-o`: a table for people, JSON for programs. */
+/** `-o`: a table for people, JSON or YAML for programs. */
 export function outputOption(): Option {
   return new Option("-o, --output <format>", "how to print it")
-    .choices(["table", "json"])
+    .choices(OUTPUT_FORMATS)
     .default("table");
 }
 

@@ -61,7 +61,7 @@ _tidegatectl() {
   COMPREPLY=()
   case "$previous" in
     ${files.join("|")}|-f) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
-    --output|-o) mapfile -t COMPREPLY < <(compgen -W "table json" -- "$current"); return ;;
+    --output|-o) mapfile -t COMPREPLY < <(compgen -W "table json yaml" -- "$current"); return ;;
     ${valued.join("|")}) return ;;
   esac
   for ((i = 1; i < COMP_CWORD; i++)); do
@@ -110,7 +110,7 @@ _tidegatectl() {
   local -i i
   case "$words[CURRENT-1]" in
     (${files.join("|")}|-f) _files; return ;;
-    (--output|-o) compadd table json; return ;;
+    (--output|-o) compadd table json yaml; return ;;
     (${valued.join("|")}) return ;;
   esac
   for ((i = 2; i < CURRENT; i++)); do

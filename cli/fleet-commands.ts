@@ -6,6 +6,7 @@ import { GatewayServiceClient } from "../proto/gen/tidegate/control/v1/gateway_s
 import { ShardServiceClient } from "../proto/gen/tidegate/control/v1/shard_service.ts";
 import { SlotState } from "../proto/gen/tidegate/control/v1/slot.ts";
 import { SlotServiceClient } from "../proto/gen/tidegate/control/v1/slot_service.ts";
+import type { OutputFormat } from "./command-setup.ts";
 import { type Context, print, type Target } from "./context.ts";
 import { type ClientClass, call, withClient } from "./control-client.ts";
 import { Failure, usageError } from "./failure.ts";
@@ -18,12 +19,13 @@ import {
   slotTable,
   slotText,
 } from "./fleet-text.ts";
+import { formatOutput } from "./output.ts";
 import { tenantParent } from "./tenant.ts";
 import { watchView } from "./watch.ts";
 
 /** How a view is shown. */
 export interface ViewOptions {
-  readonly format: "table" | "json";
+  readonly format: OutputFormat;
   /** Again every 2 s. */
   readonly isWatched: boolean;
 }
@@ -43,13 +45,13 @@ export function showGateways(
     if (id !== "") {
       const name = `gateways/${id}`;
       const { gateway } = await call(client, client.getGateway, { name });
-      return write(view, gatewayText(present(gateway)), detailTable);
+      return formatOutput(view.format, gatewayText(present(gateway)), detailTable);
     }
     const gateways = await pages(async (pageToken) => {
       const page = await call(client, client.listGateways, { pageSize, pageToken });
       return { items: page.gateways, next: page.nextPageToken };
     });
-    return write(view, gateways.map(gatewayText), gatewayTable);
+    return formatOutput(view.format, gateways.map(gatewayText), gatewayTable);
   });
 }
 
@@ -64,13 +66,13 @@ export function showShards(
     if (shard !== null) {
       const name = `${parent}/shards/${shard}`;
       const answer = await call(client, client.getShard, { name });
-      return write(view, shardText(present(answer.shard)), detailTable);
+      return formatOutput(view.format, shardText(present(answer.shard)), detailTable);
     }
     const shards = await pages(async (pageToken) => {
       const page = await call(client, client.listShards, { parent, pageSize, pageToken });
       return { items: page.shards, next: page.nextPageToken };
     });
-    return write(view, shards.map(shardText), shardTable);
+    return formatOutput(view.format, shards.map(shardText), shardTable);
   });
 }
 
@@ -90,14 +92,14 @@ export async function showSlots(
   await show(context, target, SlotServiceClient, view, async (client) => {
     if (slot !== null) {
       const answer = await call(client, client.getSlot, { name: `${parent}/slots/${slot}` });
-      return write(view, slotText(present(answer.slot)), detailTable);
+      return formatOutput(view.format, slotText(present(answer.slot)), detailTable);
     }
     const slots = await pages(async (pageToken) => {
       const request = { parent, pageSize, pageToken, shard, states };
       const page = await call(client, client.listSlots, request);
       return { items: page.slots, next: page.nextPageToken };
     });
-    return write(view, slots.map(slotText), slotTable);
+    return formatOutput(view.format, slots.map(slotText), slotTable);
   });
 }
 
@@ -111,7 +113,11 @@ export async function showRoute(
   const request = { parent: tenantParent(target), room };
   await show(context, target, SlotServiceClient, view, async (client) => {
     const { slot } = await call(client, client.getRoomRoute, request);
-    return write(view, { room, tenant: target.tenant, ...slotText(present(slot)) }, detailTable);
+    return formatOutput(
+      view.format,
+      { room, tenant: target.tenant, ...slotText(present(slot)) },
+      detailTable,
+    );
   });
 }
 
@@ -127,10 +133,6 @@ async function show<C extends Client>(
     if (view.isWatched) await watchView(context, () => draw(client));
     else await print(context, await draw(client));
   });
-}
-
-function write<T>(view: ViewOptions, value: T, table: (value: T) => string): string {
-  return view.format === "json" ? `${JSON.stringify(value, null, 2)}\n` : table(value);
 }
 
 /** All pages of a list. */

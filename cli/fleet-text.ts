@@ -1,7 +1,7 @@
 /**
  * Processes, shards and slots as people and programs read them: short names, plain numbers.
  *
- * Pure. What `-o json` prints is the object, what a table shows is made from it.
+ * Pure. What `-o json|yaml` prints is the object, what a table shows is made from it.
  */
 import {
   type Gateway,

@@ -12,6 +12,7 @@ import {
 import { roomClassName } from "../proto/room-class.ts";
 import { isClassName } from "../proto/room-name.ts";
 import { usageError } from "./failure.ts";
+import { parseInput } from "./output.ts";
 
 /** A class as printed with `-o json`. */
 export interface RoomClassText {
@@ -73,17 +74,17 @@ export function roomClassText(roomClass: RoomClass): RoomClassText {
 }
 
 /**
- * Reads a file: one class, an array of them, or what `class list -o json` prints.
+ * Reads a file: one class, an array of them, or what `class list -o json|yaml` prints.
  *
  * @throws {Failure} `OPTION_INVALID`, naming class, field and what is allowed.
  */
 export function parseRoomClassFile(text: string, tenant: string): RoomClassWish[] {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseInput(text);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw usageError(`the file is not JSON: ${reason}`, exampleFix, cause);
+    throw usageError(`the file is neither JSON nor YAML: ${reason}`, exampleFix, cause);
   }
   const list = Array.isArray(value) ? value : [value];
   if (list.length === 0) throw usageError("the file holds no class", exampleFix);

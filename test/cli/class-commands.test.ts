@@ -133,7 +133,7 @@ test("class apply: with a stale etag it is a conflict", async () => {
 });
 
 test.each([
-  ["{", "the file is not JSON"],
+  ["{", "the file is neither JSON nor YAML"],
   [{ name: "chat", historyCountMax: 100_001 }, "history_count_max: 100001 is not from 1 to 100000"],
   [{ name: "game" }, "mode: 0 is not a mode"],
 ])("class apply: %j is refused with exit code 2 and the reason", async (input, reason) => {

@@ -61,7 +61,7 @@ test("completion bash: passes bash -n, and completes commands, options and value
     "class",
     "list get apply delete",
     "--dry-run",
-    "table json",
+    "table json yaml",
     "--positions",
     "bash zsh fish",
   ]);

@@ -43,7 +43,7 @@ test("parseRoomClassFile: takes what roomClassText prints, with full or short na
 });
 
 test.each([
-  ["{", "the file is not JSON"],
+  ["{", "the file is neither JSON nor YAML"],
   ["[]", "the file holds no class"],
   ["[1]", "entry 1 of the file is not an object"],
   ["null", "entry 1 of the file is not an object"],

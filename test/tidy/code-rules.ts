@@ -178,7 +178,7 @@ const impureNames = new Set([
 ]);
 const impureCalls = new Set(["setTimeout", "setInterval", "setImmediate", "fetch", "Date"]);
 /** Packages and built-in modules that a pure file may use; `node:crypto` for hashes alone. */
-const pureModules = /^(\.|node:(buffer|crypto|path|util|assert)|@bufbuild\/protobuf)/;
+const pureModules = /^(\.|node:(buffer|crypto|path|util|assert)|@bufbuild\/protobuf|yaml$)/;
 const impureImports = /^(random|getRandom|generateKey|webcrypto)/;
 
 /** Whether the file promises, in its header, to decide only. */
