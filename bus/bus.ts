@@ -112,6 +112,14 @@ export interface BusStatus {
 /** Most messages of one read; larger limits are lowered to it. Keeps one answer below 64 MB. */
 export const READ_COUNT_MAX = 500;
 
+/** Bytes of a question and of an answer: both fit NATS's message of 1 MB. */
+export const ASK_BYTES_MAX = 512 * 1024;
+/** Questions a process answers at once: at most 64 MB of bodies. */
+export const ANSWER_COUNT_MAX = 64;
+
+/** Answers one question. */
+export type AnswerHandler = (body: Uint8Array) => Uint8Array | Promise<Uint8Array>;
+
 export interface Bus {
   /** "embedded" or "nats"; for people, never to branch on. */
   readonly kind: string;
@@ -182,6 +190,27 @@ export interface Bus {
 
   /** Opens a bucket of keys, made on first use. Name [a-z][a-z0-9-]{0,31}. */
   keyValue(bucket: string): Promise<KeyValue>;
+
+  /**
+   * Asks one process a question that it answers by {@link answer}.
+   *
+   * @param process its id, as in {@link Topology.processes}; this one's own too.
+   * @param kind [a-z][a-z0-9-]{0,31}.
+   * @param body at most ASK_BYTES_MAX.
+   * @param timeoutMs for the answer, 1 to 60 000.
+   * @throws {CodedError} `NOT_FOUND`: nobody of that id is there, or it answers no such questions;
+   *   `UNAVAILABLE`: no answer in time (it may have acted on the question), or too many at once;
+   *   `REQUEST_INVALID`; else what the answering side threw, INTERNAL for what was not coded.
+   */
+  ask(process: string, kind: string, body: Uint8Array, timeoutMs: number): Promise<Uint8Array>;
+
+  /**
+   * Answers questions of a kind until unsubscribed; one handler a kind. At most
+   * {@link ANSWER_COUNT_MAX} at once, the next ones are refused with `UNAVAILABLE`.
+   *
+   * @param handle its answer has at most ASK_BYTES_MAX. May throw a CodedError for the asker.
+   */
+  answer(kind: string, handle: AnswerHandler): Unsubscribe;
 
   /** Processes, shards and slots of this bus, for operators. */
   readonly topology: Topology;

@@ -4,6 +4,7 @@
 import { CodedError } from "../proto/coded-error.ts";
 import { READ_COUNT_MAX } from "./bus.ts";
 import { SLOT_COUNT } from "./subjects.ts";
+import { FACTS_BYTES_MAX } from "./topology.ts";
 
 /** Highest count of Bus.floor: proto's HISTORY_COUNT_MAX. */
 const FLOOR_COUNT_MAX = 100_000;
@@ -27,4 +28,11 @@ export function checkLimit(limit: number): number {
 export function checkFloorCount(count: number): void {
   if (Number.isInteger(count) && count >= 1 && count <= FLOOR_COUNT_MAX) return;
   throw new CodedError("REQUEST_INVALID", `count is ${count}; it must be 1 to ${FLOOR_COUNT_MAX}`);
+}
+
+/** @throws {CodedError} `REQUEST_INVALID`. */
+export function checkFacts(facts: Uint8Array): void {
+  if (facts.length <= FACTS_BYTES_MAX) return;
+  const detail = `the facts have ${facts.length} bytes, at most ${FACTS_BYTES_MAX}`;
+  throw new CodedError("REQUEST_INVALID", detail);
 }

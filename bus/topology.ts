@@ -28,7 +28,12 @@ export interface ProcessEntry {
   readonly expiresUs: number | null;
   /** Highest revision of the routing that it has applied and settled (R10); 0 for none. */
   readonly routingRevision: number;
+  /** What it announced last ({@link Topology.announce}); empty before. */
+  readonly facts: Uint8Array;
 }
+
+/** Bytes of what a process announces: it is renewed with its lease, every 5 s. */
+export const FACTS_BYTES_MAX = 4096;
 
 /** What a shard was made with, as its record says. */
 export interface ShardSetting {
@@ -119,6 +124,13 @@ export interface SlotEntry {
 
 /** The fleet now. Every call throws `UNAVAILABLE` when the bus can not be asked. */
 export interface Topology {
+  /**
+   * Says something of this process to whoever lists the processes: encoded GatewayFacts. It is kept
+   * until the next call, and shown within a second of it while the bus takes writes.
+   *
+   * @param facts at most FACTS_BYTES_MAX; `REQUEST_INVALID` beyond it.
+   */
+  announce(facts: Uint8Array): void;
   /** Every process, by id. */
   processes(): Promise<readonly ProcessEntry[]>;
   /** Numbers of all shards, ascending. */

@@ -7,7 +7,9 @@
  * owns every slot.
  */
 import { CodedError } from "../../proto/coded-error.ts";
+import { Answers, checkQuestion } from "../answers.ts";
 import type {
+  AnswerHandler,
   AppendDone,
   Bus,
   BusStatus,
@@ -47,7 +49,9 @@ export class EmbeddedBus implements Bus {
   readonly publishLimits = PUBLISH_LIMITS;
   readonly topology: EmbeddedTopology;
   readonly #link: WorkerLink;
+  readonly #name: string;
   readonly #dataDir: string;
+  readonly #answers = new Answers();
   readonly #interest = new Interest();
   readonly #appends: AppendQueue;
   readonly #buckets = new Map<string, EmbeddedKeyValue>();
@@ -60,6 +64,7 @@ export class EmbeddedBus implements Bus {
   /** For {@link openEmbeddedBus}, and for tests that hold the link. */
   constructor(link: WorkerLink, options: EmbeddedBusOptions) {
     this.#link = link;
+    this.#name = options.name;
     this.#dataDir = options.dataDir;
     this.topology = new EmbeddedTopology(options, {
       check: () => {
@@ -134,6 +139,26 @@ export class EmbeddedBus implements Bus {
     return made;
   }
 
+  async ask(
+    process: string,
+    kind: string,
+    body: Uint8Array,
+    timeoutMs: number,
+  ): Promise<Uint8Array> {
+    if (this.#end !== null) throw this.#end;
+    checkQuestion(kind, body, timeoutMs);
+    if (process !== this.#name) {
+      const detail = `no process of the id "${process.slice(0, 32)}" is there`;
+      throw new CodedError("NOT_FOUND", detail);
+    }
+    return answerInTime(this.#answers.answer(kind, body), process, timeoutMs);
+  }
+
+  answer(kind: string, handle: AnswerHandler): Unsubscribe {
+    if (this.#end !== null) throw this.#end;
+    return this.#answers.add(kind, handle);
+  }
+
   status(): BusStatus {
     if (this.#end !== null) return { isConnected: false, detail: this.#end.detail };
     if (this.#trouble !== "") return { isConnected: true, detail: this.#trouble };
@@ -180,4 +205,22 @@ export class EmbeddedBus implements Bus {
 
 function readArguments(room: RoomAddress, position: Position | null, limit: number) {
   return { token: room.token, position, limit: checkLimit(limit) };
+}
+
+/** The answer, or `UNAVAILABLE` when it does not come in time. */
+async function answerInTime(
+  answer: Promise<Uint8Array>,
+  process: string,
+  timeoutMs: number,
+): Promise<Uint8Array> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    const detail = `${process} did not answer within ${timeoutMs} ms`;
+    reject(new CodedError("UNAVAILABLE", detail));
+  }, timeoutMs);
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

@@ -3,7 +3,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
-import { checkSlot } from "../check-arguments.ts";
+import { checkFacts, checkSlot } from "../check-arguments.ts";
 import { SLOT_COUNT } from "../subjects.ts";
 import type { ProcessEntry, ShardEntry, SlotEntry, Topology } from "../topology.ts";
 import { STORE_FILE } from "./database.ts";
@@ -26,10 +26,16 @@ export class EmbeddedTopology implements Topology {
   readonly #store: TopologyStore;
   readonly #incarnation = randomBytes(8).toString("hex");
   readonly #startedUs = Date.now() * 1000;
+  #facts: Uint8Array = new Uint8Array(0);
 
   constructor(options: EmbeddedBusOptions, store: TopologyStore) {
     this.#options = options;
     this.#store = store;
+  }
+
+  announce(facts: Uint8Array): void {
+    checkFacts(facts);
+    this.#facts = facts;
   }
 
   async processes(): Promise<ProcessEntry[]> {
@@ -45,6 +51,7 @@ export class EmbeddedTopology implements Topology {
         renewedUs: Date.now() * 1000,
         expiresUs: null,
         routingRevision: 0,
+        facts: this.#facts,
       },
     ];
   }

@@ -27,6 +27,8 @@ import { type ResumeStep, ResumeSteps } from "./resume-steps.ts";
 const TICK_MS = 100;
 /** A renewal that failed is tried again after this, ms. */
 const RETRY_MS = 250;
+/** What is announced is written within this, ms: several changes together. */
+const ANNOUNCE_MS = 200;
 /** After so many failed renewals in a row, and again so many, the bucket is looked for. */
 const MEND_COUNT = 4;
 /** A clean close waits this long for the lease to be given back, ms; then it expires by itself. */
@@ -95,6 +97,7 @@ export class Lease {
   #failureCount = 0;
   #wake: (() => void) | null = null;
   #isWoken = false;
+  #announceTimer: NodeJS.Timeout | null = null;
 
   private constructor(
     connection: NatsConnection,
@@ -137,6 +140,7 @@ export class Lease {
       incarnation: newIncarnation(),
       startedUs: BigInt(Date.now()) * 1000n,
       routingRevision: 0n,
+      facts: Buffer.alloc(0),
     };
     const answer = () => {
       const { incarnation, host, pid } = value;
@@ -187,6 +191,16 @@ export class Lease {
     this.#poke();
   }
 
+  /** As Topology.announce says: written with the next renewal, which comes soon. */
+  announce(facts: Uint8Array): void {
+    if (this.#value.facts.equals(facts)) return;
+    this.#value.facts = Buffer.from(facts);
+    this.#announceTimer ??= setTimeout(() => {
+      this.#announceTimer = null;
+      this.#poke();
+    }, ANNOUNCE_MS).unref();
+  }
+
   /** Calls `listener` at every change of the state; `why` is a part of a sentence, for people. */
   onChange(listener: (state: LeaseState, why: string) => void): () => void {
     this.#listeners.add(listener);
@@ -208,6 +222,7 @@ export class Lease {
     const isOurs = this.#state !== "lost";
     this.#become("closed", "the process stops");
     clearInterval(this.#tick);
+    clearTimeout(this.#announceTimer ?? undefined);
     this.#poke();
     const giveBack = async () => {
       await this.#ended;

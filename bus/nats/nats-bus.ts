@@ -8,6 +8,7 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import { CodedError } from "../../proto/coded-error.ts";
 import type { ShardSettings } from "../../proto/gen/tidegate/bus/v1/shard_settings.ts";
 import type {
+  AnswerHandler,
   AppendDone,
   Bus,
   BusStatus,
@@ -34,6 +35,7 @@ import { NatsKeyValue } from "./key-value.ts";
 import { type Lease, openLease } from "./lease.ts";
 import { LEASE_BUCKET } from "./lease-records.ts";
 import { type NatsBusOptions, validateNatsBusOptions } from "./options.ts";
+import { Questions } from "./questions.ts";
 import { ROUTING_BUCKET, Routes } from "./routes.ts";
 import { ensureShards, type GroupRecord } from "./shards.ts";
 import { withoutCredentials } from "./start-errors.ts";
@@ -103,6 +105,7 @@ export class NatsBus implements Bus {
   readonly #cutOffListeners = new Set<(isCutOff: boolean) => void>();
   readonly #buckets: Buckets;
   readonly #clock: ClockCheck;
+  readonly #questions: Questions;
   readonly #reads = new Set<Promise<unknown>>();
   #end: CodedError | null = null;
   #closed: Promise<void> | null = null;
@@ -116,6 +119,7 @@ export class NatsBus implements Bus {
     this.#connection = connection;
     this.#buckets = new Buckets(connection, options.replicaCount);
     this.#clock = new ClockCheck(connection, group.shardCount, troubles);
+    this.#questions = new Questions(connection, lease.id);
     this.topology = new NatsTopology({
       ...{ ...parts, leaseTtlMs: options.leaseTtlMs, shardCount: group.shardCount },
       read: (read) => this.#read(read),
@@ -198,6 +202,21 @@ export class NatsBus implements Bus {
     return this.#buckets.open(bucket);
   }
 
+  async ask(
+    process: string,
+    kind: string,
+    body: Uint8Array,
+    timeoutMs: number,
+  ): Promise<Uint8Array> {
+    if (this.#end !== null) throw this.#end;
+    return this.#questions.ask(process, kind, body, timeoutMs);
+  }
+
+  answer(kind: string, handle: AnswerHandler): Unsubscribe {
+    if (this.#end !== null) throw this.#end;
+    return this.#questions.answers.add(kind, handle);
+  }
+
   status(): BusStatus {
     const counters = { ...this.#interest.counters(), ...this.#ephemeral.counters() };
     const lease = this.lease.isHeld ? null : this.lease.refusal();
@@ -228,6 +247,7 @@ export class NatsBus implements Bus {
     this.#end ??= closed;
     await this.#durable.close(closed);
     this.#clock.close();
+    this.#questions.close(closed);
     this.#ephemeral.close();
     this.#interest.close();
     await Promise.allSettled(this.#reads);

@@ -8,7 +8,7 @@ import { CodedError } from "../../proto/coded-error.ts";
 import { ProcessKind } from "../../proto/gen/tidegate/bus/v1/lease.ts";
 import type { ShardSettings } from "../../proto/gen/tidegate/bus/v1/shard_settings.ts";
 import { SlotState } from "../../proto/gen/tidegate/bus/v1/slot_route.ts";
-import { checkSlot } from "../check-arguments.ts";
+import { checkFacts, checkSlot } from "../check-arguments.ts";
 import type { KeyValue } from "../key-value.ts";
 import { SLOT_COUNT } from "../subjects.ts";
 import type {
@@ -20,6 +20,7 @@ import type {
   Topology,
 } from "../topology.ts";
 import type { NatsKeyValue } from "./key-value.ts";
+import type { Lease } from "./lease.ts";
 import { listTimedLeases, type TimedLease } from "./lease-records.ts";
 import type { Route } from "./route.ts";
 import type { Routes } from "./routes.ts";
@@ -36,6 +37,8 @@ export interface TopologyParts {
   readonly connection: NatsConnection;
   readonly leases: NatsKeyValue;
   readonly leaseTtlMs: number;
+  /** This process's. */
+  readonly lease: Pick<Lease, "announce">;
   readonly routing: KeyValue;
   readonly routes: Routes;
   readonly shardCount: number;
@@ -48,6 +51,11 @@ export class NatsTopology implements Topology {
 
   constructor(parts: TopologyParts) {
     this.#parts = parts;
+  }
+
+  announce(facts: Uint8Array): void {
+    checkFacts(facts);
+    this.#parts.lease.announce(facts);
   }
 
   async processes(): Promise<ProcessEntry[]> {
@@ -149,6 +157,7 @@ function toProcess({ lease, writtenUs }: TimedLease, leaseTtlMs: number): Proces
     renewedUs: writtenUs,
     expiresUs: writtenUs + leaseTtlMs * 1000,
     routingRevision: Number(lease.routingRevision),
+    facts: lease.facts,
   };
 }
 

@@ -7,6 +7,7 @@
  */
 import { onTestFinished, test } from "vitest";
 import type { Bus } from "../../bus/bus.ts";
+import { askRules } from "./contract-asks.ts";
 import { closeRules, durableRules, nameRules } from "./contract-durable.ts";
 import { keyRules, watchRules } from "./contract-keys.ts";
 import { liveRules } from "./contract-live.ts";
@@ -45,6 +46,7 @@ export function busContract(name: string, open: () => Promise<Bus>, skip: Skip =
   keyRules(rule);
   watchRules(rule);
   topologyRules(rule);
+  askRules(rule);
   closeRules(rule);
   if (unknown.size > 0) throw new Error(`no such rules to skip: ${[...unknown].join(", ")}`);
 }

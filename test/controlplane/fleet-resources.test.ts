@@ -18,6 +18,7 @@ const process: ProcessEntry = {
   renewedUs,
   expiresUs: renewedUs + 45 * secondUs,
   routingRevision: 12,
+  facts: new Uint8Array(0),
 };
 
 test("toGateway: live until two renewals of a 45 s lease were missed, then silent", () => {

@@ -157,6 +157,7 @@ test("advanceEpoch: a holder that is dead counts as settled, a silent one is fen
       version: "0.0.0",
       startedUs: 0n,
       routingRevision: 0n,
+      facts: Buffer.alloc(0),
     }).finish();
   const room = newRoom("fenced");
   await leases.create("gateway.dead", lease("dead"), 45_000);

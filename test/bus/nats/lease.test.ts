@@ -116,7 +116,13 @@ test("of several starters for a dead process's id exactly one gets it", async ()
     const name = `raced-${round}`;
     // A lease whose process is gone: nobody listens on its control subject.
     const left = { id: name, incarnation: "dead", host: "elsewhere", version: "" };
-    const numbers = { kind: 1, pid: 1, startedUs: 0n, routingRevision: 0n } as const;
+    const numbers = {
+      kind: 1,
+      pid: 1,
+      startedUs: 0n,
+      routingRevision: 0n,
+      facts: Buffer.alloc(0),
+    } as const;
     const value = Lease.encode({ ...left, ...numbers }).finish();
     await keys.create(leaseKey(name), value, 60_000);
     const starts = [1, 2, 3].map(() => openNatsBus({ servers: nats.urls, name }));

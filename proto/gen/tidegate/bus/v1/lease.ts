@@ -51,6 +51,8 @@ export interface Lease {
   startedUs: bigint;
   /** Highest revision of the bucket "routing" that the process has applied and settled (R10). */
   routingRevision: bigint;
+  /** What the process says of itself (Topology.announce), at most 4096 bytes; opaque to the bus. */
+  facts: Buffer;
 }
 
 /** Answer to any request on the control subject "tg.ctl.<id>": the process lives. */
@@ -61,7 +63,17 @@ export interface ControlAnswer {
 }
 
 function createBaseLease(): Lease {
-  return { id: "", kind: 0, incarnation: "", host: "", pid: 0, version: "", startedUs: 0n, routingRevision: 0n };
+  return {
+    id: "",
+    kind: 0,
+    incarnation: "",
+    host: "",
+    pid: 0,
+    version: "",
+    startedUs: 0n,
+    routingRevision: 0n,
+    facts: Buffer.alloc(0),
+  };
 }
 
 export const Lease: MessageFns<Lease> = {
@@ -95,6 +107,9 @@ export const Lease: MessageFns<Lease> = {
         throw new globalThis.Error("value provided for field message.routingRevision of type uint64 too large");
       }
       writer.uint32(64).uint64(message.routingRevision);
+    }
+    if (message.facts.length !== 0) {
+      writer.uint32(74).bytes(message.facts);
     }
     return writer;
   },
@@ -174,6 +189,14 @@ export const Lease: MessageFns<Lease> = {
             }
 
             message.routingRevision = reader.uint64() as bigint;
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.facts = Buffer.from(reader.bytes());
             continue;
           }
         }
