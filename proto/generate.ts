@@ -3,11 +3,13 @@
  *
  * buf + ts-proto make the protobuf code (proto/gen, and a browser variant in sdk/typescript/gen),
  * grpcio-tools the Python code, and this file turns proto/errors.json into TypeScript, Python and
- * docs/errors.md. Generated files are committed; .ci/run fails when running this changes one.
+ * docs/errors.md, and the comments of the control plane's .proto files into docs/api.md. Generated
+ * files are committed; .ci/run fails when running this changes one.
  */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { apiReference } from "./api-reference.ts";
 
 /** One row of proto/errors.json. */
 interface ErrorRow {
@@ -26,6 +28,7 @@ const notice = "Generated from proto/errors.json by `npm run generate`. Do not e
 
 generateProtobuf();
 generateErrors();
+generateApiReference();
 
 function generateProtobuf(): void {
   const buf = from("node_modules/.bin/buf");
@@ -53,6 +56,16 @@ function generateErrors(): void {
   write("docs/errors.md", errorsMarkdown(rows));
   // As the formatter wants it, so that formatting the repository leaves no diff.
   execFileSync(from("node_modules/.bin/biome"), ["format", "--write", "docs/errors.md"], {
+    cwd: root,
+    stdio: "inherit",
+  });
+}
+
+function generateApiReference(): void {
+  const image = readFileSync(from("proto/gen/descriptor-set.binpb"));
+  const about = "Generated from proto/tidegate/control/v1 by `npm run generate`. Do not edit.";
+  write("docs/api.md", `# API reference\n\n<!-- ${about} -->\n\n${apiReference(image)}\n`);
+  execFileSync(from("node_modules/.bin/biome"), ["format", "--write", "docs/api.md"], {
     cwd: root,
     stdio: "inherit",
   });

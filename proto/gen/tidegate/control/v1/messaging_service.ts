@@ -58,6 +58,7 @@ export interface ListHistoryRequest {
   pageToken: string;
 }
 
+/** A stored message of a room. */
 export interface HistoryMessage {
   /** Text form of the position. */
   position: string;
