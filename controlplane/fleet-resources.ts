@@ -9,7 +9,7 @@ import {
   GatewayKind,
   GatewayState,
 } from "../proto/gen/tidegate/control/v1/gateway.ts";
-import type { Shard } from "../proto/gen/tidegate/control/v1/shard.ts";
+import { type Shard, ShardState } from "../proto/gen/tidegate/control/v1/shard.ts";
 import { type Slot, SlotState } from "../proto/gen/tidegate/control/v1/slot.ts";
 import { gatewayName, shardName, slotName } from "./fleet-names.ts";
 
@@ -82,6 +82,12 @@ export function toShard(entry: ShardEntry): Shard {
             replicaCount: facts.replicaCount,
           },
     trouble,
+    state: ShardState.ACTIVE,
+    region: "",
+    capacity: 1,
+    etag: settings === null ? "" : String(settings.revision),
+    retireTime: undefined,
+    historyEndTime: undefined,
   };
 }
 
@@ -105,6 +111,8 @@ export function toSlot(entry: SlotEntry): Slot {
       wentBackwards: each.wentBackwards,
     })),
     revision: BigInt(entry.revision),
+    pinnedShard: "",
+    etag: String(entry.revision),
   };
 }
 

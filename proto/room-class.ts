@@ -22,6 +22,9 @@ export const HISTORY_COUNT_MAX = 100_000;
 /** 30 days: every durable class has a finite age, so a store has a finite size. */
 export const HISTORY_AGE_MAX_S = 30 * 24 * 3600;
 
+/** Where a durable class stores its rooms unless its creation said otherwise. */
+export const DEFAULT_PLACEMENT_GROUP = "groups/0";
+
 /** The policy of a room class, every field decided. */
 export interface ClassPolicy {
   readonly class: string;
@@ -64,6 +67,8 @@ export function defaultRoomClass(name: string, mode: RoomMode): RoomClass {
     builtIn: false,
     updateTime: undefined,
     deleted: false,
+    placementGroup: isDurable ? DEFAULT_PLACEMENT_GROUP : "",
+    regions: [],
   };
 }
 

@@ -2,11 +2,7 @@
  * Makes a durable room class on a running control plane, as any operator's program would by gRPC.
  */
 import { credentials } from "@grpc/grpc-js";
-import {
-  PublishPermission,
-  RoomMode,
-  SlowMemberPolicy,
-} from "../../proto/gen/tidegate/control/v1/room_class.ts";
+import { RoomClass, RoomMode } from "../../proto/gen/tidegate/control/v1/room_class.ts";
 import {
   CreateRoomClassRequest,
   RoomClassServiceClient,
@@ -28,16 +24,10 @@ export async function createRoomClass(address: string, roomClassId: string): Pro
     parent: "tenants/default",
     roomClassId,
     roomClass: {
+      ...RoomClass.decode(new Uint8Array()),
       name: `tenants/default/roomClasses/${roomClassId}`,
       mode: RoomMode.DURABLE,
       historyCountMax: HISTORY_COUNT,
-      historyAgeMaxS: 0,
-      publishPermission: PublishPermission.UNSPECIFIED,
-      slowMemberPolicy: SlowMemberPolicy.UNSPECIFIED,
-      etag: "",
-      builtIn: false,
-      updateTime: undefined,
-      deleted: false,
     },
   };
   try {

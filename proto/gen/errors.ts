@@ -89,6 +89,42 @@ export const ERRORS = {
   ROOM_CLASS_LIMIT: { close: null, retry: "no", retryAfterMs: 0, grpc: "RESOURCE_EXHAUSTED", fix: "Use a class that is there; rooms of one class can be told apart by their names." },
   /** An unchanged built-in class can not be deleted. Leave it, or change its fields. */
   BUILT_IN: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Leave it, or change its fields." },
+  /** No shard of the group could take the slots: all others are draining or retired. Create a shard, or stop draining one (tidegatectl operations abort). */
+  NO_ACTIVE_SHARD: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Create a shard, or stop draining one (tidegatectl operations abort)." },
+  /** No active shard is in a region that the group and its classes allow. Create a shard there or stop draining one, or allow another region. */
+  REGION_WITHOUT_SHARD: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Create a shard there or stop draining one, or allow another region." },
+  /** No region is allowed by the group and all of its classes together. Change the regions of a class or of the group, or place the class in another group. */
+  RULES_CONTRADICT: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Change the regions of a class or of the group, or place the class in another group." },
+  /** A slot is pinned to a shard that is draining or retired, or is to be. Unpin it or pin it elsewhere (tidegatectl slots unpin, slots pin), then try again. */
+  PIN_TO_LEAVING_SHARD: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Unpin it or pin it elsewhere (tidegatectl slots unpin, slots pin), then try again." },
+  /** A slot is pinned to a shard outside the allowed regions. Unpin it or pin it inside, or allow the region. */
+  PIN_OUTSIDE_REGION: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Unpin it or pin it inside, or allow the region." },
+  /** A slot is pinned to a shard that is not in its group. Unpin it, or pin it to a shard of the group. */
+  PIN_TO_UNKNOWN_SHARD: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Unpin it, or pin it to a shard of the group." },
+  /** A slot is owned by a shard that is not in its group, as read in the middle of a change. Wait and try again; if it stays, `tidegatectl slots` shows which. */
+  OWNER_UNKNOWN: { close: null, retry: "same", retryAfterMs: 1000, grpc: "UNAVAILABLE", fix: "Wait and try again; if it stays, `tidegatectl slots` shows which." },
+  /** The shard is draining or retired, and takes no slots. Choose an active shard (tidegatectl shards), or activate this one again. */
+  SHARD_NOT_ACTIVE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Choose an active shard (tidegatectl shards), or activate this one again." },
+  /** The shard has slots, or is not retired. Drain it first: tidegatectl shards drain. */
+  SHARD_IN_USE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Drain it first: tidegatectl shards drain." },
+  /** The shard stores messages that are within retention. Wait until they are past it, or delete it with --discard-history: they are lost by that. */
+  HISTORY_KEPT: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Wait until they are past it, or delete it with --discard-history: they are lost by that." },
+  /** The shard stores more than the new size allows. Give it more, or move slots away and wait for retention. */
+  CAPACITY_BELOW_USE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Give it more, or move slots away and wait for retention." },
+  /** The slot is pinned to another shard. Unpin it, or move it with its pin: tidegatectl slots move --pin. */
+  SLOT_PINNED: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Unpin it, or move it with its pin: tidegatectl slots move --pin." },
+  /** The placement group has shards or room classes, or is group 0. Delete its shards first; classes stay in their group for ever, so a group with classes stays. */
+  GROUP_IN_USE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Delete its shards first; classes stay in their group for ever, so a group with classes stays." },
+  /** A class never changes its placement group, also not through deletion: stored messages stay where they are. Create a class of another name in the other group. */
+  GROUP_IMMUTABLE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Create a class of another name in the other group." },
+  /** There are as many shards as there may be. Delete retired ones, or make those that are there larger. */
+  SHARD_LIMIT: { close: null, retry: "no", retryAfterMs: 0, grpc: "RESOURCE_EXHAUSTED", fix: "Delete retired ones, or make those that are there larger." },
+  /** As many operations run as may at once. Wait until some have ended, or abort some: tidegatectl operations. */
+  OPERATION_LIMIT: { close: null, retry: "no", retryAfterMs: 0, grpc: "RESOURCE_EXHAUSTED", fix: "Wait until some have ended, or abort some: tidegatectl operations." },
+  /** Another operation works on the same slot, shard, group or gateway. Wait until it has ended, or abort it: tidegatectl operations. */
+  OPERATION_CONFLICT: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Wait until it has ended, or abort it: tidegatectl operations." },
+  /** The operation has ended, or is being aborted: nothing of it can be paused, resumed or aborted. Begin a new one; what was done is in tidegatectl operations get. */
+  OPERATION_ENDED: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Begin a new one; what was done is in tidegatectl operations get." },
   /** An option has a value outside its bounds. Correct the option named in the message; docs/options.md lists all. */
   OPTION_INVALID: { close: null, retry: "no", retryAfterMs: 0, grpc: "INVALID_ARGUMENT", fix: "Correct the option named in the message; docs/options.md lists all." },
   /** Another process listens on the port. Stop it, or choose another PORT, CONTROL_PORT or ADMIN_PORT. */

@@ -111,6 +111,17 @@ export interface RoomClass {
     | undefined;
   /** Output only; set only in the store. A deleted class keeps its record, and so its mode. */
   deleted: boolean;
+  /**
+   * The placement group whose shards store its rooms: "groups/{group}". Immutable, also through
+   * deletion and creation anew, since stored messages stay where they are. Default "groups/0".
+   * Durable only.
+   */
+  placementGroup: string;
+  /**
+   * Where its rooms may be: regions of shards, at most 16. Empty: wherever its group may be. Binds
+   * every slot of the group, since each has rooms of every class of it. Durable only.
+   */
+  regions: string[];
 }
 
 function createBaseRoomClass(): RoomClass {
@@ -125,6 +136,8 @@ function createBaseRoomClass(): RoomClass {
     builtIn: false,
     updateTime: undefined,
     deleted: false,
+    placementGroup: "",
+    regions: [],
   };
 }
 
@@ -159,6 +172,12 @@ export const RoomClass: MessageFns<RoomClass> = {
     }
     if (message.deleted !== false) {
       writer.uint32(80).bool(message.deleted);
+    }
+    if (message.placementGroup !== "") {
+      writer.uint32(90).string(message.placementGroup);
+    }
+    for (const v of message.regions) {
+      writer.uint32(98).string(v!);
     }
     return writer;
   },
@@ -254,6 +273,22 @@ export const RoomClass: MessageFns<RoomClass> = {
             }
 
             message.deleted = reader.bool();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.placementGroup = reader.string();
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.regions.push(reader.string());
             continue;
           }
         }

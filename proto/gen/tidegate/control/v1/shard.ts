@@ -6,14 +6,37 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { Timestamp } from "../../../google/protobuf/timestamp.ts";
 
 export const protobufPackage = "tidegate.control.v1";
 
 export const protobufFileName = "tidegate/control/v1/shard.proto";
 
+/** What a shard may be given. */
+export const ShardState = {
+  UNSPECIFIED: 0,
+  /** ACTIVE - It takes slots. */
+  ACTIVE: 1,
+  /** DRAINING - Its slots are being moved away. */
+  DRAINING: 2,
+  /** RETIRED - It has no slots; what it stores is read until its retention is over, then it can be deleted. */
+  RETIRED: 3,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type ShardState = typeof ShardState[keyof typeof ShardState];
+
+export namespace ShardState {
+  export type UNSPECIFIED = typeof ShardState.UNSPECIFIED;
+  export type ACTIVE = typeof ShardState.ACTIVE;
+  export type DRAINING = typeof ShardState.DRAINING;
+  export type RETIRED = typeof ShardState.RETIRED;
+  export type UNRECOGNIZED = typeof ShardState.UNRECOGNIZED;
+}
+
 /** A shard: one stream, or the store of the embedded bus, that owns a set of slots. */
 export interface Shard {
-  /** "groups/{group}/shards/{shard}"; group 0, shard 0 to 255. */
+  /** "groups/{group}/shards/{shard}"; shard 0 to 255, unique over all groups. */
   name: string;
   /** What it is called where it is stored: "TG_{shard}" on NATS, a file on the embedded bus. */
   store: string;
@@ -31,6 +54,26 @@ export interface Shard {
     | undefined;
   /** A sentence for people; empty when all is well. */
   trouble: string;
+  /** Output only. */
+  state: ShardState;
+  /** Where its store is, [a-z0-9-]{0,32}; empty when the installation has one place. */
+  region: string;
+  /**
+   * What it can carry beside the other shards of its group, above 0 to 1000; twice the capacity,
+   * twice the load. 0 at creation means 1.
+   */
+  capacity: number;
+  /** Output only. Changes with every change of settings, state, region or capacity. */
+  etag: string;
+  /** Output only. When it was retired; absent unless it is. */
+  retireTime:
+    | Date
+    | undefined;
+  /**
+   * Output only. When its newest message is past retention, so that it can be deleted; absent when
+   * it stores nothing, or when that is not known.
+   */
+  historyEndTime: Date | undefined;
 }
 
 /** What a shard is to be: its record on the bus. */
@@ -79,6 +122,12 @@ function createBaseShard(): Shard {
     settings: undefined,
     status: undefined,
     trouble: "",
+    state: 0,
+    region: "",
+    capacity: 0,
+    etag: "",
+    retireTime: undefined,
+    historyEndTime: undefined,
   };
 }
 
@@ -104,6 +153,24 @@ export const Shard: MessageFns<Shard> = {
     }
     if (message.trouble !== "") {
       writer.uint32(58).string(message.trouble);
+    }
+    if (message.state !== 0) {
+      writer.uint32(64).int32(message.state);
+    }
+    if (message.region !== "") {
+      writer.uint32(74).string(message.region);
+    }
+    if (message.capacity !== 0) {
+      writer.uint32(81).double(message.capacity);
+    }
+    if (message.etag !== "") {
+      writer.uint32(90).string(message.etag);
+    }
+    if (message.retireTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.retireTime), writer.uint32(98).fork()).join();
+    }
+    if (message.historyEndTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.historyEndTime), writer.uint32(106).fork()).join();
     }
     return writer;
   },
@@ -175,6 +242,54 @@ export const Shard: MessageFns<Shard> = {
             }
 
             message.trouble = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.region = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 81) {
+              break;
+            }
+
+            message.capacity = reader.double();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.etag = reader.string();
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.retireTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.historyEndTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
         }
@@ -431,6 +546,18 @@ export const ShardStatus: MessageFns<ShardStatus> = {
     }
   },
 };
+
+function toTimestamp(date: Date): Timestamp {
+  const seconds = BigInt(Math.trunc(date.getTime() / 1_000));
+  const nanos = (date.getTime() % 1_000) * 1_000_000;
+  return { seconds, nanos };
+}
+
+function fromTimestamp(t: Timestamp): Date {
+  let millis = (globalThis.Number(t.seconds.toString()) || 0) * 1_000;
+  millis += (t.nanos || 0) / 1_000_000;
+  return new globalThis.Date(millis);
+}
 
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;

@@ -18,6 +18,8 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { FieldMask } from "../../../google/protobuf/field_mask.ts";
+import { Operation } from "./operation.ts";
 import { Shard } from "./shard.ts";
 
 export const protobufPackage = "tidegate.control.v1";
@@ -25,7 +27,7 @@ export const protobufPackage = "tidegate.control.v1";
 export const protobufFileName = "tidegate/control/v1/shard_service.proto";
 
 export interface ListShardsRequest {
-  /** "groups/{group}"; group 0. */
+  /** "groups/{group}". */
   parent: string;
   /** 1 to 256, 0 means 64; larger values are lowered to 256. */
   pageSize: number;
@@ -46,6 +48,110 @@ export interface GetShardRequest {
 
 export interface GetShardResponse {
   shard: Shard | undefined;
+}
+
+export interface CreateShardRequest {
+  /** "groups/{group}". */
+  parent: string;
+  /**
+   * `region`, `capacity` and `settings` count; settings that are 0 are those of the group's first
+   * shard.
+   */
+  shard:
+    | Shard
+    | undefined;
+  /** Check everything, change nothing. */
+  validateOnly: boolean;
+  /** Up to 64 printable ASCII characters: a repeat within 24 h gets the first answer. Optional. */
+  requestId: string;
+}
+
+export interface CreateShardResponse {
+  shard: Shard | undefined;
+}
+
+export interface UpdateShardRequest {
+  /** `name` says which. With `etag`, the change is refused when the shard has changed since. */
+  shard:
+    | Shard
+    | undefined;
+  /**
+   * "region", "capacity", "settings.replica_count", "settings.room_message_count_max",
+   * "settings.retention_ms", "settings.bytes_max", "settings.placement_tags". Empty means every one
+   * that is set.
+   */
+  updateMask:
+    | string[]
+    | undefined;
+  /** Check everything, change nothing. */
+  validateOnly: boolean;
+  /** Up to 64 printable ASCII characters: a repeat within 24 h gets the first answer. Optional. */
+  requestId: string;
+}
+
+export interface UpdateShardResponse {
+  shard: Shard | undefined;
+}
+
+export interface DrainShardRequest {
+  /** "groups/{group}/shards/{shard}". */
+  name: string;
+  /** When given, refused when the shard has changed since. */
+  etag: string;
+  /** Check everything, change nothing. */
+  validateOnly: boolean;
+  /** Up to 64 printable ASCII characters: a repeat within 24 h gets the first answer. Optional. */
+  requestId: string;
+}
+
+export interface DrainShardResponse {
+  operation: Operation | undefined;
+}
+
+export interface RetireShardRequest {
+  /** "groups/{group}/shards/{shard}". */
+  name: string;
+  /** When given, refused when the shard has changed since. */
+  etag: string;
+  /** Check everything, change nothing. */
+  validateOnly: boolean;
+  /** Up to 64 printable ASCII characters: a repeat within 24 h gets the first answer. Optional. */
+  requestId: string;
+}
+
+export interface RetireShardResponse {
+  shard: Shard | undefined;
+}
+
+export interface ActivateShardRequest {
+  /** "groups/{group}/shards/{shard}". */
+  name: string;
+  /** When given, refused when the shard has changed since. */
+  etag: string;
+  /** Check everything, change nothing. */
+  validateOnly: boolean;
+  /** Up to 64 printable ASCII characters: a repeat within 24 h gets the first answer. Optional. */
+  requestId: string;
+}
+
+export interface ActivateShardResponse {
+  shard: Shard | undefined;
+}
+
+export interface DeleteShardRequest {
+  /** "groups/{group}/shards/{shard}". */
+  name: string;
+  /** When given, refused when the shard has changed since. */
+  etag: string;
+  /** Check everything, change nothing. */
+  validateOnly: boolean;
+  /** Up to 64 printable ASCII characters: a repeat within 24 h gets the first answer. Optional. */
+  requestId: string;
+  /** Delete it though messages within retention are lost by that. */
+  discardHistory: boolean;
+}
+
+export interface DeleteShardResponse {
 }
 
 function createBaseListShardsRequest(): ListShardsRequest {
@@ -265,7 +371,757 @@ export const GetShardResponse: MessageFns<GetShardResponse> = {
   },
 };
 
-/** Reads the shards of a placement group. */
+function createBaseCreateShardRequest(): CreateShardRequest {
+  return { parent: "", shard: undefined, validateOnly: false, requestId: "" };
+}
+
+export const CreateShardRequest: MessageFns<CreateShardRequest> = {
+  encode(message: CreateShardRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.parent !== "") {
+      writer.uint32(10).string(message.parent);
+    }
+    if (message.shard !== undefined) {
+      Shard.encode(message.shard, writer.uint32(18).fork()).join();
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(24).bool(message.validateOnly);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(34).string(message.requestId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CreateShardRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCreateShardRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.parent = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.shard = Shard.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseCreateShardResponse(): CreateShardResponse {
+  return { shard: undefined };
+}
+
+export const CreateShardResponse: MessageFns<CreateShardResponse> = {
+  encode(message: CreateShardResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.shard !== undefined) {
+      Shard.encode(message.shard, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CreateShardResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCreateShardResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.shard = Shard.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseUpdateShardRequest(): UpdateShardRequest {
+  return { shard: undefined, updateMask: undefined, validateOnly: false, requestId: "" };
+}
+
+export const UpdateShardRequest: MessageFns<UpdateShardRequest> = {
+  encode(message: UpdateShardRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.shard !== undefined) {
+      Shard.encode(message.shard, writer.uint32(10).fork()).join();
+    }
+    if (message.updateMask !== undefined) {
+      FieldMask.encode(FieldMask.wrap(message.updateMask), writer.uint32(18).fork()).join();
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(24).bool(message.validateOnly);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(34).string(message.requestId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UpdateShardRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUpdateShardRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.shard = Shard.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.updateMask = FieldMask.unwrap(FieldMask.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseUpdateShardResponse(): UpdateShardResponse {
+  return { shard: undefined };
+}
+
+export const UpdateShardResponse: MessageFns<UpdateShardResponse> = {
+  encode(message: UpdateShardResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.shard !== undefined) {
+      Shard.encode(message.shard, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UpdateShardResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUpdateShardResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.shard = Shard.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseDrainShardRequest(): DrainShardRequest {
+  return { name: "", etag: "", validateOnly: false, requestId: "" };
+}
+
+export const DrainShardRequest: MessageFns<DrainShardRequest> = {
+  encode(message: DrainShardRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.etag !== "") {
+      writer.uint32(18).string(message.etag);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(24).bool(message.validateOnly);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(34).string(message.requestId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DrainShardRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDrainShardRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.etag = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseDrainShardResponse(): DrainShardResponse {
+  return { operation: undefined };
+}
+
+export const DrainShardResponse: MessageFns<DrainShardResponse> = {
+  encode(message: DrainShardResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.operation !== undefined) {
+      Operation.encode(message.operation, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DrainShardResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDrainShardResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.operation = Operation.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRetireShardRequest(): RetireShardRequest {
+  return { name: "", etag: "", validateOnly: false, requestId: "" };
+}
+
+export const RetireShardRequest: MessageFns<RetireShardRequest> = {
+  encode(message: RetireShardRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.etag !== "") {
+      writer.uint32(18).string(message.etag);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(24).bool(message.validateOnly);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(34).string(message.requestId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RetireShardRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRetireShardRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.etag = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRetireShardResponse(): RetireShardResponse {
+  return { shard: undefined };
+}
+
+export const RetireShardResponse: MessageFns<RetireShardResponse> = {
+  encode(message: RetireShardResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.shard !== undefined) {
+      Shard.encode(message.shard, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RetireShardResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRetireShardResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.shard = Shard.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseActivateShardRequest(): ActivateShardRequest {
+  return { name: "", etag: "", validateOnly: false, requestId: "" };
+}
+
+export const ActivateShardRequest: MessageFns<ActivateShardRequest> = {
+  encode(message: ActivateShardRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.etag !== "") {
+      writer.uint32(18).string(message.etag);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(24).bool(message.validateOnly);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(34).string(message.requestId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ActivateShardRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseActivateShardRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.etag = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseActivateShardResponse(): ActivateShardResponse {
+  return { shard: undefined };
+}
+
+export const ActivateShardResponse: MessageFns<ActivateShardResponse> = {
+  encode(message: ActivateShardResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.shard !== undefined) {
+      Shard.encode(message.shard, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ActivateShardResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseActivateShardResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.shard = Shard.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseDeleteShardRequest(): DeleteShardRequest {
+  return { name: "", etag: "", validateOnly: false, requestId: "", discardHistory: false };
+}
+
+export const DeleteShardRequest: MessageFns<DeleteShardRequest> = {
+  encode(message: DeleteShardRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.etag !== "") {
+      writer.uint32(18).string(message.etag);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(24).bool(message.validateOnly);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(34).string(message.requestId);
+    }
+    if (message.discardHistory !== false) {
+      writer.uint32(40).bool(message.discardHistory);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeleteShardRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeleteShardRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.etag = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.discardHistory = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseDeleteShardResponse(): DeleteShardResponse {
+  return {};
+}
+
+export const DeleteShardResponse: MessageFns<DeleteShardResponse> = {
+  encode(_: DeleteShardResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeleteShardResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeleteShardResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+/** Reads, creates, resizes, drains, retires and deletes the shards of a placement group. */
 export type ShardServiceService = typeof ShardServiceService;
 export const ShardServiceService = {
   /** Lists shards by number. One that does not answer within 2 s is listed with `trouble`. */
@@ -288,6 +1144,82 @@ export const ShardServiceService = {
     responseSerialize: (value: GetShardResponse): Buffer => Buffer.from(GetShardResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetShardResponse => GetShardResponse.decode(value),
   },
+  /**
+   * Creates one with the next free number. It has no slots until they are moved to it:
+   * RebalancePlacementGroup. RESOURCE_EXHAUSTED at 256 shards.
+   */
+  createShard: {
+    path: "/tidegate.control.v1.ShardService/CreateShard" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CreateShardRequest): Buffer => Buffer.from(CreateShardRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CreateShardRequest => CreateShardRequest.decode(value),
+    responseSerialize: (value: CreateShardResponse): Buffer => Buffer.from(CreateShardResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CreateShardResponse => CreateShardResponse.decode(value),
+  },
+  /**
+   * Changes settings, region or capacity, live. FAILED_PRECONDITION when it would be smaller than
+   * what it stores, and when its slots may not be in the new region.
+   */
+  updateShard: {
+    path: "/tidegate.control.v1.ShardService/UpdateShard" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: UpdateShardRequest): Buffer => Buffer.from(UpdateShardRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): UpdateShardRequest => UpdateShardRequest.decode(value),
+    responseSerialize: (value: UpdateShardResponse): Buffer => Buffer.from(UpdateShardResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): UpdateShardResponse => UpdateShardResponse.decode(value),
+  },
+  /**
+   * Moves all its slots to the other shards of its group, live, then retires it. A full one too.
+   * FAILED_PRECONDITION when there is no other for them, or when slots are pinned to it.
+   */
+  drainShard: {
+    path: "/tidegate.control.v1.ShardService/DrainShard" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DrainShardRequest): Buffer => Buffer.from(DrainShardRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DrainShardRequest => DrainShardRequest.decode(value),
+    responseSerialize: (value: DrainShardResponse): Buffer => Buffer.from(DrainShardResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DrainShardResponse => DrainShardResponse.decode(value),
+  },
+  /**
+   * Retires an active shard that has no slots: it gets none any more. FAILED_PRECONDITION when it
+   * has some; drain it.
+   */
+  retireShard: {
+    path: "/tidegate.control.v1.ShardService/RetireShard" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RetireShardRequest): Buffer => Buffer.from(RetireShardRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RetireShardRequest => RetireShardRequest.decode(value),
+    responseSerialize: (value: RetireShardResponse): Buffer => Buffer.from(RetireShardResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RetireShardResponse => RetireShardResponse.decode(value),
+  },
+  /** Makes a retired shard active again. FAILED_PRECONDITION while it drains; abort that. */
+  activateShard: {
+    path: "/tidegate.control.v1.ShardService/ActivateShard" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ActivateShardRequest): Buffer => Buffer.from(ActivateShardRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ActivateShardRequest => ActivateShardRequest.decode(value),
+    responseSerialize: (value: ActivateShardResponse): Buffer =>
+      Buffer.from(ActivateShardResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ActivateShardResponse => ActivateShardResponse.decode(value),
+  },
+  /**
+   * Deletes a retired shard with what it stores. FAILED_PRECONDITION while it has slots, and while
+   * its history is within retention unless `discard_history`.
+   */
+  deleteShard: {
+    path: "/tidegate.control.v1.ShardService/DeleteShard" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DeleteShardRequest): Buffer => Buffer.from(DeleteShardRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DeleteShardRequest => DeleteShardRequest.decode(value),
+    responseSerialize: (value: DeleteShardResponse): Buffer => Buffer.from(DeleteShardResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DeleteShardResponse => DeleteShardResponse.decode(value),
+  },
 } as const;
 
 export interface ShardServiceServer extends UntypedServiceImplementation {
@@ -295,6 +1227,33 @@ export interface ShardServiceServer extends UntypedServiceImplementation {
   listShards: handleUnaryCall<ListShardsRequest, ListShardsResponse>;
   /** Reads one shard. NOT_FOUND when the group has none of that number. */
   getShard: handleUnaryCall<GetShardRequest, GetShardResponse>;
+  /**
+   * Creates one with the next free number. It has no slots until they are moved to it:
+   * RebalancePlacementGroup. RESOURCE_EXHAUSTED at 256 shards.
+   */
+  createShard: handleUnaryCall<CreateShardRequest, CreateShardResponse>;
+  /**
+   * Changes settings, region or capacity, live. FAILED_PRECONDITION when it would be smaller than
+   * what it stores, and when its slots may not be in the new region.
+   */
+  updateShard: handleUnaryCall<UpdateShardRequest, UpdateShardResponse>;
+  /**
+   * Moves all its slots to the other shards of its group, live, then retires it. A full one too.
+   * FAILED_PRECONDITION when there is no other for them, or when slots are pinned to it.
+   */
+  drainShard: handleUnaryCall<DrainShardRequest, DrainShardResponse>;
+  /**
+   * Retires an active shard that has no slots: it gets none any more. FAILED_PRECONDITION when it
+   * has some; drain it.
+   */
+  retireShard: handleUnaryCall<RetireShardRequest, RetireShardResponse>;
+  /** Makes a retired shard active again. FAILED_PRECONDITION while it drains; abort that. */
+  activateShard: handleUnaryCall<ActivateShardRequest, ActivateShardResponse>;
+  /**
+   * Deletes a retired shard with what it stores. FAILED_PRECONDITION while it has slots, and while
+   * its history is within retention unless `discard_history`.
+   */
+  deleteShard: handleUnaryCall<DeleteShardRequest, DeleteShardResponse>;
 }
 
 export interface ShardServiceClient extends Client {
@@ -329,6 +1288,117 @@ export interface ShardServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetShardResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Creates one with the next free number. It has no slots until they are moved to it:
+   * RebalancePlacementGroup. RESOURCE_EXHAUSTED at 256 shards.
+   */
+  createShard(
+    request: CreateShardRequest,
+    callback: (error: ServiceError | null, response: CreateShardResponse) => void,
+  ): ClientUnaryCall;
+  createShard(
+    request: CreateShardRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CreateShardResponse) => void,
+  ): ClientUnaryCall;
+  createShard(
+    request: CreateShardRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CreateShardResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Changes settings, region or capacity, live. FAILED_PRECONDITION when it would be smaller than
+   * what it stores, and when its slots may not be in the new region.
+   */
+  updateShard(
+    request: UpdateShardRequest,
+    callback: (error: ServiceError | null, response: UpdateShardResponse) => void,
+  ): ClientUnaryCall;
+  updateShard(
+    request: UpdateShardRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: UpdateShardResponse) => void,
+  ): ClientUnaryCall;
+  updateShard(
+    request: UpdateShardRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: UpdateShardResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Moves all its slots to the other shards of its group, live, then retires it. A full one too.
+   * FAILED_PRECONDITION when there is no other for them, or when slots are pinned to it.
+   */
+  drainShard(
+    request: DrainShardRequest,
+    callback: (error: ServiceError | null, response: DrainShardResponse) => void,
+  ): ClientUnaryCall;
+  drainShard(
+    request: DrainShardRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DrainShardResponse) => void,
+  ): ClientUnaryCall;
+  drainShard(
+    request: DrainShardRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DrainShardResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Retires an active shard that has no slots: it gets none any more. FAILED_PRECONDITION when it
+   * has some; drain it.
+   */
+  retireShard(
+    request: RetireShardRequest,
+    callback: (error: ServiceError | null, response: RetireShardResponse) => void,
+  ): ClientUnaryCall;
+  retireShard(
+    request: RetireShardRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RetireShardResponse) => void,
+  ): ClientUnaryCall;
+  retireShard(
+    request: RetireShardRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RetireShardResponse) => void,
+  ): ClientUnaryCall;
+  /** Makes a retired shard active again. FAILED_PRECONDITION while it drains; abort that. */
+  activateShard(
+    request: ActivateShardRequest,
+    callback: (error: ServiceError | null, response: ActivateShardResponse) => void,
+  ): ClientUnaryCall;
+  activateShard(
+    request: ActivateShardRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ActivateShardResponse) => void,
+  ): ClientUnaryCall;
+  activateShard(
+    request: ActivateShardRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ActivateShardResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Deletes a retired shard with what it stores. FAILED_PRECONDITION while it has slots, and while
+   * its history is within retention unless `discard_history`.
+   */
+  deleteShard(
+    request: DeleteShardRequest,
+    callback: (error: ServiceError | null, response: DeleteShardResponse) => void,
+  ): ClientUnaryCall;
+  deleteShard(
+    request: DeleteShardRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DeleteShardResponse) => void,
+  ): ClientUnaryCall;
+  deleteShard(
+    request: DeleteShardRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DeleteShardResponse) => void,
   ): ClientUnaryCall;
 }
 

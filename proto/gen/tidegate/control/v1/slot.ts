@@ -36,7 +36,7 @@ export namespace SlotState {
 
 /** A slot, by its routing record. */
 export interface Slot {
-  /** "groups/{group}/slots/{slot}"; group 0, slot 0 to 1023. */
+  /** "groups/{group}/slots/{slot}"; slot 0 to 1023. */
   name: string;
   state: SlotState;
   /** Counts the owners that the slot has had, 1 or more. */
@@ -57,6 +57,10 @@ export interface Slot {
   sealedEpochs: SealedEpoch[];
   /** Of its record; 0 when it has none, since it never moved. Compare Gateway.routing_revision. */
   revision: bigint;
+  /** Shard that an operator tied it to: "groups/{group}/shards/{shard}"; empty for none. */
+  pinnedShard: string;
+  /** Changes with the record and with the pin. */
+  etag: string;
 }
 
 /** An epoch that takes no more messages; they are read where they were stored. */
@@ -86,6 +90,8 @@ function createBaseSlot(): Slot {
     openTime: undefined,
     sealedEpochs: [],
     revision: 0n,
+    pinnedShard: "",
+    etag: "",
   };
 }
 
@@ -120,6 +126,12 @@ export const Slot: MessageFns<Slot> = {
         throw new globalThis.Error("value provided for field message.revision of type uint64 too large");
       }
       writer.uint32(72).uint64(message.revision);
+    }
+    if (message.pinnedShard !== "") {
+      writer.uint32(82).string(message.pinnedShard);
+    }
+    if (message.etag !== "") {
+      writer.uint32(90).string(message.etag);
     }
     return writer;
   },
@@ -207,6 +219,22 @@ export const Slot: MessageFns<Slot> = {
             }
 
             message.revision = reader.uint64() as bigint;
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.pinnedShard = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.etag = reader.string();
             continue;
           }
         }

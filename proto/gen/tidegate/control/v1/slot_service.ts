@@ -18,6 +18,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { Operation } from "./operation.ts";
 import { Slot, SlotState } from "./slot.ts";
 
 export const protobufPackage = "tidegate.control.v1";
@@ -25,7 +26,7 @@ export const protobufPackage = "tidegate.control.v1";
 export const protobufFileName = "tidegate/control/v1/slot_service.proto";
 
 export interface ListSlotsRequest {
-  /** "groups/{group}"; group 0. */
+  /** "groups/{group}". */
   parent: string;
   /** 1 to 500, 0 means 100; larger values are lowered to 500. */
   pageSize: number;
@@ -64,6 +65,57 @@ export interface GetRoomRouteRequest {
 
 export interface GetRoomRouteResponse {
   /** The slot that the room is in. */
+  slot: Slot | undefined;
+}
+
+export interface MoveSlotRequest {
+  /** "groups/{group}/slots/{slot}". */
+  name: string;
+  /** When given, refused when the slot has changed since. */
+  etag: string;
+  /** Check everything, change nothing. */
+  validateOnly: boolean;
+  /** Up to 64 printable ASCII characters: a repeat within 24 h gets the first answer. Optional. */
+  requestId: string;
+  /** Where to: "groups/{group}/shards/{shard}", of the slot's group. */
+  shard: string;
+  /** Pin it there too. */
+  pin: boolean;
+}
+
+export interface MoveSlotResponse {
+  operation: Operation | undefined;
+}
+
+export interface PinSlotRequest {
+  /** "groups/{group}/slots/{slot}". */
+  name: string;
+  /** When given, refused when the slot has changed since. */
+  etag: string;
+  /** Check everything, change nothing. */
+  validateOnly: boolean;
+  /** Up to 64 printable ASCII characters: a repeat within 24 h gets the first answer. Optional. */
+  requestId: string;
+  /** "groups/{group}/shards/{shard}", of the slot's group. Empty: the one that owns it now. */
+  shard: string;
+}
+
+export interface PinSlotResponse {
+  slot: Slot | undefined;
+}
+
+export interface UnpinSlotRequest {
+  /** "groups/{group}/slots/{slot}". */
+  name: string;
+  /** When given, refused when the slot has changed since. */
+  etag: string;
+  /** Check everything, change nothing. */
+  validateOnly: boolean;
+  /** Up to 64 printable ASCII characters: a repeat within 24 h gets the first answer. Optional. */
+  requestId: string;
+}
+
+export interface UnpinSlotResponse {
   slot: Slot | undefined;
 }
 
@@ -423,7 +475,415 @@ export const GetRoomRouteResponse: MessageFns<GetRoomRouteResponse> = {
   },
 };
 
-/** Reads where slots are, and which slot a room is in. */
+function createBaseMoveSlotRequest(): MoveSlotRequest {
+  return { name: "", etag: "", validateOnly: false, requestId: "", shard: "", pin: false };
+}
+
+export const MoveSlotRequest: MessageFns<MoveSlotRequest> = {
+  encode(message: MoveSlotRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.etag !== "") {
+      writer.uint32(18).string(message.etag);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(24).bool(message.validateOnly);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(34).string(message.requestId);
+    }
+    if (message.shard !== "") {
+      writer.uint32(42).string(message.shard);
+    }
+    if (message.pin !== false) {
+      writer.uint32(48).bool(message.pin);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MoveSlotRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMoveSlotRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.etag = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.shard = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.pin = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseMoveSlotResponse(): MoveSlotResponse {
+  return { operation: undefined };
+}
+
+export const MoveSlotResponse: MessageFns<MoveSlotResponse> = {
+  encode(message: MoveSlotResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.operation !== undefined) {
+      Operation.encode(message.operation, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MoveSlotResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMoveSlotResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.operation = Operation.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBasePinSlotRequest(): PinSlotRequest {
+  return { name: "", etag: "", validateOnly: false, requestId: "", shard: "" };
+}
+
+export const PinSlotRequest: MessageFns<PinSlotRequest> = {
+  encode(message: PinSlotRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.etag !== "") {
+      writer.uint32(18).string(message.etag);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(24).bool(message.validateOnly);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(34).string(message.requestId);
+    }
+    if (message.shard !== "") {
+      writer.uint32(42).string(message.shard);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PinSlotRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePinSlotRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.etag = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.shard = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBasePinSlotResponse(): PinSlotResponse {
+  return { slot: undefined };
+}
+
+export const PinSlotResponse: MessageFns<PinSlotResponse> = {
+  encode(message: PinSlotResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.slot !== undefined) {
+      Slot.encode(message.slot, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PinSlotResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePinSlotResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.slot = Slot.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseUnpinSlotRequest(): UnpinSlotRequest {
+  return { name: "", etag: "", validateOnly: false, requestId: "" };
+}
+
+export const UnpinSlotRequest: MessageFns<UnpinSlotRequest> = {
+  encode(message: UnpinSlotRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.etag !== "") {
+      writer.uint32(18).string(message.etag);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(24).bool(message.validateOnly);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(34).string(message.requestId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UnpinSlotRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUnpinSlotRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.etag = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseUnpinSlotResponse(): UnpinSlotResponse {
+  return { slot: undefined };
+}
+
+export const UnpinSlotResponse: MessageFns<UnpinSlotResponse> = {
+  encode(message: UnpinSlotResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.slot !== undefined) {
+      Slot.encode(message.slot, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UnpinSlotResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUnpinSlotResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.slot = Slot.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+/** Reads where slots are, and which slot a room is in; moves and pins them. */
 export type SlotServiceService = typeof SlotServiceService;
 export const SlotServiceService = {
   /** Lists slots by number. */
@@ -460,6 +920,42 @@ export const SlotServiceService = {
       Buffer.from(GetRoomRouteResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetRoomRouteResponse => GetRoomRouteResponse.decode(value),
   },
+  /**
+   * Moves a slot to another shard of its group, live. FAILED_PRECONDITION when that one is not
+   * active or not in an allowed region, or when the slot is pinned elsewhere or moves already.
+   */
+  moveSlot: {
+    path: "/tidegate.control.v1.SlotService/MoveSlot" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: MoveSlotRequest): Buffer => Buffer.from(MoveSlotRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): MoveSlotRequest => MoveSlotRequest.decode(value),
+    responseSerialize: (value: MoveSlotResponse): Buffer => Buffer.from(MoveSlotResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): MoveSlotResponse => MoveSlotResponse.decode(value),
+  },
+  /**
+   * Ties a slot to a shard of its group. It moves there with the next RebalancePlacementGroup or
+   * MoveSlot, and stays.
+   */
+  pinSlot: {
+    path: "/tidegate.control.v1.SlotService/PinSlot" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: PinSlotRequest): Buffer => Buffer.from(PinSlotRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PinSlotRequest => PinSlotRequest.decode(value),
+    responseSerialize: (value: PinSlotResponse): Buffer => Buffer.from(PinSlotResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): PinSlotResponse => PinSlotResponse.decode(value),
+  },
+  /** Takes the pin away. Nothing changes when there is none. */
+  unpinSlot: {
+    path: "/tidegate.control.v1.SlotService/UnpinSlot" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: UnpinSlotRequest): Buffer => Buffer.from(UnpinSlotRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): UnpinSlotRequest => UnpinSlotRequest.decode(value),
+    responseSerialize: (value: UnpinSlotResponse): Buffer => Buffer.from(UnpinSlotResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): UnpinSlotResponse => UnpinSlotResponse.decode(value),
+  },
 } as const;
 
 export interface SlotServiceServer extends UntypedServiceImplementation {
@@ -472,6 +968,18 @@ export interface SlotServiceServer extends UntypedServiceImplementation {
    * nor its class.
    */
   getRoomRoute: handleUnaryCall<GetRoomRouteRequest, GetRoomRouteResponse>;
+  /**
+   * Moves a slot to another shard of its group, live. FAILED_PRECONDITION when that one is not
+   * active or not in an allowed region, or when the slot is pinned elsewhere or moves already.
+   */
+  moveSlot: handleUnaryCall<MoveSlotRequest, MoveSlotResponse>;
+  /**
+   * Ties a slot to a shard of its group. It moves there with the next RebalancePlacementGroup or
+   * MoveSlot, and stays.
+   */
+  pinSlot: handleUnaryCall<PinSlotRequest, PinSlotResponse>;
+  /** Takes the pin away. Nothing changes when there is none. */
+  unpinSlot: handleUnaryCall<UnpinSlotRequest, UnpinSlotResponse>;
 }
 
 export interface SlotServiceClient extends Client {
@@ -525,6 +1033,60 @@ export interface SlotServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetRoomRouteResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Moves a slot to another shard of its group, live. FAILED_PRECONDITION when that one is not
+   * active or not in an allowed region, or when the slot is pinned elsewhere or moves already.
+   */
+  moveSlot(
+    request: MoveSlotRequest,
+    callback: (error: ServiceError | null, response: MoveSlotResponse) => void,
+  ): ClientUnaryCall;
+  moveSlot(
+    request: MoveSlotRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: MoveSlotResponse) => void,
+  ): ClientUnaryCall;
+  moveSlot(
+    request: MoveSlotRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: MoveSlotResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Ties a slot to a shard of its group. It moves there with the next RebalancePlacementGroup or
+   * MoveSlot, and stays.
+   */
+  pinSlot(
+    request: PinSlotRequest,
+    callback: (error: ServiceError | null, response: PinSlotResponse) => void,
+  ): ClientUnaryCall;
+  pinSlot(
+    request: PinSlotRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: PinSlotResponse) => void,
+  ): ClientUnaryCall;
+  pinSlot(
+    request: PinSlotRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: PinSlotResponse) => void,
+  ): ClientUnaryCall;
+  /** Takes the pin away. Nothing changes when there is none. */
+  unpinSlot(
+    request: UnpinSlotRequest,
+    callback: (error: ServiceError | null, response: UnpinSlotResponse) => void,
+  ): ClientUnaryCall;
+  unpinSlot(
+    request: UnpinSlotRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: UnpinSlotResponse) => void,
+  ): ClientUnaryCall;
+  unpinSlot(
+    request: UnpinSlotRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: UnpinSlotResponse) => void,
   ): ClientUnaryCall;
 }
 
