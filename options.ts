@@ -7,7 +7,7 @@
 import { parseArgs } from "node:util";
 import { EMBEDDED_BUS_DEFAULTS as BUS } from "./bus/embedded/options.ts";
 import { NATS_BUS_DEFAULTS as NATS } from "./bus/nats/options.ts";
-import { SHARD_BOUNDS } from "./bus/nats/shard-settings.ts";
+import { SHARD_BOUNDS } from "./bus/shard-limits.ts";
 import { GATEWAY_DEFAULTS as GATEWAY, isLoopback } from "./gateway/options.ts";
 import { CodedError } from "./proto/coded-error.ts";
 

@@ -7,6 +7,7 @@
 import type { CodedError } from "../proto/coded-error.ts";
 import type { KeyValue } from "./key-value.ts";
 import type { Position } from "./position.ts";
+import type { ShardAdmin } from "./shard-admin.ts";
 import type { RoomAddress } from "./subjects.ts";
 import type { Topology } from "./topology.ts";
 import type { PublishLimits } from "./void.ts";
@@ -214,6 +215,9 @@ export interface Bus {
 
   /** Processes, shards and slots of this bus, for operators. */
   readonly topology: Topology;
+
+  /** Changes shards, groups and which shard has which slot. */
+  readonly shards: ShardAdmin;
 
   /** Now. */
   status(): BusStatus;

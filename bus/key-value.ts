@@ -19,6 +19,17 @@ export interface KeyValueChange {
   readonly revision: number;
 }
 
+/** One write of several that are done together. */
+export interface KeyWrite {
+  readonly key: string;
+  /** Null deletes it. */
+  readonly value: Uint8Array | null;
+  /** Of the entry that it replaces; 0: there must be none. */
+  readonly revision: number;
+  /** Time to live from now, ms, as {@link KeyValue.create} has it. */
+  readonly ttlMs?: number;
+}
+
 /** Receives a watched prefix: the present entries first, then `onSynced` once, then changes. */
 export interface KeyValueWatcher {
   /**

@@ -7,8 +7,10 @@
  */
 import { parseRoomName } from "../proto/room-name.ts";
 
-/** Slots of placement group 0: the unit of placement. Fixed, since the hash is part of the data. */
+/** Slots of each placement group. Fixed, since the hash is part of the data. */
 export const SLOT_COUNT = 1024;
+/** Placement groups of a bus: numbers 0 to 15. */
+export const GROUP_COUNT_MAX = 16;
 
 /** Where a room lives on the bus. Made once per room and kept; never per message. */
 export interface RoomAddress {
@@ -16,7 +18,7 @@ export interface RoomAddress {
   /** Full room name, "class:name". */
   readonly room: string;
   readonly class: string;
-  /** Hash partition, 0 to SLOT_COUNT - 1. */
+  /** group × SLOT_COUNT + hash partition: 0 to GROUP_COUNT_MAX × SLOT_COUNT - 1. */
   readonly slot: number;
   /** One legal NATS subject token, unique per (tenant, room), at most 864 characters. */
   readonly token: string;
@@ -32,12 +34,32 @@ const plain = new Set(
  *
  * @param tenant a legal tenant name (the caller's identity has been checked).
  * @param room a room name from anywhere.
+ * @param group placement group of the room's class, 0 to GROUP_COUNT_MAX - 1.
  * @throws {CodedError} `ROOM_NAME_INVALID`.
  */
-export function roomAddress(tenant: string, room: string): RoomAddress {
+export function roomAddress(tenant: string, room: string, group = 0): RoomAddress {
   const parsed = parseRoomName(room);
   const token = `${escapeToken(tenant)}${separator}${escapeToken(room)}`;
-  return { tenant, room, class: parsed.class, slot: hashToken(token) % SLOT_COUNT, token };
+  const slot = group * SLOT_COUNT + (hashToken(token) % SLOT_COUNT);
+  return { tenant, room, class: parsed.class, slot, token };
+}
+
+/** The placement group of a slot. */
+export function groupOfSlot(slot: number): number {
+  return Math.floor(slot / SLOT_COUNT);
+}
+
+/** A slot as people and subjects write it: "<group>-<number in the group>". */
+export function formatSlot(slot: number): string {
+  return `${groupOfSlot(slot)}-${slot % SLOT_COUNT}`;
+}
+
+/** Reads it back; null for any other text. */
+export function parseSlot(text: string): number | null {
+  const match = /^(0|[1-9]\d?)-(0|[1-9]\d{0,3})$/.exec(text);
+  if (match === null) return null;
+  const [group, slot] = [Number(match[1]), Number(match[2])];
+  return group < GROUP_COUNT_MAX && slot < SLOT_COUNT ? group * SLOT_COUNT + slot : null;
 }
 
 /** Escapes every byte outside [A-Za-z0-9_-] as "=" and two lower-case hex digits. */

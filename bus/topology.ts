@@ -4,6 +4,7 @@
  * Reads only, and nothing here is on the way of a message. Both buses answer: on the embedded one
  * there is one process and one shard.
  */
+import type { ShardLimits } from "./shard-limits.ts";
 
 /** A process that may publish: on NATS one with a lease (R12). */
 export interface ProcessEntry {
@@ -35,20 +36,23 @@ export interface ProcessEntry {
 /** Bytes of what a process announces: it is renewed with its lease, every 5 s. */
 export const FACTS_BYTES_MAX = 4096;
 
-/** What a shard was made with, as its record says. */
-export interface ShardSetting {
-  /** Counts changes; 1 is as the shard was made. */
+/** "active" takes slots; "draining" takes none any more; "retired" has none, but its history. */
+export type ShardState = "active" | "draining" | "retired";
+
+/** What a shard is to be, as its record says. */
+export interface ShardSetting extends ShardLimits {
+  /** Counts changes; 1 is as the shard was made. Its etag. */
   readonly revision: number;
-  /** Copies: 1, 3 or 5. */
-  readonly replicaCount: number;
-  /** Newest messages kept of each room. */
-  readonly roomMessageCountMax: number;
-  /** Age at which messages are deleted, ms. */
-  readonly retentionMs: number;
-  /** Bytes at which it is full. */
-  readonly shardBytesMax: number;
-  /** Tags that servers must have to hold a copy. */
-  readonly placementTags: readonly string[];
+  /** Placement group, 0 to 15; never changes. */
+  readonly group: number;
+  /** Empty for none. */
+  readonly region: string;
+  /** What it can carry beside the others of its group. */
+  readonly capacity: number;
+  readonly state: ShardState;
+  readonly createdUs: number;
+  /** When it was retired; null while it is not. */
+  readonly retiredUs: number | null;
 }
 
 /** What the store of a shard says of itself. */
@@ -67,6 +71,8 @@ export interface ShardFacts {
   readonly bytesMax: number;
   /** Copies there are to be now. */
   readonly replicaCount: number;
+  /** When its newest message of a room was stored; 0 when there is none. */
+  readonly newestUs: number;
 }
 
 /** A shard: where the durable messages of some slots are stored. */
@@ -100,9 +106,19 @@ export interface SealedEntry {
   readonly wentBackwards: boolean;
 }
 
+/** A placement group: slots with shards of their own. */
+export interface GroupEntry {
+  /** 0 to 15. */
+  readonly group: number;
+  /** Where its shards should be; empty for anywhere. */
+  readonly region: string;
+  /** Shards that it began with: a slot that never moved is owned by the (slot mod count)-th. */
+  readonly firstShards: readonly number[];
+}
+
 /** A slot, by its routing record. */
 export interface SlotEntry {
-  /** 0 to SLOT_COUNT - 1. */
+  /** group × SLOT_COUNT + its number in the group. */
   readonly slot: number;
   /** "sealing" and "removing" are the steps of a move (R10). */
   readonly state: "open" | "sealing" | "removing";
@@ -140,8 +156,10 @@ export interface Topology {
    * within 2 s is there with what is known without it.
    */
   shards(numbers: readonly number[]): Promise<readonly ShardEntry[]>;
-  /** Every slot, ascending. */
+  /** Every placement group, ascending. */
+  groups(): Promise<readonly GroupEntry[]>;
+  /** Every slot of every group, ascending. */
   slots(): Promise<readonly SlotEntry[]>;
-  /** One slot, 0 to SLOT_COUNT - 1. */
+  /** One slot of a group that exists. @throws {CodedError} `REQUEST_INVALID` for any other. */
   slot(slot: number): Promise<SlotEntry>;
 }

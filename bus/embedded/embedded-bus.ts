@@ -29,6 +29,7 @@ import { Interest } from "./interest.ts";
 import { EmbeddedKeyValue } from "./key-value-client.ts";
 import { decodeAfter, decodeBefore, type EncodedPage } from "./message-page.ts";
 import { type EmbeddedBusOptions, validateEmbeddedBusOptions } from "./options.ts";
+import { EmbeddedShards } from "./shard-admin.ts";
 import { EmbeddedTopology } from "./topology.ts";
 import { WorkerLink } from "./worker-link.ts";
 import type { AnswerValue, BucketChange, ReadRequest, StoreFacts } from "./worker-protocol.ts";
@@ -48,6 +49,7 @@ export class EmbeddedBus implements Bus {
   readonly kind = "embedded";
   readonly publishLimits = PUBLISH_LIMITS;
   readonly topology: EmbeddedTopology;
+  readonly shards = new EmbeddedShards();
   readonly #link: WorkerLink;
   readonly #name: string;
   readonly #dataDir: string;

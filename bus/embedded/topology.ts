@@ -5,7 +5,7 @@ import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { checkFacts, checkSlot } from "../check-arguments.ts";
 import { SLOT_COUNT } from "../subjects.ts";
-import type { ProcessEntry, ShardEntry, SlotEntry, Topology } from "../topology.ts";
+import type { GroupEntry, ProcessEntry, ShardEntry, SlotEntry, Topology } from "../topology.ts";
 import { STORE_FILE } from "./database.ts";
 import type { EmbeddedBusOptions } from "./options.ts";
 import type { StoreFacts } from "./worker-protocol.ts";
@@ -13,6 +13,19 @@ import type { StoreFacts } from "./worker-protocol.ts";
 /** The one owner that every slot ever has. */
 const onlyShard = 0;
 const onlyEpoch = 1;
+
+/** Its record, but for the limits that options set. */
+const onlySetting = {
+  revision: 1,
+  replicaCount: 1,
+  placementTags: [],
+  group: 0,
+  region: "",
+  capacity: 1,
+  state: "active",
+  createdUs: 0,
+  retiredUs: null,
+} as const;
 
 /** The store as the topology asks it. */
 export interface TopologyStore {
@@ -70,11 +83,16 @@ export class EmbeddedTopology implements Topology {
       store: STORE_FILE,
       slots: Array.from({ length: SLOT_COUNT }, (_, slot) => slot),
       arrivingSlots: [],
-      settings: { revision: 1, replicaCount: 1, placementTags: [], ...limits },
-      facts: { leader: "", bytesMax: storeBytesMax, replicaCount: 1, ...facts },
+      settings: { ...onlySetting, ...limits },
+      facts: { ...{ leader: "", bytesMax: storeBytesMax, replicaCount: 1, newestUs: 0 }, ...facts },
       trouble: "",
     };
     return numbers.filter((shard) => shard === onlyShard).map(() => only);
+  }
+
+  async groups(): Promise<GroupEntry[]> {
+    this.#store.check();
+    return [{ group: 0, region: "", firstShards: [onlyShard] }];
   }
 
   async slots(): Promise<SlotEntry[]> {

@@ -46,10 +46,17 @@ export interface MoveParts {
   nowUs(): number;
 }
 
+/** How a move is made. */
+export interface MoveWish {
+  /** The history of the epoch lost messages: members are told. */
+  readonly wentBackwards?: boolean;
+  /** Called before each act; throws when this mover may not act any more. */
+  readonly mayAct?: () => void;
+}
+
 /**
  * Seals the slot's epoch and opens the next one in `targetShard`.
  *
- * @param wentBackwards the history of the epoch lost messages: members are told.
  * @returns the route that is open now.
  * @throws {CodedError} `UNAVAILABLE`: not done, or finished or undone by others soon; look again.
  */
@@ -57,8 +64,9 @@ export async function advanceEpoch(
   parts: MoveParts,
   slot: number,
   targetShard: number,
-  wentBackwards = false,
+  { wentBackwards = false, mayAct = () => {} }: MoveWish = {},
 ): Promise<Route> {
+  mayAct();
   const { shard } = (await parts.routes.refresh(slot)).record;
   const lock = await MoverLock.acquire(parts.routing, [shard, targetShard], parts.name);
   try {
@@ -67,7 +75,10 @@ export async function advanceEpoch(
       throw new CodedError("UNAVAILABLE", `slot ${slot} is being moved; try again`);
     }
     const { epoch } = route.record;
-    const check = () => lock.check();
+    const check = () => {
+      lock.check();
+      mayAct();
+    };
     // Step 0: the next owner is ready; nobody publishes there yet.
     await addEpoch(parts.connection, targetShard, slot, epoch + 1, check);
     const record = (from: Route) =>
@@ -75,8 +86,10 @@ export async function advanceEpoch(
     const sealed = await LeaseHolders.follow(parts.connection, parts.leases, (holders) =>
       seal(parts, holders, slot, route, record),
     );
+    check();
     const removing = await put(parts, slot, sealed, startRemoving(sealed.record, parts.nowUs()));
     await remove(parts, slot, removing.record, check);
+    mayAct();
     return await commitMove(parts, slot, removing);
   } finally {
     await lock.release();

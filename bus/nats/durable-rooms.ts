@@ -153,8 +153,8 @@ export class DurableRooms {
   }
 
   /** R10: the next epoch of a slot, in `shard`. @throws {CodedError} `UNAVAILABLE`. */
-  advanceEpoch(slot: number, shard: number): Promise<Route> {
-    return advanceEpoch(this.#move, slot, shard);
+  advanceEpoch(slot: number, shard: number, mayAct: () => void): Promise<Route> {
+    return advanceEpoch(this.#move, slot, shard, { mayAct });
   }
 
   /** Settles what is under way; everything else is refused with `error`. */

@@ -182,7 +182,7 @@ export class Healing {
       const { record } = await move.routes.refresh(slot).catch(() => move.routes.of(slot));
       if (record.epoch !== epoch) break;
       // Whoever else tries, or dies while trying: the record says when it is done.
-      await advanceEpoch(move, slot, record.shard, true).catch(() => null);
+      await advanceEpoch(move, slot, record.shard, { wentBackwards: true }).catch(() => null);
     }
   }
 

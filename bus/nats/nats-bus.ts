@@ -37,6 +37,7 @@ import { LEASE_BUCKET } from "./lease-records.ts";
 import { type NatsBusOptions, validateNatsBusOptions } from "./options.ts";
 import { Questions } from "./questions.ts";
 import { ROUTING_BUCKET, Routes } from "./routes.ts";
+import { NatsShards } from "./shard-admin.ts";
 import { ensureShards, type GroupRecord } from "./shards.ts";
 import { withoutCredentials } from "./start-errors.ts";
 import { NatsTopology } from "./topology.ts";
@@ -97,6 +98,7 @@ export class NatsBus implements Bus {
   /** This process's right to publish (R12). */
   readonly lease: Lease;
   readonly topology: Topology;
+  readonly shards: NatsShards;
   readonly #troubles: Troubles;
   readonly #connection: NatsConnection;
   readonly #interest: NatsInterest;
@@ -129,6 +131,10 @@ export class NatsBus implements Bus {
     this.#durable = new DurableRooms({
       ...{ ...parts, interest, limits: this.publishLimits },
       linkRefusal: () => this.#ephemeral.link.refusal(),
+    });
+    this.shards = new NatsShards({
+      advanceEpoch: (slot, shard, mayAct) =>
+        this.#read(() => this.#durable.advanceEpoch(slot, shard, mayAct)),
     });
     this.#ephemeral = new Ephemeral(
       connection,
@@ -164,7 +170,7 @@ export class NatsBus implements Bus {
    * @throws {CodedError} `UNAVAILABLE`: not done, or finished or undone by others soon.
    */
   async advanceEpoch(slot: number, shard: number): Promise<void> {
-    await this.#read(() => this.#durable.advanceEpoch(slot, shard));
+    await this.#read(() => this.#durable.advanceEpoch(slot, shard, () => {}));
   }
 
   subscribeRoom(room: RoomAddress, listener: RoomListener): Unsubscribe {

@@ -2,9 +2,9 @@
  * Options of the NATS bus, their defaults and bounds.
  */
 import { CodedError } from "../../proto/coded-error.ts";
+import { checkShardLimits } from "../shard-limits.ts";
 import { DEDUPE_WINDOW_US } from "../void.ts";
 import { LEASE_TTL_MS, LEASE_TTL_MS_MIN } from "./lease-rules.ts";
-import { checkShardLimits } from "./shard-settings.ts";
 
 /**
  * How this process talks to NATS, and how shards are made when they do not exist yet: what each

@@ -12,13 +12,13 @@ import { CodedError } from "../../proto/coded-error.ts";
 import type { ShardSettings } from "../../proto/gen/tidegate/bus/v1/shard_settings.ts";
 import type { KeyValue } from "../key-value.ts";
 import type { Log } from "../log.ts";
+import type { ShardLimits } from "../shard-limits.ts";
 import { MoverLock } from "./mover-lock.ts";
 import {
   decideSettings,
   decodeShardSettings,
   encodeShardSettings,
   type SettingsFile,
-  type ShardLimits,
 } from "./shard-settings.ts";
 import { updateStream as putStream, streamFacts } from "./stream-api.ts";
 import {

@@ -12,6 +12,7 @@ import { checkFacts, checkSlot } from "../check-arguments.ts";
 import type { KeyValue } from "../key-value.ts";
 import { SLOT_COUNT } from "../subjects.ts";
 import type {
+  GroupEntry,
   ProcessEntry,
   ShardEntry,
   ShardFacts,
@@ -75,6 +76,10 @@ export class NatsTopology implements Topology {
     return Promise.all(known.map((shard) => this.#shard(shard, slots)));
   }
 
+  async groups(): Promise<GroupEntry[]> {
+    return [{ group: 0, region: "", firstShards: await this.shardNumbers() }];
+  }
+
   async slots(): Promise<SlotEntry[]> {
     const { routes } = this.#parts;
     await this.#bounded(() => routes.reload());
@@ -119,7 +124,7 @@ export class NatsTopology implements Topology {
     const facts = await read(() => streamFacts(connection, shardStream(shard)));
     const { leader, messageCount, firstSeq, lastSeq, bytes, config } = facts;
     const limits = { bytesMax: config.max_bytes, replicaCount: config.num_replicas };
-    return { leader, messageCount, firstSeq, lastSeq, bytes, ...limits };
+    return { leader, messageCount, firstSeq, lastSeq, bytes, newestUs: 0, ...limits };
   }
 
   async #bounded<T>(read: () => Promise<T>): Promise<T> {
@@ -167,7 +172,9 @@ function partsOf(kind: ProcessKind): ProcessEntry["parts"] {
 }
 
 function toSetting(record: ShardSettings): ShardSetting {
-  return { revision: record.revision, ...toLimits(record) };
+  const whole = { group: 0, region: "", capacity: 1, state: "active" } as const;
+  const times = { createdUs: 0, retiredUs: null };
+  return { revision: record.revision, ...whole, ...times, ...toLimits(record) };
 }
 
 function toSlot(slot: number, { record, revision }: Route): SlotEntry {

@@ -3,13 +3,13 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { NATS_BUS_DEFAULTS } from "../../../bus/nats/options.ts";
 import {
-  checkShardLimits,
   decideSettings,
   decodeShardSettings,
   encodeShardSettings,
   parseSettingsFile,
   toLimits,
 } from "../../../bus/nats/shard-settings.ts";
+import { checkShardLimits } from "../../../bus/shard-limits.ts";
 
 const { replicaCount, roomMessageCountMax, retentionMs, shardBytesMax } = NATS_BUS_DEFAULTS;
 const options = {

@@ -1,0 +1,115 @@
+/**
+ * Changing what the fleet stores with: shards, placement groups, and which shard has which slot.
+ *
+ * The bus keeps the records and does the work; who may ask for what, pace and order are the control
+ * plane's. Both buses answer: test/bus/contract-shards.ts is the promise. A call either does all of
+ * what it says, or nothing, or (`UNAVAILABLE` after its first write) is finished or undone by
+ * others within seconds.
+ */
+import type { KeyWrite } from "./key-value.ts";
+import type { ShardLimits } from "./shard-limits.ts";
+import type { ShardState } from "./topology.ts";
+
+/** Shards of a bus: numbers 0 to 255. */
+export const SHARD_COUNT_MAX = 256;
+/** Characters of a region: [a-z0-9-], or empty where there are none. */
+export const REGION_CHARS_MAX = 32;
+/** Highest capacity of a shard; capacities only count beside each other. */
+export const CAPACITY_MAX = 1000;
+
+/** A shard that is wanted. Limits that are left out are those of this process's options. */
+export interface ShardWish extends Partial<ShardLimits> {
+  /** 0 to 15; need not exist yet: a group is made of shards. */
+  readonly group: number;
+  /** [a-z0-9-], at most REGION_CHARS_MAX; empty for none. */
+  readonly region: string;
+  /** What it can carry beside the others of its group: above 0, at most CAPACITY_MAX. */
+  readonly capacity: number;
+}
+
+/** What is to be otherwise of a shard; what is left out stays. */
+export interface ShardChange extends Partial<ShardLimits> {
+  /**
+   * "draining": it takes no slots any more. "retired": it has none, and is kept for its history.
+   * Any state may follow any other; only "retired" is refused while it owns slots.
+   */
+  readonly state?: ShardState;
+  readonly region?: string;
+  readonly capacity?: number;
+}
+
+/** A group that is wanted. */
+export interface GroupWish {
+  /** 0 to 15. */
+  readonly group: number;
+  /** Where its shards should be; empty for anywhere. */
+  readonly region: string;
+  /**
+   * Shards that it begins with, in the order that decides who owns what: slot s (0 to 1023) is
+   * owned by the (s mod count)-th. Active shards of this group, each once.
+   */
+  readonly shards: readonly number[];
+}
+
+/**
+ * What is written in the same commit as a shard's or group's record, to the bucket "control": the
+ * audit entry of the change. Is called with the number of the shard or group, perhaps again when a
+ * write raced.
+ */
+export type Along = (number: number) => readonly KeyWrite[];
+
+/** See the file's header. Every call throws `UNAVAILABLE` when the bus can not do it now. */
+export interface ShardAdmin {
+  /**
+   * Makes a shard; every process uses it from then on. It owns no slots.
+   *
+   * @returns its number, the lowest free one.
+   * @throws {CodedError} `REQUEST_INVALID` for a wish out of bounds; `SHARD_LIMIT` when all numbers
+   *   are taken; `BUS_UNSUITABLE` when the servers can not hold it (copies, tags, space).
+   */
+  create(wish: ShardWish, along?: Along): Promise<number>;
+
+  /**
+   * Changes a shard, live in every process.
+   *
+   * @param revision of the settings that the caller has seen (ShardSetting.revision).
+   * @throws {CodedError} `NOT_FOUND`; `ETAG_MISMATCH`; `REQUEST_INVALID`; `SHARD_IN_USE`: retired
+   *   while it owns slots, or slots arrive; `SHARD_BELOW_USE`: fewer bytes than it holds;
+   *   `BUS_UNSUITABLE`.
+   */
+  update(shard: number, change: ShardChange, revision: number, along?: Along): Promise<void>;
+
+  /**
+   * Deletes a shard and what it stores.
+   *
+   * @param options.discardHistory also messages that members could still read back.
+   * @throws {CodedError} `NOT_FOUND`; `SHARD_IN_USE` while it owns slots, slots arrive, or one left
+   *   it so lately that publishes are still looked up there (30 s, R4); `HISTORY_KEPT` while its
+   *   newest message is within retention.
+   */
+  delete(
+    shard: number,
+    options: { readonly discardHistory: boolean },
+    along?: Along,
+  ): Promise<void>;
+
+  /**
+   * Makes a placement group; from then on its slots can be used.
+   *
+   * @throws {CodedError} `REQUEST_INVALID`; `ALREADY_EXISTS`; `NOT_FOUND` for a shard;
+   *   `SHARD_NOT_ACTIVE`.
+   */
+  createGroup(wish: GroupWish, along?: Along): Promise<void>;
+
+  /**
+   * R10: gives a slot its next epoch, in `shard`; members notice milliseconds of delay. Nothing
+   * happens when the shard owns the slot already, so a move may be asked for again.
+   *
+   * @param mayAct is called before each act, and throws when the mover may not act any more (its
+   *   leadership is lost): the move ends there, and others finish or undo it.
+   * @throws {CodedError} `REQUEST_INVALID`: no such slot, or the shard is of another group;
+   *   `NOT_FOUND` for the shard; `SHARD_NOT_ACTIVE`: it is draining or retired; what `mayAct`
+   *   throws; `UNAVAILABLE`: not done, or finished or undone by others soon: read the slot again.
+   */
+  moveSlot(slot: number, shard: number, mayAct?: () => void): Promise<void>;
+}
