@@ -74,7 +74,7 @@ export interface ShardAdmin {
    *
    * @param revision of the settings that the caller has seen (ShardSetting.revision).
    * @throws {CodedError} `NOT_FOUND`; `ETAG_MISMATCH`; `REQUEST_INVALID`; `SHARD_IN_USE`: retired
-   *   while it owns slots, or slots arrive; `SHARD_BELOW_USE`: fewer bytes than it holds;
+   *   while it owns slots, or slots arrive; `CAPACITY_BELOW_USE`: fewer bytes than it holds;
    *   `BUS_UNSUITABLE`.
    */
   update(shard: number, change: ShardChange, revision: number, along?: Along): Promise<void>;

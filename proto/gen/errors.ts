@@ -83,16 +83,6 @@ export const ERRORS = {
   ALREADY_EXISTS: { close: null, retry: "no", retryAfterMs: 0, grpc: "ALREADY_EXISTS", fix: "Update it instead." },
   /** The resource has changed since it was read. Read it again, look at the change, and repeat yours with the new etag. */
   ETAG_MISMATCH: { close: null, retry: "no", retryAfterMs: 0, grpc: "ABORTED", fix: "Read it again, look at the change, and repeat yours with the new etag." },
-  /** The shard has slots, or is not retired. Drain it first: tidegatectl shards drain. */
-  SHARD_IN_USE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Drain it first: tidegatectl shards drain." },
-  /** The shard stores messages that are within retention. Wait until they are past it, or delete it with --discard-history: they are lost by that. */
-  HISTORY_KEPT: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Wait until they are past it, or delete it with --discard-history: they are lost by that." },
-  /** The shard is draining or retired, and takes no slots. Choose an active shard (tidegatectl shards), or activate this one again. */
-  SHARD_NOT_ACTIVE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Choose an active shard (tidegatectl shards), or activate this one again." },
-  /** The shard holds more bytes than it was to be limited to. Choose a limit above what it holds, or move slots away and wait for retention. */
-  SHARD_BELOW_USE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Choose a limit above what it holds, or move slots away and wait for retention." },
-  /** There are as many shards as there may be. Delete retired ones, or make those that are there larger. */
-  SHARD_LIMIT: { close: null, retry: "no", retryAfterMs: 0, grpc: "RESOURCE_EXHAUSTED", fix: "Delete retired ones, or make those that are there larger." },
   /** The mode of a room class never changes, not even by deleting and creating it again. Create a class of another name. */
   MODE_IMMUTABLE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Create a class of another name." },
   /** The tenant has as many room classes as there may be, deleted ones included. Use a class that is there; rooms of one class can be told apart by their names. */
@@ -113,6 +103,12 @@ export const ERRORS = {
   PIN_TO_UNKNOWN_SHARD: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Unpin it, or pin it to a shard of the group." },
   /** A slot is owned by a shard that is not in its group, as read in the middle of a change. Wait and try again; if it stays, `tidegatectl slots` shows which. */
   OWNER_UNKNOWN: { close: null, retry: "same", retryAfterMs: 1000, grpc: "UNAVAILABLE", fix: "Wait and try again; if it stays, `tidegatectl slots` shows which." },
+  /** The shard is draining or retired, and takes no slots. Choose an active shard (tidegatectl shards), or activate this one again. */
+  SHARD_NOT_ACTIVE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Choose an active shard (tidegatectl shards), or activate this one again." },
+  /** The shard has slots, slots are moving to it, or one left it less than 32 s ago. Drain it first (tidegatectl shards drain), then try again. */
+  SHARD_IN_USE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Drain it first (tidegatectl shards drain), then try again." },
+  /** The shard stores messages that are within retention. Wait until they are past it, or delete it with --discard-history: they are lost by that. */
+  HISTORY_KEPT: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Wait until they are past it, or delete it with --discard-history: they are lost by that." },
   /** The shard stores more than the new size allows. Give it more, or move slots away and wait for retention. */
   CAPACITY_BELOW_USE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Give it more, or move slots away and wait for retention." },
   /** The slot is pinned to another shard. Unpin it, or move it with its pin: tidegatectl slots move --pin. */
@@ -121,6 +117,8 @@ export const ERRORS = {
   GROUP_IN_USE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Delete its shards first; classes stay in their group for ever, so a group with classes stays." },
   /** A class never changes its placement group, also not through deletion: stored messages stay where they are. Create a class of another name in the other group. */
   GROUP_IMMUTABLE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Create a class of another name in the other group." },
+  /** There are as many shards as there may be. Delete retired ones, or make those that are there larger. */
+  SHARD_LIMIT: { close: null, retry: "no", retryAfterMs: 0, grpc: "RESOURCE_EXHAUSTED", fix: "Delete retired ones, or make those that are there larger." },
   /** As many operations run as may at once. Wait until some have ended, or abort some: tidegatectl operations. */
   OPERATION_LIMIT: { close: null, retry: "no", retryAfterMs: 0, grpc: "RESOURCE_EXHAUSTED", fix: "Wait until some have ended, or abort some: tidegatectl operations." },
   /** Another operation works on the same slot, shard, group or gateway. Wait until it has ended, or abort it: tidegatectl operations. */
