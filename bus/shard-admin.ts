@@ -42,8 +42,6 @@ export interface ShardChange extends Partial<ShardLimits> {
 export interface GroupWish {
   /** 0 to 15. */
   readonly group: number;
-  /** Where its shards should be; empty for anywhere. */
-  readonly region: string;
   /**
    * Shards that it begins with, in the order that decides who owns what: slot s (0 to 1023) is
    * owned by the (s mod count)-th. Active shards of this group, each once.

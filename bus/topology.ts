@@ -110,8 +110,6 @@ export interface SealedEntry {
 export interface GroupEntry {
   /** 0 to 15. */
   readonly group: number;
-  /** Where its shards should be; empty for anywhere. */
-  readonly region: string;
   /** Shards that it began with: a slot that never moved is owned by the (slot mod count)-th. */
   readonly firstShards: readonly number[];
 }

@@ -92,7 +92,7 @@ export class EmbeddedTopology implements Topology {
 
   async groups(): Promise<GroupEntry[]> {
     this.#store.check();
-    return [{ group: 0, region: "", firstShards: [onlyShard] }];
+    return [{ group: 0, firstShards: [onlyShard] }];
   }
 
   async slots(): Promise<SlotEntry[]> {

@@ -10,6 +10,7 @@ export interface ShardAdminParts {
   advanceEpoch(slot: number, shard: number, mayAct: () => void): Promise<unknown>;
 }
 
+/** What {@link ShardAdmin} says, on NATS. */
 export class NatsShards implements ShardAdmin {
   readonly #parts: ShardAdminParts;
 

@@ -77,7 +77,7 @@ export class NatsTopology implements Topology {
   }
 
   async groups(): Promise<GroupEntry[]> {
-    return [{ group: 0, region: "", firstShards: await this.shardNumbers() }];
+    return [{ group: 0, firstShards: await this.shardNumbers() }];
   }
 
   async slots(): Promise<SlotEntry[]> {
