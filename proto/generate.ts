@@ -26,6 +26,11 @@ const root = path.resolve(import.meta.dirname, "..");
 const from = (...parts: string[]) => path.join(root, ...parts);
 const notice = "Generated from proto/errors.json by `npm run generate`. Do not edit.";
 
+const wholeFields = `  /** Name of the gRPC status. */
+  readonly grpc: string;
+  /** What to do about it. */
+  readonly fix: string;`;
+
 generateProtobuf();
 generateErrors();
 generateApiReference();
@@ -52,6 +57,7 @@ function generateErrors(): void {
   // Browsers load this one: without what no client can meet.
   const met = rows.filter(([, { where }]) => /gateway|SDK|^bus$/.test(where));
   write("sdk/typescript/gen/errors.ts", errorsTypeScript(met, false));
+  write("sdk/typescript/gen/fixes.ts", fixesTypeScript(met));
   write("sdk/python/tidegate/_gen/errors.py", errorsPython(rows));
   write("docs/errors.md", errorsMarkdown(rows));
   // As the formatter wants it, so that formatting the repository leaves no diff.
@@ -76,15 +82,15 @@ function write(file: string, text: string): void {
   writeFileSync(from(file), text);
 }
 
-/** @param hasGrpc whether with the gRPC status: a browser would load it for nothing. */
-function errorsTypeScript(rows: [string, ErrorRow][], hasGrpc: boolean): string {
+/** @param isWhole whether with gRPC status and advice: a browser would load them for nothing. */
+function errorsTypeScript(rows: [string, ErrorRow][], isWhole: boolean): string {
   const body = rows.map(([code, row]) => {
     const close = row.close ?? null;
     const afterMs = row.retryAfterMs ?? 0;
     return [
       `  /** ${row.means} ${row.fix} */`,
       `  ${code}: { close: ${close}, retry: "${row.retry}", retryAfterMs: ${afterMs}, ` +
-        `${hasGrpc ? `grpc: "${row.grpc}", ` : ""}fix: ${JSON.stringify(row.fix)} },`,
+        `${isWhole ? `grpc: "${row.grpc}", fix: ${JSON.stringify(row.fix)} ` : ""}},`,
     ].join("\n");
   });
   return `// ${notice}
@@ -92,17 +98,14 @@ function errorsTypeScript(rows: [string, ErrorRow][], hasGrpc: boolean): string 
 /** Whether a failed request can be repeated: never, as it is, or after connecting again. */
 export type RetryAdvice = "no" | "same" | "reconnect";
 
-/** What every code means for the connection and the retry${hasGrpc ? ", and for gRPC" : ""}. */
+/** What every code means for the connection and the retry${isWhole ? ", and for gRPC" : ""}. */
 export interface ErrorInfo {
   /** WebSocket close code, or null when the connection stays open. */
   readonly close: number | null;
   readonly retry: RetryAdvice;
   /** Least wait before the retry, milliseconds. */
   readonly retryAfterMs: number;
-${hasGrpc ? "  /** Name of the gRPC status. */\n  readonly grpc: string;\n" : ""}\
-  /** What to do about it. */
-  readonly fix: string;
-}
+${isWhole ? `${wholeFields}\n` : ""}}
 
 export const ERRORS = {
 ${body.join("\n")}
@@ -110,6 +113,18 @@ ${body.join("\n")}
 
 /** A stable error code: a key of {@link ERRORS}. */
 export type ErrorCode = keyof typeof ERRORS;
+`;
+}
+
+/** What to do about each code, apart: browsers do without. */
+function fixesTypeScript(rows: [string, ErrorRow][]): string {
+  const body = rows.map(([code, { fix }]) => `  ${code}: ${JSON.stringify(fix)},`);
+  return `// ${notice}
+
+/** What to do about each code; a browser has its text in docs/errors.md alone. */
+export const FIXES: Readonly<Record<string, string>> = {
+${body.join("\n")}
+};
 `;
 }
 

@@ -20,9 +20,10 @@ export function encodeTidegateFrame(frame: ClientFrameKind): Buffer {
 /** The Hello of bench clients. */
 export function helloFrame(producerKey: Buffer): Buffer {
   const build = { name: "tidegate-bench", version: "0.1.0", platform: "node" };
+  const sessionToken = Buffer.alloc(0);
   return encodeTidegateFrame({
     $case: "hello",
-    value: { protocolMin: 1, protocolMax: 1, token: "", build, producerKey },
+    value: { protocolMin: 1, protocolMax: 1, token: "", build, producerKey, sessionToken },
   });
 }
 

@@ -100,6 +100,8 @@ function welcome(
     tenant: identity.tenant,
     user: identity.user,
     serverVersion: context.version,
+    sessionToken: Buffer.alloc(0),
+    targets: [],
   };
   context.sender.send(connection, encodeServerFrame({ $case: "welcome", value }));
 }

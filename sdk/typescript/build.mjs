@@ -1,7 +1,7 @@
 /**
  * Emits what is published: dist/ with JavaScript, types, and a package.json of its own.
  *
- * `npm pack` runs it. The inner package.json is there for one thing: `#socket` must lead to the
+ * `npm pack` runs it. The inner package.json is there for one thing: `#…` must lead to the
  * emitted files when published, and to the sources inside this repository.
  */
 import { execFileSync } from "node:child_process";
@@ -24,6 +24,9 @@ copyFileSync(from("../../LICENSE"), from("dist/LICENSE"));
 const inner = {
   type: "module",
   sideEffects: false,
-  imports: { "#socket": { node: "./socket-node.js", default: "./socket-browser.js" } },
+  imports: {
+    "#fixes": { node: "./gen/fixes.js", default: "./fixes-browser.js" },
+    "#socket": { node: "./socket-node.js", default: "./socket-browser.js" },
+  },
 };
 writeFileSync(from("dist/package.json"), `${JSON.stringify(inner, null, 2)}\n`);

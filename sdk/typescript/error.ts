@@ -3,8 +3,9 @@
  *
  * Codes come from proto/errors.json, so one table says for every language what to do about each. A
  * newer gateway may send a code this version does not know: then `fix` is empty and the gateway's
- * own word on retrying counts.
+ * own word on retrying counts. Browsers load no texts of `fix`: they were a tenth of the bundle.
  */
+import { FIXES } from "#fixes";
 import { ERRORS, type ErrorCode, type ErrorInfo } from "./gen/errors.ts";
 
 export type { ErrorCode };
@@ -26,7 +27,7 @@ export class TidegateError extends Error {
   readonly retryable: boolean;
   /** Wait at least this long before the retry, milliseconds. */
   readonly retryAfterMs: number;
-  /** A sentence: what to do about it. Empty for codes of newer gateways. */
+  /** A sentence: what to do about it. Empty in browsers, and for codes of newer gateways. */
   readonly fix: string;
 
   /** @param detail a sentence for people: the value, the bound, what happened. */
@@ -36,7 +37,7 @@ export class TidegateError extends Error {
     this.code = code;
     this.retryable = options.retryable ?? (info !== undefined && info.retry !== "no");
     this.retryAfterMs = options.retryAfterMs || (info?.retryAfterMs ?? 0);
-    this.fix = info?.fix ?? "";
+    this.fix = info === undefined ? "" : (FIXES[code] ?? "");
   }
 }
 

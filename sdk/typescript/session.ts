@@ -80,6 +80,8 @@ export class Session {
   #status: ClientStatus = { state: "connecting", attempt: 1 };
   #connection: Connection | null = null;
   #ownProducer = new Uint8Array(0);
+  /** Of the last Welcome: moves that connection's seats to the next. */
+  #sessionToken: Uint8Array = new Uint8Array(0);
   #requestId = 0;
   #failedCount = 0;
   #hasOpened = false;
@@ -223,6 +225,7 @@ export class Session {
       token: text,
       build: { ...build, platform: runtime.platform },
       producerKey: this.#producerKey,
+      sessionToken: this.#sessionToken,
     };
     const { handshakeTimeoutMs } = limits;
     const setup = { ...runtime, url, hello, handshakeTimeoutMs, serverClock: this.#serverClock };
@@ -235,6 +238,7 @@ export class Session {
 
   #onWelcome(welcome: Welcome): void {
     const { connectionId, tenant, user, serverVersion, limits } = welcome;
+    this.#sessionToken = welcome.sessionToken;
     this.#ownProducer = producerHash(tenant, user, this.#producerKey);
     this.#failedCount = 0;
     this.#hasOpened = true;
@@ -276,6 +280,7 @@ export class Session {
         return;
       case "welcome":
       case "pong":
+      case "goAway":
         return; // the connection's own
       default:
         frame satisfies never;

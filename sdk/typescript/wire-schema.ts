@@ -47,7 +47,7 @@ const limits = schema<Session.Limits>(
 );
 const welcome = schema<Session.Welcome>(
   `protocol u32,connectionId string,serverTimeUs i64,limits,idleTimeoutMs u32,publishBudgetMs u32,
-   tenant string,user string,serverVersion string`,
+   tenant string,user string,serverVersion string,sessionToken bytes,targets* string`,
   limits,
 );
 const policy = schema<Room.RoomPolicy>(
@@ -71,11 +71,12 @@ const policyChanged = schema<Room.RoomPolicyChanged>("roomAlias u32,policy", pol
 const errorFrame = schema<ErrorFrame>(
   "requestId u32,code string,message string,retryable bool,retryAfterMs u32,room string",
 );
+const goAway = schema<Session.GoAway>("reason u32,delayMs u32,target string,deadlineMs u32");
 
 /** What gateways send. */
 export const serverFrame = schema<ServerFrame>(
   `frame.welcome,frame.joined,frame.left,frame.publishAck,frame.message,frame.gap,
-   frame.historyPage,frame.pong,frame.roomPolicyChanged,frame.error`,
+   frame.historyPage,frame.pong,frame.roomPolicyChanged,frame.error,frame.goAway`,
   welcome,
   joined,
   left,
@@ -86,11 +87,12 @@ export const serverFrame = schema<ServerFrame>(
   pong,
   policyChanged,
   errorFrame,
+  goAway,
 );
 
 const build = schema<Session.ClientBuild>("name string,version string,platform string");
 const hello = schema<Session.Hello>(
-  "protocolMin u32,protocolMax u32,token string,build,producerKey bytes",
+  "protocolMin u32,protocolMax u32,token string,build,producerKey bytes,sessionToken bytes",
   build,
 );
 const joinRoom = schema<Room.JoinRoom>("room string,after,history u32", position);

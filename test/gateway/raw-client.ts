@@ -72,6 +72,7 @@ export class RawClient {
       token: "",
       build: { name: "raw", version: "1.0.0", platform: "test" },
       producerKey: this.producerKey,
+      sessionToken: Buffer.alloc(0),
       ...hello,
     };
     this.send({ $case: "hello", value });

@@ -188,6 +188,8 @@ const WELCOME: Welcome = {
   publishBudgetMs: 20_000,
   tenant: "default",
   user: "ann",
+  sessionToken: Buffer.alloc(0),
+  targets: [],
   serverVersion: "0.0.0",
 };
 

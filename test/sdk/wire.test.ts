@@ -62,6 +62,8 @@ const serverFrames = fc.oneof(
     tenant: fc.string(),
     user: fc.string(),
     serverVersion: fc.string(),
+    sessionToken: bytes,
+    targets: fc.array(fc.string(), { maxLength: 4 }),
   }),
   kindOf("joined", {
     requestId: u32,
@@ -97,6 +99,12 @@ const serverFrames = fc.oneof(
     retryAfterMs: u32,
     room: fc.string(),
   }),
+  kindOf("goAway", {
+    reason: fc.integer({ min: 0, max: 3 }),
+    delayMs: u32,
+    target: fc.string(),
+    deadlineMs: u32,
+  }),
 );
 
 const build = fc.record({ name: fc.string(), version: fc.string(), platform: fc.string() });
@@ -122,6 +130,7 @@ const clientFrames = fc.oneof(
     token: fc.string(),
     build: maybe(build),
     producerKey: bytes,
+    sessionToken: bytes,
   }),
   kindOf("join", { requestId: u32, rooms: fc.array(room, { maxLength: 4 }) }),
   kindOf("leave", { requestId: u32, roomAlias: u32 }),

@@ -177,8 +177,11 @@ const impureNames = new Set([
   "crypto.getRandomValues",
 ]);
 const impureCalls = new Set(["setTimeout", "setInterval", "setImmediate", "fetch", "Date"]);
-/** Packages and built-in modules that a pure file may use; `node:crypto` for hashes alone. */
-const pureModules = /^(\.|node:(buffer|crypto|path|util|assert)|@bufbuild\/protobuf|yaml$)/;
+/**
+ * Packages and built-in modules that a pure file may use; `node:crypto` for hashes alone. `#fixes`
+ * is a table of texts on every platform.
+ */
+const pureModules = /^(\.|#fixes$|node:(buffer|crypto|path|util|assert)|@bufbuild\/protobuf|yaml$)/;
 const impureImports = /^(random|getRandom|generateKey|webcrypto)/;
 
 /** Whether the file promises, in its header, to decide only. */

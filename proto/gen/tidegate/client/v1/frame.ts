@@ -11,7 +11,7 @@ import { History, HistoryPage } from "./history.ts";
 import { Gap, Message } from "./message.ts";
 import { Publish, PublishAck } from "./publish.ts";
 import { Join, Joined, Leave, Left, RoomPolicyChanged } from "./room.ts";
-import { Hello, Ping, Pong, Welcome } from "./session.ts";
+import { GoAway, Hello, Ping, Pong, Welcome } from "./session.ts";
 
 export const protobufPackage = "tidegate.client.v1";
 
@@ -42,6 +42,7 @@ export interface ServerFrame {
     | { $case: "pong"; value: Pong }
     | { $case: "roomPolicyChanged"; value: RoomPolicyChanged }
     | { $case: "error"; value: ErrorFrame }
+    | { $case: "goAway"; value: GoAway }
     | undefined;
 }
 
@@ -185,6 +186,9 @@ export const ServerFrame: MessageFns<ServerFrame> = {
       case "error":
         ErrorFrame.encode(message.frame.value, writer.uint32(82).fork()).join();
         break;
+      case "goAway":
+        GoAway.encode(message.frame.value, writer.uint32(90).fork()).join();
+        break;
     }
     return writer;
   },
@@ -280,6 +284,14 @@ export const ServerFrame: MessageFns<ServerFrame> = {
             }
 
             message.frame = { $case: "error", value: ErrorFrame.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.frame = { $case: "goAway", value: GoAway.decode(reader, reader.uint32()) };
             continue;
           }
         }

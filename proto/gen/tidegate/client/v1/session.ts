@@ -11,6 +11,28 @@ export const protobufPackage = "tidegate.client.v1";
 
 export const protobufFileName = "tidegate/client/v1/session.proto";
 
+/** Why a client is to move. */
+export const GoAwayReason = {
+  UNSPECIFIED: 0,
+  /** DRAIN - The gateway is to end, or to be emptied. */
+  DRAIN: 1,
+  /** BALANCE - Another gateway has more room. */
+  BALANCE: 2,
+  /** CUT_OFF - The gateway is cut off from the others, and another one is not. */
+  CUT_OFF: 3,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type GoAwayReason = typeof GoAwayReason[keyof typeof GoAwayReason];
+
+export namespace GoAwayReason {
+  export type UNSPECIFIED = typeof GoAwayReason.UNSPECIFIED;
+  export type DRAIN = typeof GoAwayReason.DRAIN;
+  export type BALANCE = typeof GoAwayReason.BALANCE;
+  export type CUT_OFF = typeof GoAwayReason.CUT_OFF;
+  export type UNRECOGNIZED = typeof GoAwayReason.UNRECOGNIZED;
+}
+
 /** The first frame of every connection, due within the gateway's handshake time (default 5 s). */
 export interface Hello {
   /** Lowest and highest protocol version the client speaks, 1 or more. This file is version 1. */
@@ -28,6 +50,11 @@ export interface Hello {
    * that do not publish to durable rooms.
    */
   producerKey: Buffer;
+  /**
+   * `session_token` of the last Welcome of this SDK instance, also of another gateway; empty for
+   * none. Moves that connection's seats to this one.
+   */
+  sessionToken: Buffer;
 }
 
 /** A client's build. */
@@ -64,6 +91,34 @@ export interface Welcome {
   user: string;
   /** Version of the gateway, semantic. */
   serverVersion: string;
+  /**
+   * Names this connection's seats; opaque, at most 512 bytes, empty where none are held. Send it in
+   * the next Hello.
+   */
+  sessionToken: Buffer;
+  /**
+   * WebSocket URLs to which a GoAway on this connection may send the client; it follows no other. At
+   * most 16, each at most 256 bytes; empty where gateways have no address of their own.
+   */
+  targets: string[];
+}
+
+/**
+ * The client is to move: it connects elsewhere after `delay_ms`, and leaves this connection once the
+ * new one has its Welcome. Nothing is lost by it: rooms resume by position, and publishes keep their
+ * names. A client that can not move stays until the gateway closes the connection.
+ */
+export interface GoAway {
+  reason: GoAwayReason;
+  /** When to connect, milliseconds from now: the client's own time slot, so that not all come at once. */
+  delayMs: number;
+  /** Where to connect: one of Welcome.targets, or empty for the address the client has used first. */
+  target: string;
+  /**
+   * When the gateway closes this connection with SERVER_STOPPING, milliseconds from now; 0: it stays
+   * open, and a client that found no other gateway may keep it.
+   */
+  deadlineMs: number;
 }
 
 /** Limits of one connection; passing one is answered as docs/protocol.md says. */
@@ -93,7 +148,14 @@ export interface Pong {
 }
 
 function createBaseHello(): Hello {
-  return { protocolMin: 0, protocolMax: 0, token: "", build: undefined, producerKey: Buffer.alloc(0) };
+  return {
+    protocolMin: 0,
+    protocolMax: 0,
+    token: "",
+    build: undefined,
+    producerKey: Buffer.alloc(0),
+    sessionToken: Buffer.alloc(0),
+  };
 }
 
 export const Hello: MessageFns<Hello> = {
@@ -112,6 +174,9 @@ export const Hello: MessageFns<Hello> = {
     }
     if (message.producerKey.length !== 0) {
       writer.uint32(42).bytes(message.producerKey);
+    }
+    if (message.sessionToken.length !== 0) {
+      writer.uint32(50).bytes(message.sessionToken);
     }
     return writer;
   },
@@ -167,6 +232,14 @@ export const Hello: MessageFns<Hello> = {
             }
 
             message.producerKey = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.sessionToken = Buffer.from(reader.bytes());
             continue;
           }
         }
@@ -261,6 +334,8 @@ function createBaseWelcome(): Welcome {
     tenant: "",
     user: "",
     serverVersion: "",
+    sessionToken: Buffer.alloc(0),
+    targets: [],
   };
 }
 
@@ -295,6 +370,12 @@ export const Welcome: MessageFns<Welcome> = {
     }
     if (message.serverVersion !== "") {
       writer.uint32(74).string(message.serverVersion);
+    }
+    if (message.sessionToken.length !== 0) {
+      writer.uint32(82).bytes(message.sessionToken);
+    }
+    for (const v of message.targets) {
+      writer.uint32(90).string(v!);
     }
     return writer;
   },
@@ -382,6 +463,101 @@ export const Welcome: MessageFns<Welcome> = {
             }
 
             message.serverVersion = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.sessionToken = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.targets.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseGoAway(): GoAway {
+  return { reason: 0, delayMs: 0, target: "", deadlineMs: 0 };
+}
+
+export const GoAway: MessageFns<GoAway> = {
+  encode(message: GoAway, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.reason !== 0) {
+      writer.uint32(8).int32(message.reason);
+    }
+    if (message.delayMs !== 0) {
+      writer.uint32(16).uint32(message.delayMs);
+    }
+    if (message.target !== "") {
+      writer.uint32(26).string(message.target);
+    }
+    if (message.deadlineMs !== 0) {
+      writer.uint32(32).uint32(message.deadlineMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GoAway {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGoAway();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.reason = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.delayMs = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.target = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.deadlineMs = reader.uint32();
             continue;
           }
         }

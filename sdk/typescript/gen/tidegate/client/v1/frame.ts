@@ -10,7 +10,7 @@ import type { History, HistoryPage } from "./history.ts";
 import type { Gap, Message } from "./message.ts";
 import type { Publish, PublishAck } from "./publish.ts";
 import type { Join, Joined, Leave, Left, RoomPolicyChanged } from "./room.ts";
-import type { Hello, Ping, Pong, Welcome } from "./session.ts";
+import type { GoAway, Hello, Ping, Pong, Welcome } from "./session.ts";
 
 export const protobufPackage = "tidegate.client.v1";
 
@@ -41,5 +41,6 @@ export interface ServerFrame {
     | { $case: "pong"; value: Pong }
     | { $case: "roomPolicyChanged"; value: RoomPolicyChanged }
     | { $case: "error"; value: ErrorFrame }
+    | { $case: "goAway"; value: GoAway }
     | undefined;
 }

@@ -10,6 +10,28 @@ export const protobufPackage = "tidegate.client.v1";
 
 export const protobufFileName = "tidegate/client/v1/session.proto";
 
+/** Why a client is to move. */
+export const GoAwayReason = {
+  UNSPECIFIED: 0,
+  /** DRAIN - The gateway is to end, or to be emptied. */
+  DRAIN: 1,
+  /** BALANCE - Another gateway has more room. */
+  BALANCE: 2,
+  /** CUT_OFF - The gateway is cut off from the others, and another one is not. */
+  CUT_OFF: 3,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type GoAwayReason = typeof GoAwayReason[keyof typeof GoAwayReason];
+
+export namespace GoAwayReason {
+  export type UNSPECIFIED = typeof GoAwayReason.UNSPECIFIED;
+  export type DRAIN = typeof GoAwayReason.DRAIN;
+  export type BALANCE = typeof GoAwayReason.BALANCE;
+  export type CUT_OFF = typeof GoAwayReason.CUT_OFF;
+  export type UNRECOGNIZED = typeof GoAwayReason.UNRECOGNIZED;
+}
+
 /** The first frame of every connection, due within the gateway's handshake time (default 5 s). */
 export interface Hello {
   /** Lowest and highest protocol version the client speaks, 1 or more. This file is version 1. */
@@ -27,6 +49,11 @@ export interface Hello {
    * that do not publish to durable rooms.
    */
   producerKey: Uint8Array;
+  /**
+   * `session_token` of the last Welcome of this SDK instance, also of another gateway; empty for
+   * none. Moves that connection's seats to this one.
+   */
+  sessionToken: Uint8Array;
 }
 
 /** A client's build. */
@@ -63,6 +90,34 @@ export interface Welcome {
   user: string;
   /** Version of the gateway, semantic. */
   serverVersion: string;
+  /**
+   * Names this connection's seats; opaque, at most 512 bytes, empty where none are held. Send it in
+   * the next Hello.
+   */
+  sessionToken: Uint8Array;
+  /**
+   * WebSocket URLs to which a GoAway on this connection may send the client; it follows no other. At
+   * most 16, each at most 256 bytes; empty where gateways have no address of their own.
+   */
+  targets: string[];
+}
+
+/**
+ * The client is to move: it connects elsewhere after `delay_ms`, and leaves this connection once the
+ * new one has its Welcome. Nothing is lost by it: rooms resume by position, and publishes keep their
+ * names. A client that can not move stays until the gateway closes the connection.
+ */
+export interface GoAway {
+  reason: GoAwayReason;
+  /** When to connect, milliseconds from now: the client's own time slot, so that not all come at once. */
+  delayMs: number;
+  /** Where to connect: one of Welcome.targets, or empty for the address the client has used first. */
+  target: string;
+  /**
+   * When the gateway closes this connection with SERVER_STOPPING, milliseconds from now; 0: it stays
+   * open, and a client that found no other gateway may keep it.
+   */
+  deadlineMs: number;
 }
 
 /** Limits of one connection; passing one is answered as docs/protocol.md says. */

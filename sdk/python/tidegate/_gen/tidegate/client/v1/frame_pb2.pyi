@@ -28,7 +28,7 @@ class ClientFrame(_message.Message):
     def __init__(self, hello: _Optional[_Union[_session_pb2.Hello, _Mapping]] = ..., join: _Optional[_Union[_room_pb2.Join, _Mapping]] = ..., leave: _Optional[_Union[_room_pb2.Leave, _Mapping]] = ..., publish: _Optional[_Union[_publish_pb2.Publish, _Mapping]] = ..., history: _Optional[_Union[_history_pb2.History, _Mapping]] = ..., ping: _Optional[_Union[_session_pb2.Ping, _Mapping]] = ...) -> None: ...
 
 class ServerFrame(_message.Message):
-    __slots__ = ("welcome", "joined", "left", "publish_ack", "message", "gap", "history_page", "pong", "room_policy_changed", "error")
+    __slots__ = ("welcome", "joined", "left", "publish_ack", "message", "gap", "history_page", "pong", "room_policy_changed", "error", "go_away")
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     JOINED_FIELD_NUMBER: _ClassVar[int]
     LEFT_FIELD_NUMBER: _ClassVar[int]
@@ -39,6 +39,7 @@ class ServerFrame(_message.Message):
     PONG_FIELD_NUMBER: _ClassVar[int]
     ROOM_POLICY_CHANGED_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
+    GO_AWAY_FIELD_NUMBER: _ClassVar[int]
     welcome: _session_pb2.Welcome
     joined: _room_pb2.Joined
     left: _room_pb2.Left
@@ -49,4 +50,5 @@ class ServerFrame(_message.Message):
     pong: _session_pb2.Pong
     room_policy_changed: _room_pb2.RoomPolicyChanged
     error: _error_pb2.ErrorFrame
-    def __init__(self, welcome: _Optional[_Union[_session_pb2.Welcome, _Mapping]] = ..., joined: _Optional[_Union[_room_pb2.Joined, _Mapping]] = ..., left: _Optional[_Union[_room_pb2.Left, _Mapping]] = ..., publish_ack: _Optional[_Union[_publish_pb2.PublishAck, _Mapping]] = ..., message: _Optional[_Union[_message_pb2.Message, _Mapping]] = ..., gap: _Optional[_Union[_message_pb2.Gap, _Mapping]] = ..., history_page: _Optional[_Union[_history_pb2.HistoryPage, _Mapping]] = ..., pong: _Optional[_Union[_session_pb2.Pong, _Mapping]] = ..., room_policy_changed: _Optional[_Union[_room_pb2.RoomPolicyChanged, _Mapping]] = ..., error: _Optional[_Union[_error_pb2.ErrorFrame, _Mapping]] = ...) -> None: ...
+    go_away: _session_pb2.GoAway
+    def __init__(self, welcome: _Optional[_Union[_session_pb2.Welcome, _Mapping]] = ..., joined: _Optional[_Union[_room_pb2.Joined, _Mapping]] = ..., left: _Optional[_Union[_room_pb2.Left, _Mapping]] = ..., publish_ack: _Optional[_Union[_publish_pb2.PublishAck, _Mapping]] = ..., message: _Optional[_Union[_message_pb2.Message, _Mapping]] = ..., gap: _Optional[_Union[_message_pb2.Gap, _Mapping]] = ..., history_page: _Optional[_Union[_history_pb2.HistoryPage, _Mapping]] = ..., pong: _Optional[_Union[_session_pb2.Pong, _Mapping]] = ..., room_policy_changed: _Optional[_Union[_room_pb2.RoomPolicyChanged, _Mapping]] = ..., error: _Optional[_Union[_error_pb2.ErrorFrame, _Mapping]] = ..., go_away: _Optional[_Union[_session_pb2.GoAway, _Mapping]] = ...) -> None: ...

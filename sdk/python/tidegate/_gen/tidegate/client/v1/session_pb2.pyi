@@ -1,23 +1,38 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class GoAwayReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    GO_AWAY_REASON_UNSPECIFIED: _ClassVar[GoAwayReason]
+    GO_AWAY_REASON_DRAIN: _ClassVar[GoAwayReason]
+    GO_AWAY_REASON_BALANCE: _ClassVar[GoAwayReason]
+    GO_AWAY_REASON_CUT_OFF: _ClassVar[GoAwayReason]
+GO_AWAY_REASON_UNSPECIFIED: GoAwayReason
+GO_AWAY_REASON_DRAIN: GoAwayReason
+GO_AWAY_REASON_BALANCE: GoAwayReason
+GO_AWAY_REASON_CUT_OFF: GoAwayReason
+
 class Hello(_message.Message):
-    __slots__ = ("protocol_min", "protocol_max", "token", "build", "producer_key")
+    __slots__ = ("protocol_min", "protocol_max", "token", "build", "producer_key", "session_token")
     PROTOCOL_MIN_FIELD_NUMBER: _ClassVar[int]
     PROTOCOL_MAX_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     BUILD_FIELD_NUMBER: _ClassVar[int]
     PRODUCER_KEY_FIELD_NUMBER: _ClassVar[int]
+    SESSION_TOKEN_FIELD_NUMBER: _ClassVar[int]
     protocol_min: int
     protocol_max: int
     token: str
     build: ClientBuild
     producer_key: bytes
-    def __init__(self, protocol_min: _Optional[int] = ..., protocol_max: _Optional[int] = ..., token: _Optional[str] = ..., build: _Optional[_Union[ClientBuild, _Mapping]] = ..., producer_key: _Optional[bytes] = ...) -> None: ...
+    session_token: bytes
+    def __init__(self, protocol_min: _Optional[int] = ..., protocol_max: _Optional[int] = ..., token: _Optional[str] = ..., build: _Optional[_Union[ClientBuild, _Mapping]] = ..., producer_key: _Optional[bytes] = ..., session_token: _Optional[bytes] = ...) -> None: ...
 
 class ClientBuild(_message.Message):
     __slots__ = ("name", "version", "platform")
@@ -30,7 +45,7 @@ class ClientBuild(_message.Message):
     def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., platform: _Optional[str] = ...) -> None: ...
 
 class Welcome(_message.Message):
-    __slots__ = ("protocol", "connection_id", "server_time_us", "limits", "idle_timeout_ms", "publish_budget_ms", "tenant", "user", "server_version")
+    __slots__ = ("protocol", "connection_id", "server_time_us", "limits", "idle_timeout_ms", "publish_budget_ms", "tenant", "user", "server_version", "session_token", "targets")
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]
     CONNECTION_ID_FIELD_NUMBER: _ClassVar[int]
     SERVER_TIME_US_FIELD_NUMBER: _ClassVar[int]
@@ -40,6 +55,8 @@ class Welcome(_message.Message):
     TENANT_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
     SERVER_VERSION_FIELD_NUMBER: _ClassVar[int]
+    SESSION_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    TARGETS_FIELD_NUMBER: _ClassVar[int]
     protocol: int
     connection_id: str
     server_time_us: int
@@ -49,7 +66,21 @@ class Welcome(_message.Message):
     tenant: str
     user: str
     server_version: str
-    def __init__(self, protocol: _Optional[int] = ..., connection_id: _Optional[str] = ..., server_time_us: _Optional[int] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., idle_timeout_ms: _Optional[int] = ..., publish_budget_ms: _Optional[int] = ..., tenant: _Optional[str] = ..., user: _Optional[str] = ..., server_version: _Optional[str] = ...) -> None: ...
+    session_token: bytes
+    targets: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, protocol: _Optional[int] = ..., connection_id: _Optional[str] = ..., server_time_us: _Optional[int] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., idle_timeout_ms: _Optional[int] = ..., publish_budget_ms: _Optional[int] = ..., tenant: _Optional[str] = ..., user: _Optional[str] = ..., server_version: _Optional[str] = ..., session_token: _Optional[bytes] = ..., targets: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class GoAway(_message.Message):
+    __slots__ = ("reason", "delay_ms", "target", "deadline_ms")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    DELAY_MS_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_MS_FIELD_NUMBER: _ClassVar[int]
+    reason: GoAwayReason
+    delay_ms: int
+    target: str
+    deadline_ms: int
+    def __init__(self, reason: _Optional[_Union[GoAwayReason, str]] = ..., delay_ms: _Optional[int] = ..., target: _Optional[str] = ..., deadline_ms: _Optional[int] = ...) -> None: ...
 
 class Limits(_message.Message):
     __slots__ = ("frame_bytes_max", "room_count_max", "publish_in_flight_max", "history_page_max")

@@ -1,0 +1,6 @@
+/**
+ * What `#fixes` is where every byte is loaded over the network: docs/errors.md has the texts.
+ */
+
+/** No texts. */
+export const FIXES: Readonly<Record<string, string>> = {};
