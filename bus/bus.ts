@@ -182,7 +182,8 @@ export interface Bus {
 
   /**
    * The `count`-th newest stored message's position, or null when fewer are stored: how far back a
-   * class with that history count reaches. May be some messages too old when the room is busy.
+   * class with that history count reaches. May be some messages too old, or null, while the room is
+   * busy or the copy that answers lags.
    *
    * @param count 1 to 100000.
    * @throws {CodedError} `UNAVAILABLE`.

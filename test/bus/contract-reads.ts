@@ -127,8 +127,9 @@ export function readRules(rule: DeclareRule): void {
   rule("floor: names the count-th newest, or nothing when fewer are stored", async (bus) => {
     const room = newRoom();
     const acks = await appendMany(bus, room, 12);
-    expect(await bus.floor(room, 1)).toEqual(placeOf(acks[11] as Position));
-    expect(await bus.floor(room, 12)).toEqual(placeOf(acks[0] as Position));
+    // Too far back while the copy that answers lags, never for long.
+    await expect.poll(() => bus.floor(room, 1)).toEqual(placeOf(acks[11] as Position));
+    await expect.poll(() => bus.floor(room, 12)).toEqual(placeOf(acks[0] as Position));
     expect(await bus.floor(room, 13)).toBeNull();
   });
 
