@@ -235,6 +235,7 @@ function gatewayOptions(options: OptionValues) {
     inFlightMax: options.integer("IN_FLIGHT_MAX"),
     backpressureBytesMax: options.integer("BACKPRESSURE_BYTES_MAX"),
     connectionCountMax: options.integer("CONNECTION_COUNT_MAX"),
+    region: options.text("REGION"),
     handshakeMs: options.integer("HANDSHAKE_MS"),
     idleTimeoutS: options.integer("IDLE_TIMEOUT_S"),
     historyPageMax: options.integer("HISTORY_PAGE_MAX"),

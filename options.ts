@@ -8,7 +8,7 @@ import { parseArgs } from "node:util";
 import { EMBEDDED_BUS_DEFAULTS as BUS } from "./bus/embedded/options.ts";
 import { NATS_BUS_DEFAULTS as NATS } from "./bus/nats/options.ts";
 import { SHARD_BOUNDS } from "./bus/shard-limits.ts";
-import { GATEWAY_DEFAULTS as GATEWAY, isLoopback } from "./gateway/options.ts";
+import { GATEWAY_DEFAULTS as GATEWAY, isLoopback, REGION_PATTERN } from "./gateway/options.ts";
 import { CodedError } from "./proto/coded-error.ts";
 
 /** What values an option takes. */
@@ -184,6 +184,12 @@ export const OPTIONS = [
       "less only where a test freezes servers.",
   ),
   row("GATEWAY_ID", text, "", "Name of this gateway, [a-z0-9-], at most 32; empty: a random one."),
+  row(
+    "REGION",
+    text,
+    GATEWAY.region,
+    "Where this process stands, [a-z0-9-], at most 32, such as eu-west-1; for operators and drains.",
+  ),
   row("PAGE", choice("on", "off"), "on", "Whether the demo page is served at /."),
   row("LOG_LEVEL", choice("debug", "info", "warn", "error"), "info", "Least level that is logged."),
   row("LOG_FORMAT", choice("text", "json"), "text", "json also prints readiness as one JSON line."),
@@ -344,6 +350,9 @@ function checkTogether(values: ReadonlyMap<string, string>): void {
   if ((read("NATS_TLS_CERT_FILE") === "") !== (read("NATS_TLS_KEY_FILE") === "")) {
     const detail = "NATS_TLS_CERT_FILE and NATS_TLS_KEY_FILE belong together; set both or neither";
     throw new CodedError("OPTION_INVALID", detail);
+  }
+  if (!REGION_PATTERN.test(read("REGION"))) {
+    throw new CodedError("OPTION_INVALID", "REGION must be [a-z0-9-], at most 32 characters");
   }
   if (!/^[a-z0-9-]{0,32}$/.test(read("GATEWAY_ID"))) {
     throw new CodedError("OPTION_INVALID", "GATEWAY_ID must be [a-z0-9-], at most 32 characters");

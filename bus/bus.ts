@@ -104,6 +104,8 @@ export interface BusStatus {
   readonly isConnected: boolean;
   /** A sentence for people. */
   readonly detail: string;
+  /** How long the bus takes to answer, ms: the last ping, or the one that is out if longer. */
+  readonly lagMs?: number;
   /** What should not have happened, counted by kind since the start; absent kinds never did. */
   readonly troubles?: Readonly<Record<string, number>>;
   /** What happened since the start, by name; for /health. */

@@ -8,6 +8,7 @@ import {
   GatewayKind,
   GatewayState,
 } from "../proto/gen/tidegate/control/v1/gateway.ts";
+import { type GatewayFacts, ServingState } from "../proto/gen/tidegate/control/v1/gateway_facts.ts";
 import type { Shard } from "../proto/gen/tidegate/control/v1/shard.ts";
 import { type Slot, SlotState } from "../proto/gen/tidegate/control/v1/slot.ts";
 import { formatBytes, formatSpan } from "./human-units.ts";
@@ -31,6 +32,13 @@ const states: Readonly<Record<number, string>> = {
   [GatewayState.SILENT]: "silent",
 };
 
+const servingStates: Readonly<Record<number, string>> = {
+  [ServingState.SERVING]: "serving",
+  [ServingState.ANNOUNCING]: "announcing",
+  [ServingState.DRAINING]: "draining",
+  [ServingState.STOPPED]: "stopped",
+};
+
 const slotStates: Readonly<Record<number, string>> = {
   [SlotState.OPEN]: "open",
   [SlotState.SEALING]: "sealing",
@@ -39,7 +47,7 @@ const slotStates: Readonly<Record<number, string>> = {
 
 /** A process in words. */
 export function gatewayText(gateway: Gateway) {
-  const { startTime, renewTime, expireTime, renewalAgeMs } = gateway;
+  const { startTime, renewTime, expireTime, renewalAgeMs, facts } = gateway;
   // By the bus's clock and the process's: the caller's may be wrong.
   const nowMs = (renewTime?.getTime() ?? 0) + renewalAgeMs;
   return {
@@ -56,7 +64,34 @@ export function gatewayText(gateway: Gateway) {
     renewTime: timeText(renewTime),
     expireTime: timeText(expireTime),
     routingRevision: Number(gateway.routingRevision),
+    facts: facts === undefined ? null : factsText(facts),
   };
+}
+
+/** What a gateway says of itself, in words and rounded. */
+function factsText(facts: GatewayFacts) {
+  return {
+    region: facts.region,
+    advertiseUrl: facts.advertiseUrl,
+    serving: servingStates[facts.state] ?? String(facts.state),
+    connectionCount: facts.connectionCount,
+    connectionCountMax: facts.connectionCountMax,
+    roomCount: facts.roomCount,
+    memberCount: facts.memberCount,
+    cpuShare: rounded(facts.cpuShare),
+    loopDelayMs: rounded(facts.loopDelayMs),
+    busLagMs: rounded(facts.busLagMs),
+    connectRate: rounded(facts.connectRate),
+    publishRate: rounded(facts.publishRate),
+    deliveryRate: rounded(facts.deliveryRate),
+    configVersion: Number(facts.configVersion),
+    configAgeMs: facts.configAgeMs,
+  };
+}
+
+/** To three digits behind the point. */
+function rounded(value: number): number {
+  return Math.round(value * 1000) / 1000;
 }
 
 /** A shard in words; what is not known is null. */
@@ -113,12 +148,27 @@ export function slotText(slot: Slot) {
 
 /** Processes, one a line. */
 export function gatewayTable(gateways: readonly GatewayText[]): string {
-  const head = ["ID", "KIND", "STATE", "RENEWED", "UP", "VERSION", "HOST", "PID"];
+  const head = ["ID", "KIND", "STATE", "REGION", "CONNS", "ROOMS", "CPU", "CONFIG", "VERSION"];
   const rows = gateways.map((each) => [
-    ...[each.id, each.kind, each.state, `${formatSpan(each.renewalAgeMs)} ago`],
-    ...[formatSpan(each.upMs), each.version || "-", each.host, String(each.pid)],
+    ...[each.id, each.kind, stateText(each), ...loadTexts(each.facts), each.version || "-"],
   ]);
   return formatTable([head, ...rows]);
+}
+
+/** Whether it lives, and since when not; when it lives and takes no clients, why not. */
+function stateText({ state, renewalAgeMs, facts }: GatewayText): string {
+  if (state === "silent") return `${state} ${formatSpan(renewalAgeMs)}`;
+  return facts === null || facts.serving === "serving" ? state : facts.serving;
+}
+
+function loadTexts(facts: GatewayText["facts"]): string[] {
+  if (facts === null) return ["-", "-", "-", "-", "-"];
+  const { region, connectionCount, roomCount, cpuShare, configAgeMs } = facts;
+  return [
+    ...[region || "-", String(connectionCount), String(roomCount)],
+    `${Math.round(cpuShare * 100)}%`,
+    facts.configVersion === 0 ? "-" : formatSpan(configAgeMs),
+  ];
 }
 
 /** Shards, one a line; troubles below. */

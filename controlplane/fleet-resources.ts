@@ -9,6 +9,7 @@ import {
   GatewayKind,
   GatewayState,
 } from "../proto/gen/tidegate/control/v1/gateway.ts";
+import { GatewayFacts } from "../proto/gen/tidegate/control/v1/gateway_facts.ts";
 import { type Shard, ShardState } from "../proto/gen/tidegate/control/v1/shard.ts";
 import { type Slot, SlotState } from "../proto/gen/tidegate/control/v1/slot.ts";
 import { gatewayName, shardName, slotName } from "./fleet-names.ts";
@@ -47,7 +48,18 @@ export function toGateway(entry: ProcessEntry, nowUs: number): Gateway {
     renewalAgeMs: Math.min(Math.floor(ageUs / 1000), 0xffff_ffff),
     expireTime: expiresUs === null ? undefined : toTime(expiresUs),
     routingRevision: BigInt(entry.routingRevision),
+    facts: decodeFacts(entry.facts),
   };
+}
+
+/** What a process said of itself; undefined when it said nothing, or nothing that decodes. */
+export function decodeFacts(facts: Uint8Array): GatewayFacts | undefined {
+  if (facts.length === 0) return undefined;
+  try {
+    return GatewayFacts.decode(facts);
+  } catch {
+    return undefined; // of another version, or foreign: the process is listed without it
+  }
 }
 
 /** A shard. */

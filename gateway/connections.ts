@@ -30,6 +30,7 @@ export class Connections {
   #greeting: { connection: Connection; deadlineUs: number }[] = [];
   readonly #sweep: NodeJS.Timeout;
   #number = 0;
+  #openedCount = 0;
   #onEmpty: (() => void) | null = null;
 
   constructor(context: GatewayContext, lagging: Lagging) {
@@ -40,6 +41,11 @@ export class Connections {
 
   get count(): number {
     return this.#open.size;
+  }
+
+  /** Connections opened since the start, also those that were refused. */
+  get openedCount(): number {
+    return this.#openedCount;
   }
 
   all(): ReadonlySet<Connection> {
@@ -56,6 +62,7 @@ export class Connections {
     const { options, sender, clock } = this.#context;
     connection.socket = socket;
     this.#open.add(connection);
+    this.#openedCount += 1;
     if (this.#open.size > options.connectionCountMax) {
       const detail = `this gateway holds ${options.connectionCountMax} connections, its limit`;
       sender.close(connection, new CodedError("TOO_MANY_CONNECTIONS", detail));

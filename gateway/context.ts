@@ -12,6 +12,7 @@ import type { Readiness } from "./readiness.ts";
 import type { ResumeReads } from "./resume-reads.ts";
 import type { Rooms } from "./rooms.ts";
 import type { Sender } from "./sender.ts";
+import type { Traffic } from "./traffic.ts";
 
 export interface GatewayContext {
   /** Name of this gateway: prefix of its connection ids. */
@@ -29,6 +30,7 @@ export interface GatewayContext {
   readonly catchUp: CatchUp;
   readonly resumeReads: ResumeReads;
   readonly publisher: Publisher;
+  readonly traffic: Traffic;
 }
 
 /** The connection id that Welcome shows. */

@@ -4,8 +4,14 @@
  * This file wires the parts and listens; connections.ts follows the life of connections, frames/
  * has what each frame does, local-room.ts what a room does, lagging.ts what a slow member costs.
  */
-import { App, us_listen_socket_close, us_socket_local_port } from "uWebSockets.js";
+import {
+  App,
+  type TemplatedApp,
+  us_listen_socket_close,
+  us_socket_local_port,
+} from "uWebSockets.js";
 import type { Bus } from "../bus/bus.ts";
+import { ServingState } from "../proto/gen/tidegate/control/v1/gateway_facts.ts";
 import type { Authenticate } from "./auth.ts";
 import { CatchUp } from "./catch-up.ts";
 import { Classes } from "./classes.ts";
@@ -14,6 +20,7 @@ import { Connections } from "./connections.ts";
 import type { GatewayContext } from "./context.ts";
 import { followCutOff } from "./cut-off.ts";
 import { Dispatch } from "./dispatch.ts";
+import { announceGateway } from "./facts/announcer.ts";
 import { Fanout } from "./fanout.ts";
 import { decideHealth, type HealthFacts } from "./health.ts";
 import { type PageSource, routeHttp } from "./http.ts";
@@ -28,6 +35,7 @@ import { Readiness } from "./readiness.ts";
 import { ResumeReads } from "./resume-reads.ts";
 import { Rooms } from "./rooms.ts";
 import { Sender } from "./sender.ts";
+import { Traffic } from "./traffic.ts";
 import { routeWebSocket } from "./web-socket.ts";
 
 /** What a gateway works with; each is made by the composition root. */
@@ -68,23 +76,11 @@ export async function startGateway(
   partialOptions: Partial<GatewayOptions>,
 ): Promise<Gateway> {
   const options = validateGatewayOptions(partialOptions);
-  const { bus, log, gatewayId, version, authenticate } = parts;
+  const { bus, log, gatewayId, version } = parts;
   const classes = await Classes.watch(bus, log);
   const app = App();
-  const publishLog = new PublishLog();
-  const lagging = new Lagging(publishLog, (connection, error) => sender.close(connection, error));
-  const sender: Sender = new Sender(lagging, options.backpressureBytesMax);
-  const fanout = new Fanout(app, publishLog, lagging, log);
-  const rooms = new Rooms(bus, classes, fanout);
-  const clock = parts.clock ?? systemClock;
-  const context: GatewayContext = {
-    ...{ bus, log, clock, options, sender, rooms, gatewayId, version, authenticate },
-    readiness: new Readiness(bus),
-    catchUp: new CatchUp(bus, sender, log),
-    resumeReads: new ResumeReads(bus),
-    publisher: new Publisher(bus, clock, sender),
-  };
-  const connections = new Connections(context, lagging);
+  const { context, connections, fanout, lagging } = assemble(parts, options, app, classes);
+  const { rooms } = context;
   classes.follow((tenant, roomClass) =>
     applyClassChange(context, classes, connections.all(), tenant, roomClass),
   );
@@ -111,11 +107,14 @@ export async function startGateway(
     log,
   });
   const listening = await listen(app, options.host, options.port, options.sharesPort);
+  const announcer = announceGateway(context, connections, () => fanout.messageCount);
   const close = async () => {
     isStopping = true;
+    announcer.setState(ServingState.STOPPED);
     us_listen_socket_close(listening);
     await connections.closeAll();
     stopFollowing();
+    announcer.close();
     classes.close();
     context.publisher.close();
     rooms.close();
@@ -130,4 +129,29 @@ export async function startGateway(
       return closed;
     },
   };
+}
+
+/** Makes the parts that work on connections and rooms, and joins them. */
+function assemble(
+  parts: GatewayParts,
+  options: GatewayOptions,
+  app: TemplatedApp,
+  classes: Classes,
+) {
+  const { bus, log, gatewayId, version, authenticate } = parts;
+  const publishLog = new PublishLog();
+  const lagging = new Lagging(publishLog, (connection, error) => sender.close(connection, error));
+  const sender: Sender = new Sender(lagging, options.backpressureBytesMax);
+  const fanout = new Fanout(app, publishLog, lagging, log);
+  const rooms = new Rooms(bus, classes, fanout);
+  const clock = parts.clock ?? systemClock;
+  const context: GatewayContext = {
+    ...{ bus, log, clock, options, sender, rooms, gatewayId, version, authenticate },
+    readiness: new Readiness(bus),
+    catchUp: new CatchUp(bus, sender, log),
+    resumeReads: new ResumeReads(bus),
+    publisher: new Publisher(bus, clock, sender),
+    traffic: new Traffic(),
+  };
+  return { context, connections: new Connections(context, lagging), fanout, lagging };
 }

@@ -30,6 +30,11 @@ export interface GatewayOptions {
   readonly backpressureBytesMax: number;
   /** Connections at once, 1 to 1 000 000. Default 100 000. Beyond it: close 1013. */
   readonly connectionCountMax: number;
+  /**
+   * Where this gateway stands, [a-z0-9-]{0,32}, such as eu-west-1; shown to operators, and clients
+   * are moved within it. Default: empty, one place.
+   */
+  readonly region: string;
   /** Time from open to Hello, ms, 100 to 60 000. Default 5000. After it: close 4001. */
   readonly handshakeMs: number;
   /**
@@ -58,6 +63,7 @@ export const GATEWAY_DEFAULTS: GatewayOptions = {
   inFlightMax: 1024,
   backpressureBytesMax: 64 * 1024,
   connectionCountMax: 100_000,
+  region: "",
   handshakeMs: 5000,
   idleTimeoutS: 30,
   historyPageMax: 500,
@@ -90,8 +96,15 @@ export function validateGatewayOptions(partial: Partial<GatewayOptions>): Gatewa
       throw new CodedError("OPTION_INVALID", `${name} is ${value}, must be ${min} to ${max}`);
     }
   }
+  if (!REGION_PATTERN.test(options.region)) {
+    const shown = JSON.stringify(options.region);
+    throw new CodedError("OPTION_INVALID", `region is ${shown}, must be [a-z0-9-]{0,32}`);
+  }
   return options;
 }
+
+/** What a region is named. */
+export const REGION_PATTERN = /^[a-z0-9-]{0,32}$/;
 
 /** Whether only this machine can reach `host`. */
 export function isLoopback(host: string): boolean {

@@ -48,6 +48,7 @@ test("defaults: all of them, as they would be written", () => {
     SHARD_SETTINGS_FILE: "",
     DEDUPE_WINDOW_MS: "30000",
     GATEWAY_ID: "",
+    REGION: "",
     PAGE: "on",
     LOG_LEVEL: "info",
     LOG_FORMAT: "text",

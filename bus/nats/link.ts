@@ -38,7 +38,10 @@ export class Link {
   readonly #events: LinkEvents;
   #isConnected = true;
   #isCutOff = false;
-  #isPinging = false;
+  /** When the ping that is out was sent; null while none is. */
+  #pingMs: number | null = null;
+  /** What the last answered ping took. */
+  #roundTripMs = 0;
   #silentTicks = 0;
   /** When the last ping was sent that was answered: what the server had sent by then is here. */
   #provenMs = performance.now();
@@ -57,6 +60,12 @@ export class Link {
   /** Whether publishing makes sense: connected, and not cut off. */
   get isUp(): boolean {
     return this.#isConnected && !this.#isCutOff;
+  }
+
+  /** What a ping takes, ms; what the one that is out has taken, if that is more. */
+  get lagMs(): number {
+    if (this.#pingMs === null) return this.#roundTripMs;
+    return Math.max(this.#roundTripMs, performance.now() - this.#pingMs);
   }
 
   /** No sign of life for 1.5 s: members are told. */
@@ -86,7 +95,7 @@ export class Link {
     const { inMsgs } = this.#connection.stats();
     if (this.#isConnected && inMsgs !== this.#receivedCount) this.#onSign();
     this.#receivedCount = inMsgs;
-    if (this.#isConnected && !this.#isPinging) this.#ping();
+    if (this.#isConnected && this.#pingMs === null) this.#ping();
   }
 
   /** Counts {@link TICK_MS} more of silence. */
@@ -96,18 +105,19 @@ export class Link {
   }
 
   #ping(): void {
-    this.#isPinging = true;
     const sentMs = performance.now();
+    this.#pingMs = sentMs;
     const sentBytes = this.#connection.stats().outBytes;
     this.#connection.flush().then(
       () => {
-        this.#isPinging = false;
+        this.#pingMs = null;
+        this.#roundTripMs = performance.now() - sentMs;
         this.#provenMs = sentMs;
         this.#provenBytes = sentBytes;
         this.#onSign();
       },
       () => {
-        this.#isPinging = false; // the connection ended; its successor is pinged by the next tick
+        this.#pingMs = null; // the connection ended; its successor is pinged by the next tick
       },
     );
   }

@@ -231,7 +231,8 @@ export class NatsBus implements Bus {
     const server = withoutCredentials(this.#connection.getServer());
     const troubles = this.#troubles.counts();
     const isConnected = this.#ephemeral.link.isUp && !this.#connection.isClosed();
-    return { isConnected, detail: `NATS at ${server}`, counters, troubles };
+    const { lagMs } = this.#ephemeral.link;
+    return { isConnected, detail: `NATS at ${server}`, lagMs, counters, troubles };
   }
 
   get isCutOff(): boolean {

@@ -89,6 +89,7 @@ function publishEphemeral(
   );
   const { requestId } = scan;
   context.bus.publish(target.address, envelope);
+  context.traffic.countEphemeral();
   if (requestId > 0) context.sender.sendAck(connection, encodePublishAck(requestId, null, false));
 }
 
@@ -109,7 +110,8 @@ function publishDurable(
     scan.payloadStart,
     scan.payloadEnd,
   );
-  const { publisher } = context;
+  const { publisher, traffic } = context;
+  traffic.countDurable(target.address.slot, envelope.length);
   publisher.submit(connection, requestId, target.address, producerSeq, firstSentUs, envelope);
 }
 

@@ -10,6 +10,7 @@ import {
   slotText,
 } from "../../cli/fleet-text.ts";
 import { Gateway, GatewayKind, GatewayState } from "../../proto/gen/tidegate/control/v1/gateway.ts";
+import { GatewayFacts, ServingState } from "../../proto/gen/tidegate/control/v1/gateway_facts.ts";
 import { Shard } from "../../proto/gen/tidegate/control/v1/shard.ts";
 import { Slot, SlotState } from "../../proto/gen/tidegate/control/v1/slot.ts";
 
@@ -34,12 +35,37 @@ test("gateways: a silent one is told from a live one, and ages need no clock of 
   const table = gatewayTable([text]);
   expect(table).toBe(
     [
-      "ID        KIND     STATE   RENEWED  UP    VERSION  HOST            PID",
-      "3f2a9c1b  control  silent  44s ago  1d1h  0.12.3   ip-10-20-30-41  1234567",
+      "ID        KIND     STATE       REGION  CONNS  ROOMS  CPU  CONFIG  VERSION",
+      "3f2a9c1b  control  silent 44s  -       -      -      -    -       0.12.3",
+      "",
+    ].join("\n"),
+  );
+});
+
+test("gateways: what one says of itself: region, load, age of its configuration, and a drain", () => {
+  const facts: GatewayFacts = {
+    ...GatewayFacts.decode(empty),
+    ...{ region: "eu-west-1", connectionCount: 99_999, roomCount: 25_000, cpuShare: 0.7151 },
+    ...{ configVersion: 9n, configAgeMs: 250_000, state: ServingState.DRAINING },
+  };
+  const live: Gateway = {
+    ...Gateway.decode(empty),
+    ...{ name: "gateways/3f2a9c1b", kind: GatewayKind.GATEWAY, state: GatewayState.LIVE, facts },
+    version: "0.12.3",
+  };
+  const text = gatewayText(live);
+  expect(text.facts).toMatchObject({ serving: "draining", cpuShare: 0.715, configVersion: 9 });
+  const table = gatewayTable([text]);
+  expect(table).toBe(
+    [
+      "ID        KIND     STATE     REGION     CONNS  ROOMS  CPU  CONFIG  VERSION",
+      "3f2a9c1b  gateway  draining  eu-west-1  99999  25000  72%  4m10s   0.12.3",
       "",
     ].join("\n"),
   );
   expect(widest(table)).toBeLessThanOrEqual(80);
+  const serving = { ...live, facts: { ...facts, state: ServingState.SERVING } };
+  expect(gatewayTable([gatewayText(serving)])).toContain("  live  ");
 });
 
 test("shards: a full one fits, and one without an answer has dashes and its reason", () => {

@@ -12,6 +12,7 @@ test("defaults: all of them", () => {
     inFlightMax: 1024,
     backpressureBytesMax: 65_536,
     connectionCountMax: 100_000,
+    region: "",
     handshakeMs: 5000,
     idleTimeoutS: 30,
     historyPageMax: 500,

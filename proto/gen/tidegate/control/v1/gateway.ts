@@ -7,6 +7,7 @@
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Timestamp } from "../../../google/protobuf/timestamp.ts";
+import { GatewayFacts } from "./gateway_facts.ts";
 
 export const protobufPackage = "tidegate.control.v1";
 
@@ -86,6 +87,11 @@ export interface Gateway {
    * Slot.revision: a process below it still works by the route before.
    */
   routingRevision: bigint;
+  /**
+   * What it said of itself, as old as its last renewal at most. Absent for a process without a
+   * gateway, and for one that has just started.
+   */
+  facts: GatewayFacts | undefined;
 }
 
 function createBaseGateway(): Gateway {
@@ -102,6 +108,7 @@ function createBaseGateway(): Gateway {
     renewalAgeMs: 0,
     expireTime: undefined,
     routingRevision: 0n,
+    facts: undefined,
   };
 }
 
@@ -145,6 +152,9 @@ export const Gateway: MessageFns<Gateway> = {
         throw new globalThis.Error("value provided for field message.routingRevision of type uint64 too large");
       }
       writer.uint32(96).uint64(message.routingRevision);
+    }
+    if (message.facts !== undefined) {
+      GatewayFacts.encode(message.facts, writer.uint32(106).fork()).join();
     }
     return writer;
   },
@@ -256,6 +266,14 @@ export const Gateway: MessageFns<Gateway> = {
             }
 
             message.routingRevision = reader.uint64() as bigint;
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.facts = GatewayFacts.decode(reader, reader.uint32());
             continue;
           }
         }
