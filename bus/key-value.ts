@@ -19,14 +19,14 @@ export interface KeyValueChange {
   readonly revision: number;
 }
 
-/** One write of several that are done together. */
+/** One write of {@link KeyValue.commit}. */
 export interface KeyWrite {
   readonly key: string;
-  /** Null deletes it. */
+  /** null deletes the key. */
   readonly value: Uint8Array | null;
-  /** Of the entry that it replaces; 0: there must be none. */
+  /** Of the entry that is replaced or deleted; 0: the key must not exist. */
   readonly revision: number;
-  /** Time to live from now, ms, as {@link KeyValue.create} has it. */
+  /** Time to live as in {@link KeyValue.create}; 0 (the default) for ever. */
   readonly ttlMs?: number;
 }
 
@@ -42,6 +42,10 @@ export interface KeyValueWatcher {
 
 /** Bytes of one value; NATS's default message limit is 1 MB. */
 export const VALUE_BYTES_MAX = 512 * 1024;
+/** Writes of one commit; NATS takes 1000, and each is read before. */
+export const COMMIT_COUNT_MAX = 128;
+/** Bytes of the values of one commit: they are held in memory until all have come. */
+export const COMMIT_BYTES_MAX = 2 * 1024 * 1024;
 /** Characters of one key. */
 export const KEY_CHARS_MAX = 256;
 
@@ -73,6 +77,18 @@ export interface KeyValue {
    * @throws {CodedError} `ETAG_MISMATCH` when `revision` is given and not the present one.
    */
   delete(key: string, revision?: number): Promise<void>;
+
+  /**
+   * Writes several keys, all or nothing, in this order of revisions. Whoever has seen one of the
+   * writes finds all of them in what it reads after that; of a commit made while a list is read, a
+   * part may be listed.
+   *
+   * @param writes 1 to COMMIT_COUNT_MAX, each key once, COMMIT_BYTES_MAX bytes of values.
+   * @returns the new revisions, in the order of `writes`.
+   * @throws {CodedError} `ETAG_MISMATCH` when any of them does not meet its revision: nothing is
+   *   written; `REQUEST_INVALID`; `UNAVAILABLE`, after which all or nothing is written.
+   */
+  commit(writes: readonly KeyWrite[]): Promise<number[]>;
 
   /** Every entry whose key starts with `prefix` ("" or ending with a dot), by key. */
   list(prefix: string): Promise<KeyValueEntry[]>;

@@ -1,11 +1,13 @@
 /**
  * Room classes on the bus KV: reads, and changes by compare-and-set.
  */
+
 import type { Bus } from "../bus/bus.ts";
 import type { KeyValue, KeyValueEntry } from "../bus/key-value.ts";
 import { CodedError } from "../proto/coded-error.ts";
+import { CONTROL_BUCKET } from "../proto/control-bucket.ts";
 import { RoomClass } from "../proto/gen/tidegate/control/v1/room_class.ts";
-import { BUILT_IN_CLASSES, ROOM_CLASS_BUCKET, roomClassKey } from "../proto/room-class.ts";
+import { BUILT_IN_CLASSES, roomClassKey } from "../proto/room-class.ts";
 import { type ClassChange, presentClass, type StoredClass } from "./decide-room-class.ts";
 import type { RoomClassId } from "./resource-name.ts";
 
@@ -29,7 +31,7 @@ export class RoomClassStore {
 
   /** Opens the bucket. Throws `UNAVAILABLE`. */
   static async open(bus: Bus): Promise<RoomClassStore> {
-    return new RoomClassStore(await bus.keyValue(ROOM_CLASS_BUCKET));
+    return new RoomClassStore(await bus.keyValue(CONTROL_BUCKET));
   }
 
   /** One class as stored. Throws `UNAVAILABLE`. */

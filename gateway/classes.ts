@@ -1,8 +1,10 @@
 /**
  * Room classes as this gateway knows them: a live copy of the bus's records, by watch.
  */
+
 import type { Bus } from "../bus/bus.ts";
 import type { KeyValueChange } from "../bus/key-value.ts";
+import { CONTROL_BUCKET } from "../proto/control-bucket.ts";
 import {
   PublishPermission,
   RoomClass,
@@ -16,7 +18,7 @@ import {
   defaultRoomClass,
   HISTORY_AGE_MAX_S,
   HISTORY_COUNT_MAX,
-  ROOM_CLASS_BUCKET,
+  ROOM_CLASS_PREFIX,
   roomClassKey,
 } from "../proto/room-class.ts";
 import type { Log } from "./log.ts";
@@ -49,9 +51,9 @@ export class Classes {
   /** Reads all classes, then follows their changes. */
   static async watch(bus: Bus, log: Log): Promise<Classes> {
     const classes = new Classes(log);
-    const bucket = await bus.keyValue(ROOM_CLASS_BUCKET);
+    const bucket = await bus.keyValue(CONTROL_BUCKET);
     const { promise, resolve } = Promise.withResolvers<void>();
-    classes.#unwatch = await bucket.watch("", {
+    classes.#unwatch = await bucket.watch(ROOM_CLASS_PREFIX, {
       onChange: (change) => classes.#take(change),
       onSynced: resolve,
     });
@@ -76,9 +78,9 @@ export class Classes {
   }
 
   #take(change: KeyValueChange): void {
-    const [tenant, roomClass] = change.key.split(".");
+    const [, tenant, roomClass] = change.key.split(".");
     if (tenant === undefined || roomClass === undefined) {
-      this.#tell(change.key, "a key in the bucket of room classes is no class", {});
+      this.#tell(change.key, "a key among the room classes is no class", {});
       return;
     }
     if (change.value === null) this.#stored.delete(change.key);

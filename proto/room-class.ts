@@ -2,7 +2,7 @@
  * Room classes as gateways and control plane read them: built-in ones, defaults, and the bus
  * record.
  *
- * A stored class is one key of the bus KV bucket below; a built-in class without a record has the
+ * A stored class is one key of the bus KV bucket "control"; a built-in class without a record has the
  * defaults here. Both sides resolve through this file, so they can not disagree.
  */
 import {
@@ -12,8 +12,8 @@ import {
   SlowMemberPolicy,
 } from "./gen/tidegate/control/v1/room_class.ts";
 
-/** Bus KV bucket of room classes; key {@link roomClassKey}, value an encoded RoomClass. */
-export const ROOM_CLASS_BUCKET = "room-classes";
+/** What keys of room classes begin with; key {@link roomClassKey}, value an encoded RoomClass. */
+export const ROOM_CLASS_PREFIX = "class.";
 
 /** Messages that history and resume reach back unless a class says otherwise. */
 export const HISTORY_COUNT_DEFAULT = 1000;
@@ -43,9 +43,9 @@ export const BUILT_IN_CLASSES: ReadonlyMap<string, RoomMode> = new Map([
   ["live", RoomMode.EPHEMERAL],
 ]);
 
-/** KV key of a class: "<tenant>.<class>"; neither part can hold a dot. */
+/** KV key of a class: "class.<tenant>.<class>"; neither part can hold a dot. */
 export function roomClassKey(tenant: string, roomClass: string): string {
-  return `${tenant}.${roomClass}`;
+  return `${ROOM_CLASS_PREFIX}${tenant}.${roomClass}`;
 }
 
 /** Resource name of a class. */

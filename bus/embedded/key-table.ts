@@ -17,6 +17,9 @@ export const EXPIRE_STEP_COUNT_MAX = 512;
 
 type Row = readonly (number | string | Uint8Array)[];
 
+type CommitRequest = Extract<WriteRequest, { op: "kvCommit" }>;
+type Put = Omit<Extract<WriteRequest, { op: "kvCreate" }>, "op">;
+
 export class KeyTable {
   readonly #statements: ReturnType<typeof prepare>;
   /** Changes of the present transaction. */
@@ -62,12 +65,13 @@ export class KeyTable {
   /**
    * Applies one change.
    *
-   * @returns the new revision; 0 when there was nothing to delete.
+   * @returns the new revision, or those of a commit; 0 when there was nothing to delete.
    * @throws {CodedError} `ALREADY_EXISTS`, `ETAG_MISMATCH`; nothing was changed then.
    */
-  apply(request: WriteRequest, nowUs: number): number {
+  apply(request: WriteRequest, nowUs: number): number | number[] {
+    const bucketId = this.#bucketId(request.bucket, true);
+    if (request.op === "kvCommit") return this.#applyCommit(bucketId, request, nowUs);
     const { bucket, key } = request;
-    const bucketId = this.#bucketId(bucket, true);
     const row = this.#entry(bucketId, key, nowUs);
     const revision = row === undefined ? 0 : (row[1] as number);
     switch (request.op) {
@@ -112,12 +116,22 @@ export class KeyTable {
     }));
   }
 
-  #put(
-    bucketId: number,
-    request: Exclude<WriteRequest, { op: "kvDelete" }>,
-    nowUs: number,
-  ): number {
-    const { bucket, key, value, ttlMs } = request;
+  /** Looks at all before it changes one: the transaction holds other requests too. */
+  #applyCommit(bucketId: number, { bucket, writes }: CommitRequest, nowUs: number): number[] {
+    const rows = writes.map(({ key, revision }) => {
+      const row = this.#entry(bucketId, key, nowUs);
+      const present = row === undefined ? 0 : (row[1] as number);
+      if (present !== revision) throw mismatch(bucket, key, revision, present);
+      return row;
+    });
+    return writes.map(({ key, value, ttlMs = 0 }, i) => {
+      if (value !== null) return this.#put(bucketId, { bucket, key, value, ttlMs }, nowUs);
+      return this.#remove(bucketId, bucket, key, rows[i]?.[0] as number);
+    });
+  }
+
+  #put(bucketId: number, write: Put, nowUs: number): number {
+    const { bucket, key, value, ttlMs } = write;
     const revision = this.#nextRevision(bucketId);
     const expiresUs = ttlMs === 0 ? 0 : nowUs + ttlMs * 1000;
     this.#statements.put.run(bucketId, key, value, revision, expiresUs);
@@ -157,7 +171,8 @@ export class KeyTable {
 
 function mismatch(bucket: string, key: string, expected: number, present: number): CodedError {
   const state = present === 0 ? "does not exist" : `has revision ${present}`;
-  return new CodedError("ETAG_MISMATCH", `key ${key} of ${bucket} ${state}, not ${expected}`);
+  const wanted = expected === 0 ? "but must not exist" : `not ${expected}`;
+  return new CodedError("ETAG_MISMATCH", `key ${key} of ${bucket} ${state}, ${wanted}`);
 }
 
 function prepare(database: DatabaseSync) {

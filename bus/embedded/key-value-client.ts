@@ -1,23 +1,17 @@
 /**
  * KeyValue on the embedded store: checks what it is given, asks the worker, keeps the watchers.
  */
-import { CodedError } from "../../proto/coded-error.ts";
 import {
-  KEY_CHARS_MAX,
-  type KeyValue,
-  type KeyValueEntry,
-  type KeyValueWatcher,
-  VALUE_BYTES_MAX,
-} from "../key-value.ts";
+  checkBucket,
+  checkKey,
+  checkPrefix,
+  checkRevision,
+  checkValue,
+  checkWrites,
+} from "../check-key-value.ts";
+import type { KeyValue, KeyValueEntry, KeyValueWatcher, KeyWrite } from "../key-value.ts";
 import type { WorkerLink } from "./worker-link.ts";
 import type { BucketChange } from "./worker-protocol.ts";
-
-/** Shortest time to live, milliseconds. */
-const ttlMsMin = 1000;
-
-const keyPattern = /^[A-Za-z0-9_=/-]+(\.[A-Za-z0-9_=/-]+)*$/;
-const prefixPattern = /^([A-Za-z0-9_=/-]+\.)*$/;
-const bucketPattern = /^[a-z][a-z0-9-]{0,31}$/;
 
 interface Watch {
   readonly prefix: string;
@@ -32,10 +26,7 @@ export class EmbeddedKeyValue implements KeyValue {
 
   /** @throws {CodedError} `REQUEST_INVALID` for a bad bucket name. */
   constructor(link: WorkerLink, bucket: string) {
-    if (!bucketPattern.test(bucket)) {
-      const shown = JSON.stringify(bucket.slice(0, 60));
-      throw new CodedError("REQUEST_INVALID", `bucket ${shown} is not [a-z][a-z0-9-]{0,31}`);
-    }
+    checkBucket(bucket);
     this.#link = link;
     this.#bucket = bucket;
   }
@@ -67,6 +58,12 @@ export class EmbeddedKeyValue implements KeyValue {
     const expected = revision ?? null;
     const request = { op: "kvDelete", bucket: this.#bucket, key, revision: expected } as const;
     await this.#link.request("write", request);
+  }
+
+  async commit(writes: readonly KeyWrite[]): Promise<number[]> {
+    checkWrites(writes);
+    const request = { op: "kvCommit", bucket: this.#bucket, writes } as const;
+    return (await this.#link.request("write", request)) as number[];
   }
 
   async list(prefix: string): Promise<KeyValueEntry[]> {
@@ -102,35 +99,3 @@ export class EmbeddedKeyValue implements KeyValue {
 
 /** A watch that ends after the store has ended needs nothing more. */
 function ignoreEnded(): void {}
-
-function checkKey(key: string): void {
-  if (key.length <= KEY_CHARS_MAX && keyPattern.test(key)) return;
-  throw new CodedError(
-    "REQUEST_INVALID",
-    `key ${JSON.stringify(key.slice(0, 60))} is not 1 to ${KEY_CHARS_MAX} characters of ` +
-      "[A-Za-z0-9_=/-] in tokens parted by single dots",
-  );
-}
-
-function checkPrefix(prefix: string): void {
-  if (prefix.length <= KEY_CHARS_MAX && prefixPattern.test(prefix)) return;
-  const shown = JSON.stringify(prefix.slice(0, 60));
-  throw new CodedError("REQUEST_INVALID", `prefix ${shown} is not "" or tokens ending with a dot`);
-}
-
-function checkValue(value: Uint8Array, ttlMs: number): void {
-  if (value.length > VALUE_BYTES_MAX) {
-    const detail = `a value has ${VALUE_BYTES_MAX} bytes at most, this one ${value.length}`;
-    throw new CodedError("REQUEST_INVALID", detail);
-  }
-  if (ttlMs === 0 || (Number.isFinite(ttlMs) && ttlMs >= ttlMsMin)) return;
-  throw new CodedError(
-    "REQUEST_INVALID",
-    `ttlMs is ${ttlMs}; it must be 0 or at least ${ttlMsMin}`,
-  );
-}
-
-function checkRevision(revision: number): void {
-  if (Number.isSafeInteger(revision) && revision >= 1) return;
-  throw new CodedError("REQUEST_INVALID", `revision is ${revision}; it must be 1 or more`);
-}

@@ -34,6 +34,7 @@ const checkpointBusyPages = 8192;
 type AppendMessage = Extract<ToWorker, { kind: "append" }>;
 type WriteMessage = Extract<ToWorker, { kind: "write" }>;
 type ReadMessage = Extract<ToWorker, { kind: "read" }>;
+type WriteResult = number | readonly number[] | CodedError;
 type Post = (message: FromWorker, transfer?: ArrayBuffer[]) => void;
 
 /** Clocks in microseconds: the wall clock, and one that never steps. */
@@ -131,7 +132,7 @@ export class StoreWorker {
   #commit(): number {
     const appends = this.#takeAppends();
     const writes = this.#writes.splice(0);
-    const results: (number | CodedError)[] = [];
+    const results: WriteResult[] = [];
     let storedCount = 0;
     try {
       if (this.#broken !== null) throw this.#broken;
@@ -211,7 +212,7 @@ export class StoreWorker {
     this.#detail = detail;
   }
 
-  #write(request: WriteMessage["request"], nowUs: number): number | CodedError {
+  #write(request: WriteMessage["request"], nowUs: number): WriteResult {
     try {
       return this.#keys.apply(request, nowUs);
     } catch (reason) {
@@ -260,7 +261,7 @@ export class StoreWorker {
     if (changes.length > 0) this.#post({ kind: "changes", changes });
   }
 
-  #answerWrite(id: number, result: number | CodedError | undefined): void {
+  #answerWrite(id: number, result: WriteResult | undefined): void {
     if (result instanceof CodedError) this.#fail(id, result);
     else this.#post({ kind: "answer", id, value: result ?? 0 });
   }

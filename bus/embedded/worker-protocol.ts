@@ -5,7 +5,7 @@
  * are the only thing that comes by the ten thousand.
  */
 import type { ErrorCode } from "../../proto/coded-error.ts";
-import type { KeyValueChange, KeyValueEntry } from "../key-value.ts";
+import type { KeyValueChange, KeyValueEntry, KeyWrite } from "../key-value.ts";
 import type { Position } from "../position.ts";
 import type { ShardFacts } from "../topology.ts";
 import type { EncodedPage } from "./message-page.ts";
@@ -39,7 +39,8 @@ export type WriteRequest =
       revision: number;
       ttlMs: number;
     }
-  | { readonly op: "kvDelete"; bucket: string; key: string; revision: number | null };
+  | { readonly op: "kvDelete"; bucket: string; key: string; revision: number | null }
+  | { readonly op: "kvCommit"; bucket: string; writes: readonly KeyWrite[] };
 
 /** One batch of appends. */
 export interface BatchMessage {
@@ -71,6 +72,7 @@ export type AnswerValue =
   | StoreFacts
   | KeyValueEntry
   | KeyValueEntry[]
+  | readonly number[]
   | number
   | null;
 

@@ -2,24 +2,26 @@
  * Keys on NATS: one stream per bucket, read from its leader, so that a read sees every earlier
  * write.
  *
- * The bucket is what @nats-io/kv makes; writes are published by hand, because its update can not
- * renew a time to live, and a plain update makes a key with one immortal (measured).
+ * The bucket is one of @nats-io/kv; writes are published by hand, because its update can not renew
+ * a time to live, and a plain update makes a key with one immortal (measured).
  */
 import { JetStreamApiError, type JetStreamClient, jetstream } from "@nats-io/jetstream";
 import { type KV, type KvEntry, Kvm } from "@nats-io/kv";
 import { headers, type NatsConnection } from "@nats-io/transport-node";
 import { CodedError } from "../../proto/coded-error.ts";
-import { KEY_CHARS_MAX, type KeyValue, type KeyValueEntry, VALUE_BYTES_MAX } from "../key-value.ts";
+import { checkKey, checkPrefix, checkValue, checkWrites } from "../check-key-value.ts";
+import type { KeyValue, KeyValueEntry, KeyWrite } from "../key-value.ts";
+import { ensureBucket } from "./bucket-stream.ts";
 import { toCoded } from "./connect.ts";
+import { BatchRefusal, type BatchWrite, batchHeaders, publishBatch } from "./key-batch.ts";
 import { KeyWatch, type TimedWatcher } from "./key-watch.ts";
 
 /** JetStream's "wrong last sequence", alone and with a competitor in flight. */
 const wrongSequenceCodes = [10071, 10164];
-/** Expiries stay visible to watchers this long, ms. */
-const MARKER_TTL_MS = 60_000;
 /** Deletions do so this long, then nothing is left of a key: each process leaves one at its end. */
 const DELETED_TTL_S = 24 * 3600;
-const TTL_MS_MIN = 1000;
+/** Tries of a commit whose expectations held when they were read: each lost one is another's. */
+const COMMIT_TRY_COUNT_MAX = 4;
 const EXPECTED_SEQUENCE = "Nats-Expected-Last-Subject-Sequence";
 
 /** An entry, and when it was written. */
@@ -30,11 +32,13 @@ export interface TimedEntry extends KeyValueEntry {
 
 export class NatsKeyValue implements KeyValue {
   readonly #bucket: string;
+  readonly #connection: NatsConnection;
   readonly #js: JetStreamClient;
   readonly #kv: KV;
 
-  private constructor(bucket: string, js: JetStreamClient, kv: KV) {
+  private constructor(bucket: string, connection: NatsConnection, js: JetStreamClient, kv: KV) {
     this.#bucket = bucket;
+    this.#connection = connection;
     this.#js = js;
     this.#kv = kv;
   }
@@ -46,13 +50,9 @@ export class NatsKeyValue implements KeyValue {
     replicas: number,
   ): Promise<NatsKeyValue> {
     const js = jetstream(connection);
-    const kv = await new Kvm(js).create(bucket, {
-      replicas,
-      history: 1,
-      markerTTL: MARKER_TTL_MS,
-      allow_direct: false,
-    });
-    return new NatsKeyValue(bucket, js, kv);
+    await ensureBucket(connection, await js.jetstreamManager(false), bucket, replicas);
+    const kv = await new Kvm(js).open(bucket, { allow_direct: false });
+    return new NatsKeyValue(bucket, connection, js, kv);
   }
 
   async get(key: string): Promise<KeyValueEntry | null> {
@@ -92,8 +92,7 @@ export class NatsKeyValue implements KeyValue {
         if (!isWrongSequence(error)) throw toCoded(error);
       }
     }
-    const detail = `key ${key} of ${this.#bucket} is no longer at revision ${revision}`;
-    throw new CodedError("ETAG_MISMATCH", detail);
+    throw this.#mismatch(key, revision);
   }
 
   async delete(key: string, revision?: number): Promise<void> {
@@ -107,8 +106,23 @@ export class NatsKeyValue implements KeyValue {
       await this.#js.publish(`$KV.${this.#bucket}.${key}`, "", { headers: header });
     } catch (error) {
       if (!isWrongSequence(error)) throw toCoded(error);
-      const detail = `key ${key} of ${this.#bucket} is no longer at revision ${revision}`;
-      throw new CodedError("ETAG_MISMATCH", detail);
+      throw this.#mismatch(key, revision ?? 0);
+    }
+  }
+
+  async commit(writes: readonly KeyWrite[]): Promise<number[]> {
+    checkWrites(writes);
+    for (let round = 1; ; round += 1) {
+      const batch = await Promise.all(writes.map((write) => this.#toBatchWrite(write)));
+      try {
+        return await guard(() => publishBatch(this.#connection, batch));
+      } catch (error) {
+        // Read again: the sequence that was expected of a deleted or expired key may have changed.
+        if (!isWrongSequence(error)) throw error;
+        if (round < COMMIT_TRY_COUNT_MAX) continue;
+        const detail = `keys of ${this.#bucket} changed ${round} times while a commit was made`;
+        throw new CodedError("ETAG_MISMATCH", detail, error);
+      }
     }
   }
 
@@ -160,6 +174,28 @@ export class NatsKeyValue implements KeyValue {
     return () => watch.stop();
   }
 
+  /** @throws {CodedError} `ETAG_MISMATCH` when the key is not at the write's revision now. */
+  async #toBatchWrite({ key, value, revision, ttlMs = 0 }: KeyWrite): Promise<BatchWrite> {
+    const found = await guard(() => this.#kv.get(key));
+    const isThere = found !== null && found.operation === "PUT";
+    if ((isThere ? found.revision : 0) !== revision) throw this.#mismatch(key, revision);
+    // A deleted or expired key leaves a marker; a new value goes after it.
+    const pairs: Record<string, string> = { [EXPECTED_SEQUENCE]: String(found?.revision ?? 0) };
+    if (value === null) pairs["KV-Operation"] = "DEL";
+    if (value === null) pairs["Nats-TTL"] = `${DELETED_TTL_S}s`;
+    else if (ttlMs > 0) pairs["Nats-TTL"] = `${Math.ceil(ttlMs / 1000)}s`;
+    return {
+      subject: `$KV.${this.#bucket}.${key}`,
+      value: value ?? new Uint8Array(0),
+      headers: batchHeaders(pairs),
+    };
+  }
+
+  #mismatch(key: string, revision: number): CodedError {
+    const state = revision === 0 ? "exists" : `is no longer at revision ${revision}`;
+    return new CodedError("ETAG_MISMATCH", `key ${key} of ${this.#bucket} ${state}`);
+  }
+
   /** Writes if the key's revision is `after` (0: it has none). */
   async #put(key: string, value: Uint8Array, after: number, ttlMs: number): Promise<number> {
     const header = headers();
@@ -174,37 +210,8 @@ function toEntry(entry: KvEntry): KeyValueEntry {
   return { key: entry.key, value: entry.value, revision: entry.revision };
 }
 
-function checkKey(key: string): void {
-  const isLegal = /^[\w=/-]+(\.[\w=/-]+)*$/.test(key) && key.length <= KEY_CHARS_MAX;
-  if (!isLegal) {
-    const shown = JSON.stringify(key.slice(0, 60));
-    const detail = `key ${shown} must be tokens of [A-Za-z0-9_=/-] parted by single dots`;
-    throw new CodedError("REQUEST_INVALID", detail);
-  }
-}
-
-function checkPrefix(prefix: string): void {
-  if (prefix === "") return;
-  if (!prefix.endsWith(".")) {
-    throw new CodedError("REQUEST_INVALID", `prefix ${prefix} must be empty or end with a dot`);
-  }
-  checkKey(prefix.slice(0, -1));
-}
-
-function checkValue(value: Uint8Array, ttlMs: number): void {
-  if (value.length > VALUE_BYTES_MAX) {
-    const detail = `the value has ${value.length} bytes, at most ${VALUE_BYTES_MAX}`;
-    throw new CodedError("REQUEST_INVALID", detail);
-  }
-  if (ttlMs !== 0 && !(Number.isFinite(ttlMs) && ttlMs >= TTL_MS_MIN)) {
-    throw new CodedError(
-      "REQUEST_INVALID",
-      `ttlMs is ${ttlMs}, must be 0 or ${TTL_MS_MIN} or more`,
-    );
-  }
-}
-
 function isWrongSequence(error: unknown): boolean {
+  if (error instanceof BatchRefusal) return wrongSequenceCodes.includes(error.serverCode);
   return error instanceof JetStreamApiError && wrongSequenceCodes.includes(error.code);
 }
 

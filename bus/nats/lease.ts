@@ -181,7 +181,7 @@ export class Lease {
   }
 
   /**
-   * R10: every routing record up to this revision of the bucket "routing" is applied and settled
+   * R10: every routing record up to this revision of the bucket "control" is applied and settled
    * here. Written soon, several together. Lower ones than before are ignored.
    */
   acknowledge(routingRevision: number): void {

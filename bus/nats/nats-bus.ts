@@ -4,8 +4,10 @@
  *
  * This file opens and closes it; durable-rooms.ts and ephemeral.ts are its two halves.
  */
+
 import type { NatsConnection } from "@nats-io/transport-node";
 import { CodedError } from "../../proto/coded-error.ts";
+import { CONTROL_BUCKET } from "../../proto/control-bucket.ts";
 import type { ShardSettings } from "../../proto/gen/tidegate/bus/v1/shard_settings.ts";
 import type {
   AnswerHandler,
@@ -36,7 +38,7 @@ import { type Lease, openLease } from "./lease.ts";
 import { LEASE_BUCKET } from "./lease-records.ts";
 import { type NatsBusOptions, validateNatsBusOptions } from "./options.ts";
 import { Questions } from "./questions.ts";
-import { ROUTING_BUCKET, Routes } from "./routes.ts";
+import { Routes } from "./routes.ts";
 import { NatsShards } from "./shard-admin.ts";
 import { ensureShards, type GroupRecord } from "./shards.ts";
 import { withoutCredentials } from "./start-errors.ts";
@@ -61,7 +63,7 @@ export async function openNatsBus(
     const lease = await openLease(connection, options);
     const found = await untilReady(connection, async () => {
       const open = (bucket: string) => NatsKeyValue.open(connection, bucket, options.replicaCount);
-      const [routing, leases] = await Promise.all([open(ROUTING_BUCKET), open(LEASE_BUCKET)]);
+      const [routing, leases] = await Promise.all([open(CONTROL_BUCKET), open(LEASE_BUCKET)]);
       const { group, settings } = await ensureShards(connection, routing, options, log);
       return {
         routing,

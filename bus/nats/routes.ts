@@ -9,8 +9,6 @@ import { SLOT_COUNT } from "../subjects.ts";
 import { decodeRoute, firstRoute, type Route } from "./route.ts";
 import type { Troubles } from "./troubles.ts";
 
-/** Bus KV bucket of routing. */
-export const ROUTING_BUCKET = "routing";
 /** What keys of slots' records begin with. */
 export const ROUTE_PREFIX = "slot.";
 

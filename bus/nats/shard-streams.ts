@@ -50,7 +50,7 @@ export function shardSettingsKey(shard: number): string {
 export interface ShardStreamParts {
   readonly connection: NatsConnection;
   readonly manager: JetStreamManager;
-  /** The bucket "routing". */
+  /** The bucket "control". */
   readonly routing: KeyValue;
   readonly options: ShardLimits;
   readonly file: SettingsFile | null;

@@ -4,14 +4,7 @@
 import { expect } from "vitest";
 import { KEY_CHARS_MAX, type KeyValue, VALUE_BYTES_MAX } from "../../bus/key-value.ts";
 import type { DeclareRule } from "./contract.ts";
-import { envelopeOf as bytes, codeOf, textOf, WatchRecorder } from "./contract-tools.ts";
-
-/** A prefix nobody else uses, so that rules can share a bucket. */
-let prefixCount = 0;
-function newPrefix(): string {
-  prefixCount += 1;
-  return `p${process.pid}-${Date.now().toString(36)}-${prefixCount}.`;
-}
+import { envelopeOf as bytes, codeOf, newPrefix, textOf, WatchRecorder } from "./contract-tools.ts";
 
 export function keyRules(rule: DeclareRule): void {
   rule("keyValue: create, get, update and delete, each with a higher revision", async (bus) => {

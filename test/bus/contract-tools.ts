@@ -22,6 +22,11 @@ export function newProducer(): string {
   return randomBytes(16).toString("latin1");
 }
 
+/** A prefix of keys nobody else uses, so that rules can share a bucket. */
+export function newPrefix(): string {
+  return `p${randomBytes(8).toString("hex")}.`;
+}
+
 /** Server time, microseconds. */
 export function nowUs(): number {
   return Date.now() * 1000;

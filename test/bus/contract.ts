@@ -8,6 +8,7 @@
 import { onTestFinished, test } from "vitest";
 import type { Bus } from "../../bus/bus.ts";
 import { askRules } from "./contract-asks.ts";
+import { commitRules } from "./contract-commits.ts";
 import { closeRules, durableRules, nameRules } from "./contract-durable.ts";
 import { keyRules, watchRules } from "./contract-keys.ts";
 import { liveRules } from "./contract-live.ts";
@@ -45,6 +46,7 @@ export function busContract(name: string, open: () => Promise<Bus>, skip: Skip =
   readRules(rule);
   keyRules(rule);
   watchRules(rule);
+  commitRules(rule);
   topologyRules(rule);
   askRules(rule);
   closeRules(rule);

@@ -193,7 +193,7 @@ test("startControlPlane: a bus that can not be opened is UNAVAILABLE", async () 
     wrapMethods(bus, {
       keyValue: async () => {
         await bus.close();
-        return bus.keyValue("room-classes");
+        return bus.keyValue("control");
       },
     }),
   );

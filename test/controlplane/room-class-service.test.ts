@@ -1,9 +1,11 @@
 /**
  * RoomClassService over real gRPC on the embedded bus.
  */
+
 import { status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ROOM_CLASS_COUNT_MAX } from "../../controlplane/room-class-store.ts";
+import { CONTROL_BUCKET } from "../../proto/control-bucket.ts";
 import {
   PublishPermission,
   RoomClass,
@@ -11,7 +13,7 @@ import {
   SlowMemberPolicy,
 } from "../../proto/gen/tidegate/control/v1/room_class.ts";
 import type { RoomClassServiceClient } from "../../proto/gen/tidegate/control/v1/room_class_service.ts";
-import { defaultRoomClass, ROOM_CLASS_BUCKET, roomClassKey } from "../../proto/room-class.ts";
+import { defaultRoomClass, roomClassKey } from "../../proto/room-class.ts";
 import { call, openControlPlane, refusal, roomClass } from "./start-control-plane.ts";
 
 let plane: Awaited<ReturnType<typeof openControlPlane>>;
@@ -157,7 +159,7 @@ describe("CreateRoomClass", () => {
 
 test("CreateRoomClass: ends at ROOM_CLASS_COUNT_MAX classes of a tenant", async () => {
   const tenant = newTenant();
-  const keys = await plane.bus.keyValue(ROOM_CLASS_BUCKET);
+  const keys = await plane.bus.keyValue(CONTROL_BUCKET);
   const record = RoomClass.encode(defaultRoomClass("", RoomMode.EPHEMERAL)).finish();
   const ids = Array.from({ length: ROOM_CLASS_COUNT_MAX - 1 }, (_, at) => `c${at}`);
   await Promise.all(ids.map((id) => keys.create(roomClassKey(tenant, id), record)));

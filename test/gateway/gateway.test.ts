@@ -1,7 +1,9 @@
 /** A gateway as a whole: what closing it ends, and what it leaves alone. */
+
 import { expect, test } from "vitest";
+import { CONTROL_BUCKET } from "../../proto/control-bucket.ts";
 import { RoomMode } from "../../proto/gen/tidegate/control/v1/room_class.ts";
-import { defaultRoomClass, ROOM_CLASS_BUCKET } from "../../proto/room-class.ts";
+import { defaultRoomClass } from "../../proto/room-class.ts";
 import { testGateway } from "./start-gateway.ts";
 
 test("close: clients are told, nothing is watched any more, and the bus goes on", async () => {
@@ -15,9 +17,9 @@ test("close: clients are told, nothing is watched any more, and the bus goes on"
   expect(gateway.gateway.stats()).toMatchObject({
     ...{ isStopping: true, connectionCount: 0, roomCount: 0, memberCount: 0, laneCount: 0 },
   });
-  const bucket = await gateway.bus.keyValue(ROOM_CLASS_BUCKET);
-  await bucket.create("default.bad", Buffer.from([0xff])); // a gateway that watched would log it
+  const bucket = await gateway.bus.keyValue(CONTROL_BUCKET);
+  await bucket.create("class.default.bad", Buffer.from([0xff])); // a gateway that watched would log it
   await gateway.putClass("after", defaultRoomClass("", RoomMode.DURABLE));
-  expect((await bucket.get("default.after"))?.revision).toBeGreaterThan(1);
+  expect((await bucket.get("class.default.after"))?.revision).toBeGreaterThan(1);
   expect(gateway.logged).toEqual([]);
 });

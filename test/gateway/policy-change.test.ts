@@ -3,7 +3,9 @@
  * happens to slow ones; a deleted class ends memberships, and a record that is no class changes
  * nothing.
  */
+
 import { describe, expect, test } from "vitest";
+import { CONTROL_BUCKET } from "../../proto/control-bucket.ts";
 import { GapReason } from "../../proto/gen/tidegate/client/v1/message.ts";
 import {
   PublishPermission,
@@ -11,7 +13,7 @@ import {
   RoomMode,
   SlowMemberPolicy,
 } from "../../proto/gen/tidegate/control/v1/room_class.ts";
-import { defaultRoomClass, ROOM_CLASS_BUCKET, roomClassKey } from "../../proto/room-class.ts";
+import { defaultRoomClass, roomClassKey } from "../../proto/room-class.ts";
 import type { RawClient } from "./raw-client.ts";
 import { type TestGateway, testGateway } from "./start-gateway.ts";
 
@@ -39,7 +41,7 @@ async function publishOne(client: RawClient, room: string, seq: number): Promise
 
 /** Writes raw bytes as a class's record. */
 async function putBytes(gateway: TestGateway, roomClass: string, value: Uint8Array): Promise<void> {
-  const bucket = await gateway.bus.keyValue(ROOM_CLASS_BUCKET);
+  const bucket = await gateway.bus.keyValue(CONTROL_BUCKET);
   const key = roomClassKey("default", roomClass);
   const present = await bucket.get(key);
   if (present === null) await bucket.create(key, value);
@@ -78,7 +80,7 @@ describe("publish permission", () => {
     await gateway.putClass("team", durable);
     const member = await gateway.client();
     await member.join("team:a");
-    const bucket = await gateway.bus.keyValue(ROOM_CLASS_BUCKET);
+    const bucket = await gateway.bus.keyValue(CONTROL_BUCKET);
     const foreign = { ...durable, publishPermission: PublishPermission.BACKEND };
     await bucket.create(roomClassKey("other", "team"), RoomClass.encode(foreign).finish());
     await gateway.putClass("mark", durable); // watched in order: seen after the foreign one

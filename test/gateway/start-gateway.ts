@@ -1,6 +1,7 @@
 /**
  * A gateway in the test's own process, on an embedded bus in a temporary folder.
  */
+
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -10,9 +11,10 @@ import { openEmbeddedBus } from "../../bus/embedded/embedded-bus.ts";
 import { authenticateNone } from "../../gateway/auth.ts";
 import { type Gateway, type GatewayParts, startGateway } from "../../gateway/gateway.ts";
 import type { GatewayOptions } from "../../gateway/options.ts";
+import { CONTROL_BUCKET } from "../../proto/control-bucket.ts";
 import type { Hello } from "../../proto/gen/tidegate/client/v1/session.ts";
 import { RoomClass } from "../../proto/gen/tidegate/control/v1/room_class.ts";
-import { ROOM_CLASS_BUCKET, roomClassKey } from "../../proto/room-class.ts";
+import { roomClassKey } from "../../proto/room-class.ts";
 import { RawClient } from "./raw-client.ts";
 
 /** A gateway under test. */
@@ -91,7 +93,7 @@ export async function openTestGateway(given: TestGatewayOptions = {}): Promise<O
       return client;
     },
     async putClass(roomClass, record) {
-      const bucket = await bus.keyValue(ROOM_CLASS_BUCKET);
+      const bucket = await bus.keyValue(CONTROL_BUCKET);
       const key = roomClassKey("default", roomClass);
       const value = RoomClass.encode(record).finish();
       const present = await bucket.get(key);

@@ -1,5 +1,5 @@
 /**
- * A foreigner with access to our subjects, and streams and buckets removed under us: what comes is
+ * A foreigner with access to our subjects, and streams and the bucket of the configuration removed under us: what comes is
  * dropped, counted and told once; members stay and go on.
  */
 import { jetstreamManager } from "@nats-io/jetstream";
@@ -75,10 +75,10 @@ test("junk on every subject of ours is dropped and counted, told once, and hurts
       foreigner.publish("tg.seal.0.somewhere", bytes);
       foreigner.publish("tg.ctl.g", bytes);
       foreigner.publish("tg.ctl.origin.1", bytes);
-      foreigner.publish(`$KV.routing.slot.0-${slot}`, bytes);
+      foreigner.publish(`$KV.control.slot.0-${slot}`, bytes);
       foreigner.publish("$KV.leases.gateway.other", bytes);
-      foreigner.publish("$KV.room-classes.default.chat", bytes);
-      foreigner.publish("$KV.room-classes.nonsense", bytes);
+      foreigner.publish("$KV.control.class.default.chat", bytes);
+      foreigner.publish("$KV.control.class.nonsense", bytes);
     }
   }
   await foreigner.flush();
@@ -139,12 +139,12 @@ test("a stream removed under us: refused and counted, members stay, a start make
   expect(texts).toEqual(["lost", "later"]);
 }, 120_000);
 
-test("buckets removed under us: what was known goes on", async () => {
+test("the bucket of the configuration removed under us: what was known goes on", async () => {
   const { server, foreigner, member } = await setScene();
   const { roomAlias } = await member.join("chat:buckets");
   await member.ack(member.publish({ room: "chat:buckets", seq: 1, payload: "before" }));
   const manager = await jetstreamManager(foreigner);
-  for (const bucket of ["KV_room-classes", "KV_routing"]) await manager.streams.delete(bucket);
+  await manager.streams.delete("KV_control");
   await member.ack(member.publish({ room: "chat:buckets", seq: 2, payload: "after" }));
   expect(await member.texts(roomAlias, 2)).toEqual(["before", "after"]);
   const another = await RawClient.open(server.port);

@@ -2,14 +2,16 @@
  * R10: slots that get their next epoch, on another shard and on the same, under load and with
  * movers that die. Real nats-servers.
  */
+
 import { connect } from "@nats-io/transport-node";
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import { LEASE_BUCKET } from "../../bus/nats/lease-records.ts";
 import { type NatsBus, openNatsBus } from "../../bus/nats/nats-bus.ts";
 import { encodeRoute, firstRoute, startRemoving, startSealing } from "../../bus/nats/route.ts";
-import { ROUTING_BUCKET, routeKey } from "../../bus/nats/routes.ts";
+import { routeKey } from "../../bus/nats/routes.ts";
 import { addEpoch, hasEpoch, removeEpoch } from "../../bus/nats/shard-subjects.ts";
 import type { Position } from "../../bus/position.ts";
+import { CONTROL_BUCKET } from "../../proto/control-bucket.ts";
 import { Lease, ProcessKind } from "../../proto/gen/tidegate/bus/v1/lease.ts";
 import {
   append,
@@ -179,7 +181,7 @@ test("advanceEpoch: a holder that is dead counts as settled, a silent one is fen
 test("a mover that dies while sealing: gateways open the epoch again", async () => {
   const bus = await openBus();
   const room = newRoom("sealing");
-  const routing = await bus.keyValue(ROUTING_BUCKET);
+  const routing = await bus.keyValue(CONTROL_BUCKET);
   const { record } = firstRoute(room.slot, shardCount);
   const sealing = startSealing(record, 1, false, nowUs());
   await routing.create(routeKey(room.slot), encodeRoute(sealing));
@@ -190,7 +192,7 @@ test("a mover that dies while sealing: gateways open the epoch again", async () 
 test("a mover that dies before the removal: gateways open the epoch again", async () => {
   const bus = await openBus();
   const room = newRoom("removing");
-  const routing = await bus.keyValue(ROUTING_BUCKET);
+  const routing = await bus.keyValue(CONTROL_BUCKET);
   const { record } = firstRoute(room.slot, shardCount);
   const removing = startRemoving(startSealing(record, 1, false, nowUs()), nowUs());
   await routing.create(routeKey(room.slot), encodeRoute(removing));
@@ -205,7 +207,7 @@ test("a mover that dies after the removal: gateways commit the next epoch", asyn
   const connection = await connect({ servers: nats.urls });
   onTestFinished(() => connection.close());
   await addEpoch(connection, target, room.slot, 2, () => {});
-  const routing = await bus.keyValue(ROUTING_BUCKET);
+  const routing = await bus.keyValue(CONTROL_BUCKET);
   const { record } = firstRoute(room.slot, shardCount);
   const removing = startRemoving(startSealing(record, target, false, nowUs()), nowUs());
   await routing.create(routeKey(room.slot), encodeRoute(removing));
@@ -239,7 +241,7 @@ test("R11: a slot that lost its subject, and one nobody uses, are put right", as
 test("a fleet that was restarted inside a move: the first process finishes it", async () => {
   const before = await openNatsBus({ servers: nats.urls, name: "before", replicaCount: 3 });
   const room = newRoom("restarted");
-  const routing = await before.keyValue(ROUTING_BUCKET);
+  const routing = await before.keyValue(CONTROL_BUCKET);
   const { record } = firstRoute(room.slot, shardCount);
   const sealing = startSealing(record, 1, false, nowUs() + 1_000_000);
   await routing.create(routeKey(room.slot), encodeRoute(sealing));

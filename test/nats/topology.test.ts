@@ -1,4 +1,5 @@
 /** The fleet as operators see it when not all is well: a dead process, a move, a lost stream. */
+
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import path from "node:path";
@@ -8,8 +9,9 @@ import { connect } from "@nats-io/transport-node";
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import { type NatsBus, openNatsBus } from "../../bus/nats/nats-bus.ts";
 import { encodeRoute, firstRoute, startSealing } from "../../bus/nats/route.ts";
-import { ROUTING_BUCKET, routeKey } from "../../bus/nats/routes.ts";
+import { routeKey } from "../../bus/nats/routes.ts";
 import { startControlPlane } from "../../controlplane/control-plane.ts";
+import { CONTROL_BUCKET } from "../../proto/control-bucket.ts";
 import { GatewayState } from "../../proto/gen/tidegate/control/v1/gateway.ts";
 import { GatewayServiceClient } from "../../proto/gen/tidegate/control/v1/gateway_service.ts";
 import { nowUs } from "../bus/contract-tools.ts";
@@ -112,7 +114,7 @@ test("slots: a move is shown while it goes on, and what it left behind", async (
     ...{ state: "open", epoch: 2, shard: 3, targetShard: null },
     sealed: [{ epoch: 1, shard: 2, openedUs: 0, wentBackwards: false }],
   });
-  const routing = await bus.keyValue(ROUTING_BUCKET);
+  const routing = await bus.keyValue(CONTROL_BUCKET);
   const sealing = startSealing(firstRoute(9, shardCount).record, 0, false, nowUs() + 60_000_000);
   await routing.create(routeKey(9), encodeRoute(sealing));
   const slots = await bus.topology.slots();

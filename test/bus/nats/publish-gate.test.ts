@@ -12,6 +12,7 @@ import { encodeRoute, firstRoute, reopen, startSealing } from "../../../bus/nats
 import { Routes, routeKey } from "../../../bus/nats/routes.ts";
 import { Troubles } from "../../../bus/nats/troubles.ts";
 import { CodedError } from "../../../proto/coded-error.ts";
+import { CONTROL_BUCKET } from "../../../proto/control-bucket.ts";
 
 const slot = 5;
 
@@ -19,11 +20,11 @@ const slot = 5;
 async function openGate(hear: (show: () => void) => void = (show) => show()) {
   const dataDir = mkdtempSync(path.join(tmpdir(), "tidegate-gate-"));
   const bus = await openEmbeddedBus({ dataDir });
-  const keys = await bus.keyValue("routing");
+  const keys = await bus.keyValue(CONTROL_BUCKET);
   const heard: KeyValue = {
     ...{ get: (key) => keys.get(key), list: (prefix) => keys.list(prefix) },
     ...{ create: keys.create.bind(keys), update: keys.update.bind(keys) },
-    delete: keys.delete.bind(keys),
+    ...{ delete: keys.delete.bind(keys), commit: keys.commit.bind(keys) },
     watch: (prefix, { onChange, onSynced }) =>
       keys.watch(prefix, { onSynced, onChange: (change) => hear(() => onChange(change)) }),
   };

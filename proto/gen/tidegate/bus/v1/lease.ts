@@ -49,7 +49,7 @@ export interface Lease {
   version: string;
   /** When the process took the lease first, microseconds since 1970-01-01 UTC. */
   startedUs: bigint;
-  /** Highest revision of the bucket "routing" that the process has applied and settled (R10). */
+  /** Highest revision of the bucket "control" that the process has applied and settled (R10). */
   routingRevision: bigint;
   /** What the process says of itself (Topology.announce), at most 4096 bytes; opaque to the bus. */
   facts: Buffer;

@@ -13,7 +13,7 @@ export const protobufFileName = "tidegate/bus/v1/shard_settings.proto";
 
 /**
  * What one shard's stream is made with, where it may differ from shard to shard. One key of the
- * bucket "routing", "shard.<number>"; written when the shard is made, and the truth from then on.
+ * bucket "control", "shard.<number>"; written when the shard is made, and the truth from then on.
  * Every change is a compare-and-set that raises `revision`.
  */
 export interface ShardSettings {
