@@ -184,7 +184,7 @@ test("a record that holds junk is named", async () => {
   const { nats, manager } = await startOne();
   await openOnce(nats);
   const connection = await connect({ servers: nats.urls });
-  await connection.request("$KV.routing.shard.1", "junk");
+  await connection.request("$KV.control.shard.1", "junk");
   await connection.close();
   const text = await refusal({ NATS_URL: nats.urls.join(",") });
   expect(text).toContain("[BUS_UNSUITABLE] key shard.1 of bucket routing holds no shard settings");
