@@ -1,7 +1,6 @@
 /**
  * Room classes on the bus KV: reads, and changes by compare-and-set.
  */
-
 import type { Bus } from "../bus/bus.ts";
 import type { KeyValue, KeyValueEntry } from "../bus/key-value.ts";
 import { CodedError } from "../proto/coded-error.ts";

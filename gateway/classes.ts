@@ -1,7 +1,6 @@
 /**
  * Room classes as this gateway knows them: a live copy of the bus's records, by watch.
  */
-
 import type { Bus } from "../bus/bus.ts";
 import type { KeyValueChange } from "../bus/key-value.ts";
 import { CONTROL_BUCKET } from "../proto/control-bucket.ts";

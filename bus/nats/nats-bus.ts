@@ -4,7 +4,6 @@
  *
  * This file opens and closes it; durable-rooms.ts and ephemeral.ts are its two halves.
  */
-
 import type { NatsConnection } from "@nats-io/transport-node";
 import { CodedError } from "../../proto/coded-error.ts";
 import { CONTROL_BUCKET } from "../../proto/control-bucket.ts";

@@ -1,5 +1,4 @@
 /** A gateway as a whole: what closing it ends, and what it leaves alone. */
-
 import { expect, test } from "vitest";
 import { CONTROL_BUCKET } from "../../proto/control-bucket.ts";
 import { RoomMode } from "../../proto/gen/tidegate/control/v1/room_class.ts";

@@ -1,5 +1,4 @@
 /** Listening: alone on a port, and on the same port again right after a kill. */
-
 import { once } from "node:events";
 import { createConnection } from "node:net";
 import { expect, onTestFinished, test } from "vitest";

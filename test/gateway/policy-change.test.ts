@@ -3,7 +3,6 @@
  * happens to slow ones; a deleted class ends memberships, and a record that is no class changes
  * nothing.
  */
-
 import { describe, expect, test } from "vitest";
 import { CONTROL_BUCKET } from "../../proto/control-bucket.ts";
 import { GapReason } from "../../proto/gen/tidegate/client/v1/message.ts";

@@ -1,7 +1,6 @@
 /**
  * A gateway in the test's own process, on an embedded bus in a temporary folder.
  */
-
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";

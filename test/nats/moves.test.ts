@@ -2,7 +2,6 @@
  * R10: slots that get their next epoch, on another shard and on the same, under load and with
  * movers that die. Real nats-servers.
  */
-
 import { connect } from "@nats-io/transport-node";
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import { LEASE_BUCKET } from "../../bus/nats/lease-records.ts";

@@ -1,5 +1,4 @@
 /** The fleet as operators see it when not all is well: a dead process, a move, a lost stream. */
-
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import path from "node:path";

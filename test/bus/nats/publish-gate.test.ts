@@ -1,5 +1,4 @@
 /** Holding publishes while a slot's route changes (R10 step 1), on the embedded bus's keys. */
-
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
