@@ -2,8 +2,8 @@
  * Room classes as gateways and control plane read them: built-in ones, defaults, and the bus
  * record.
  *
- * A stored class is one key of the bus KV bucket "control"; a built-in class without a record has the
- * defaults here. Both sides resolve through this file, so they can not disagree.
+ * A stored class is one key of the bus KV bucket "control"; a built-in class without a record has
+ * the defaults here. Both sides resolve through this file, so they can not disagree.
  */
 import {
   PublishPermission,

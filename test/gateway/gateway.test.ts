@@ -17,7 +17,8 @@ test("close: clients are told, nothing is watched any more, and the bus goes on"
     ...{ isStopping: true, connectionCount: 0, roomCount: 0, memberCount: 0, laneCount: 0 },
   });
   const bucket = await gateway.bus.keyValue(CONTROL_BUCKET);
-  await bucket.create("class.default.bad", Buffer.from([0xff])); // a gateway that watched would log it
+  // A gateway that watched would log it.
+  await bucket.create("class.default.bad", Buffer.from([0xff]));
   await gateway.putClass("after", defaultRoomClass("", RoomMode.DURABLE));
   expect((await bucket.get("class.default.after"))?.revision).toBeGreaterThan(1);
   expect(gateway.logged).toEqual([]);

@@ -1,5 +1,5 @@
 /**
- * A foreigner with access to our subjects, and streams and the bucket of the configuration removed under us: what comes is
+ * A foreigner with access to our subjects, and streams and buckets removed under us: what comes is
  * dropped, counted and told once; members stay and go on.
  */
 import { jetstreamManager } from "@nats-io/jetstream";
