@@ -16,6 +16,7 @@ import {
 } from "./connection.ts";
 import type { GatewayContext } from "./context.ts";
 import type { Lagging } from "./lagging.ts";
+import { LimitError } from "./limit-error.ts";
 
 /** How often connections without Hello are looked for, ms. */
 const GREETING_SWEEP_MS = 250;
@@ -64,8 +65,10 @@ export class Connections {
     this.#open.add(connection);
     this.#openedCount += 1;
     if (this.#open.size > options.connectionCountMax) {
-      const detail = `this gateway holds ${options.connectionCountMax} connections, its limit`;
-      sender.close(connection, new CodedError("TOO_MANY_CONNECTIONS", detail));
+      const max = options.connectionCountMax;
+      const detail = `this gateway holds ${max} connections, its limit`;
+      const limit = "connections-per-gateway";
+      sender.close(connection, new LimitError("TOO_MANY_CONNECTIONS", limit, max, detail));
       return;
     }
     const deadlineUs = clock.nowUs() + options.handshakeMs * 1000;

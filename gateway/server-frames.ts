@@ -9,6 +9,7 @@ import type { Position } from "../bus/position.ts";
 import type { CodedError, ErrorCode } from "../proto/coded-error.ts";
 import { ServerFrame } from "../proto/gen/tidegate/client/v1/frame.ts";
 import { VarintReader, varintSize, writeVarint } from "../proto/varint.ts";
+import { LimitError } from "./limit-error.ts";
 
 /** The kinds of ServerFrame and their contents. */
 export type ServerFrameKind = NonNullable<ServerFrame["frame"]>;
@@ -166,6 +167,8 @@ export function encodeErrorFrame(requestId: number, error: CodedError, room = ""
       retryable: retry !== "no",
       retryAfterMs,
       room,
+      limit: error instanceof LimitError ? error.limit : "",
+      limitValue: error instanceof LimitError ? BigInt(error.value) : 0n,
     },
   });
 }

@@ -35,6 +35,8 @@ export interface ClassPolicy {
   readonly historyAgeMaxS: number;
   readonly publishPermission: PublishPermission;
   readonly slowMemberPolicy: SlowMemberPolicy;
+  /** Members of a room at once, in the whole fleet; 0: no limit. */
+  readonly memberCountMax: number;
 }
 
 /** Classes every tenant has without creating them. */
@@ -69,6 +71,7 @@ export function defaultRoomClass(name: string, mode: RoomMode): RoomClass {
     deleted: false,
     placementGroup: isDurable ? DEFAULT_PLACEMENT_GROUP : "",
     regions: [],
+    memberCountMax: 0,
   };
 }
 
@@ -83,5 +86,6 @@ export function classPolicy(roomClass: string, record: RoomClass): ClassPolicy |
     historyAgeMaxS: isDurable ? record.historyAgeMaxS : 0,
     publishPermission: record.publishPermission,
     slowMemberPolicy: record.slowMemberPolicy,
+    memberCountMax: record.memberCountMax,
   };
 }

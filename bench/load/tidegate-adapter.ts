@@ -23,7 +23,10 @@ export function helloFrame(producerKey: Buffer): Buffer {
   const sessionToken = Buffer.alloc(0);
   return encodeTidegateFrame({
     $case: "hello",
-    value: { protocolMin: 1, protocolMax: 1, token: "", build, producerKey, sessionToken },
+    value: {
+      ...{ protocolMin: 1, protocolMax: 1, token: "", build, producerKey },
+      ...{ sessionToken, dialCount: 0 },
+    },
   });
 }
 

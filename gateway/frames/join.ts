@@ -216,6 +216,7 @@ export function describePolicy(
     historyCountMax: policy.historyCountMax,
     historyAgeMaxS: policy.historyAgeMaxS,
     degraded: isCutOff,
+    memberCountMax: policy.memberCountMax,
   };
 }
 

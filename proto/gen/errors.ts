@@ -31,6 +31,12 @@ export const ERRORS = {
   TOKEN_INVALID: { close: 4504, retry: "no", retryAfterMs: 0, grpc: "UNAUTHENTICATED", fix: "Get a new token from whoever issues them, and connect with it." },
   /** The gateway holds CONNECTION_COUNT_MAX connections. Try again later or at another gateway; operators: add gateways. */
   TOO_MANY_CONNECTIONS: { close: 1013, retry: "reconnect", retryAfterMs: 1000, grpc: "RESOURCE_EXHAUSTED", fix: "Try again later or at another gateway; operators: add gateways." },
+  /** Another connection has shown this one's session token: its seats are there now. Use the other connection, or connect anew for a session of its own. */
+  TAKEN_OVER: { close: 4500, retry: "no", retryAfterMs: 0, grpc: "ABORTED", fix: "Use the other connection, or connect anew for a session of its own." },
+  /** A quota of the tenant is used up: connections of the tenant, the user or the IP address, or rooms; the fields limit and limit_value say which. Close what is not needed, or try later; operators: tidegatectl limits set. */
+  LIMIT_REACHED: { close: 4008, retry: "reconnect", retryAfterMs: 5000, grpc: "RESOURCE_EXHAUSTED", fix: "Close what is not needed, or try later; operators: tidegatectl limits set." },
+  /** The room has as many members as its class allows. Join another room, or try later; operators: raise member_count_max of the class. */
+  ROOM_FULL: { close: null, retry: "same", retryAfterMs: 2000, grpc: "RESOURCE_EXHAUSTED", fix: "Join another room, or try later; operators: raise member_count_max of the class." },
   /** The client read so slowly that its backpressure limit was passed, and its class disconnects such members or an answer could not be sent. Read faster, join fewer rooms, or resume after the reconnect. */
   SLOW_CONSUMER: { close: 4002, retry: "reconnect", retryAfterMs: 0, grpc: "RESOURCE_EXHAUSTED", fix: "Read faster, join fewer rooms, or resume after the reconnect." },
   /** The gateway is shutting down. Connect again; resume by position. */
@@ -74,7 +80,7 @@ export const ERRORS = {
   /** The store of durable rooms is full: STORE_BYTES_MAX, SHARD_BYTES_MAX or the disk is reached; nothing was stored. Operators: raise that limit, shorten retention or add disk; clients: try again later. */
   STORE_FULL: { close: null, retry: "same", retryAfterMs: 1000, grpc: "RESOURCE_EXHAUSTED", fix: "Operators: raise that limit, shorten retention or add disk; clients: try again later." },
   /** A part that is needed does not answer now; nothing was done. Try again later. */
-  UNAVAILABLE: { close: null, retry: "same", retryAfterMs: 250, grpc: "UNAVAILABLE", fix: "Try again later." },
+  UNAVAILABLE: { close: 4007, retry: "same", retryAfterMs: 250, grpc: "UNAVAILABLE", fix: "Try again later." },
   /** The room is ephemeral: it has no history and no positions. Use a room of a durable class. */
   NOT_DURABLE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Use a room of a durable class." },
   /** No such resource. List the resources to see their names. */
@@ -87,6 +93,8 @@ export const ERRORS = {
   MODE_IMMUTABLE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Create a class of another name." },
   /** The tenant has as many room classes as there may be, deleted ones included. Use a class that is there; rooms of one class can be told apart by their names. */
   ROOM_CLASS_LIMIT: { close: null, retry: "no", retryAfterMs: 0, grpc: "RESOURCE_EXHAUSTED", fix: "Use a class that is there; rooms of one class can be told apart by their names." },
+  /** More is in use than the new value of the limit. Choose a higher value, or say --allow-below-use: nobody is put out, and nobody new comes in before it is less. */
+  LIMIT_BELOW_USE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Choose a higher value, or say --allow-below-use: nobody is put out, and nobody new comes in before it is less." },
   /** An unchanged built-in class can not be deleted. Leave it, or change its fields. */
   BUILT_IN: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Leave it, or change its fields." },
   /** No shard of the group could take the slots: all others are draining or retired. Create a shard, or stop draining one (tidegatectl operations abort). */

@@ -16,6 +16,9 @@ export interface TidegateErrorOptions {
   readonly retryable?: boolean;
   /** Least wait before the retry, milliseconds; default: as the table says. */
   readonly retryAfterMs?: number;
+  /** The quota that refused, e.g. "connections-per-user", and its value. */
+  readonly limit?: string;
+  readonly limitValue?: number;
   readonly cause?: unknown;
 }
 
@@ -27,6 +30,10 @@ export class TidegateError extends Error {
   readonly retryable: boolean;
   /** Wait at least this long before the retry, milliseconds. */
   readonly retryAfterMs: number;
+  /** The quota that refused, e.g. "connections-per-user" or "room-members"; empty if none did. */
+  readonly limit: string;
+  /** Its value; 0 if none refused. */
+  readonly limitValue: number;
   /** A sentence: what to do about it. Empty in browsers, and for codes of newer gateways. */
   readonly fix: string;
 
@@ -37,6 +44,8 @@ export class TidegateError extends Error {
     this.code = code;
     this.retryable = options.retryable ?? (info !== undefined && info.retry !== "no");
     this.retryAfterMs = options.retryAfterMs || (info?.retryAfterMs ?? 0);
+    this.limit = options.limit ?? "";
+    this.limitValue = options.limitValue ?? 0;
     this.fix = info === undefined ? "" : (FIXES[code] ?? "");
   }
 }

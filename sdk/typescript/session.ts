@@ -80,8 +80,9 @@ export class Session {
   #status: ClientStatus = { state: "connecting", attempt: 1 };
   #connection: Connection | null = null;
   #ownProducer = new Uint8Array(0);
-  /** Of the last Welcome: moves that connection's seats to the next. */
+  /** Of the last Welcome: moves our seats to the next. In memory only, as the producer key. */
   #sessionToken: Uint8Array = new Uint8Array(0);
+  #dialCount = 0;
   #requestId = 0;
   #failedCount = 0;
   #hasOpened = false;
@@ -219,6 +220,7 @@ export class Session {
       return;
     }
     if (this.#status.state === "closed") return;
+    this.#dialCount += 1;
     const hello: Hello = {
       protocolMin: PROTOCOL_VERSION,
       protocolMax: PROTOCOL_VERSION,
@@ -226,6 +228,7 @@ export class Session {
       build: { ...build, platform: runtime.platform },
       producerKey: this.#producerKey,
       sessionToken: this.#sessionToken,
+      dialCount: this.#dialCount,
     };
     const { handshakeTimeoutMs } = limits;
     const setup = { ...runtime, url, hello, handshakeTimeoutMs, serverClock: this.#serverClock };

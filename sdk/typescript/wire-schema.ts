@@ -43,7 +43,9 @@ const message = schema<Message>(
   envelope,
 );
 const limits = schema<Session.Limits>(
-  "frameBytesMax u32,roomCountMax u32,publishInFlightMax u32,historyPageMax u32",
+  `frameBytesMax u32,roomCountMax u32,publishInFlightMax u32,historyPageMax u32,
+   tenantConnectionCountMax u64,userConnectionCountMax u64,ipConnectionCountMax u64,
+   tenantRoomCountMax u64`,
 );
 const welcome = schema<Session.Welcome>(
   `protocol u32,connectionId string,serverTimeUs i64,limits,idleTimeoutMs u32,publishBudgetMs u32,
@@ -52,7 +54,7 @@ const welcome = schema<Session.Welcome>(
 );
 const policy = schema<Room.RoomPolicy>(
   `durable bool,mayPublish bool,mayReadHistory bool,historyCountMax u32,historyAgeMaxS u32,
-   degraded bool`,
+   degraded bool,memberCountMax u32`,
 );
 const joined = schema<Room.Joined>(
   "requestId u32,room string,roomAlias u32,head,recovered? bool,loss u32,policy",
@@ -69,7 +71,8 @@ const historyPage = schema<HistoryPage>(
 const pong = schema<Session.Pong>("id u32,serverTimeUs i64");
 const policyChanged = schema<Room.RoomPolicyChanged>("roomAlias u32,policy", policy);
 const errorFrame = schema<ErrorFrame>(
-  "requestId u32,code string,message string,retryable bool,retryAfterMs u32,room string",
+  `requestId u32,code string,message string,retryable bool,retryAfterMs u32,room string,
+   limit string,limitValue u64`,
 );
 const goAway = schema<Session.GoAway>("reason u32,delayMs u32,target string,deadlineMs u32");
 
@@ -92,7 +95,8 @@ export const serverFrame = schema<ServerFrame>(
 
 const build = schema<Session.ClientBuild>("name string,version string,platform string");
 const hello = schema<Session.Hello>(
-  "protocolMin u32,protocolMax u32,token string,build,producerKey bytes,sessionToken bytes",
+  `protocolMin u32,protocolMax u32,token string,build,producerKey bytes,
+   sessionToken bytes,dialCount u32`,
   build,
 );
 const joinRoom = schema<Room.JoinRoom>("room string,after,history u32", position);

@@ -255,6 +255,7 @@ describe("Hello", () => {
     build: { name: "a", version: "1.0.0", platform: "b" },
     producerKey: Buffer.alloc(16),
     sessionToken: Buffer.alloc(0),
+    dialCount: 0,
   };
   const long = "x".repeat(65);
   const huge = "x".repeat(60_000);

@@ -128,16 +128,14 @@ export function honestFrames(): { readonly kind: ClientKind["$case"]; readonly b
   const after = { epoch: 1, seq: 7n, timeUs: 1_000_000n };
   const target = { $case: "room" as const, value: room };
   const producerKey = Buffer.alloc(16, 1);
-  const sessionToken = Buffer.alloc(8, 2);
   const build = { name: "a", version: "1.0.0", platform: "b" };
   const firstSentUs = BigInt(Date.now() * 1000);
   const publish = { requestId: 9, target, producerSeq: 1n, firstSentUs, payload: Buffer.from("p") };
   const history = { requestId: 8, target, cursor: { $case: "after" as const, value: after } };
+  const session = { sessionToken: Buffer.alloc(33, 2), dialCount: 3 };
+  const hello = { protocolMin: 1, protocolMax: 1, token: "", build, producerKey, ...session };
   const frames: ClientKind[] = [
-    {
-      $case: "hello",
-      value: { protocolMin: 1, protocolMax: 1, token: "", build, producerKey, sessionToken },
-    },
+    { $case: "hello", value: hello },
     { $case: "join", value: { requestId: 7, rooms: [{ room, after, history: 3 }] } },
     { $case: "leave", value: { requestId: 6, roomAlias: 1 } },
     { $case: "publish", value: publish },

@@ -73,6 +73,7 @@ export class RawClient {
       build: { name: "raw", version: "1.0.0", platform: "test" },
       producerKey: this.producerKey,
       sessionToken: Buffer.alloc(0),
+      dialCount: 0,
       ...hello,
     };
     this.send({ $case: "hello", value });

@@ -3,6 +3,7 @@
  */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { LimitError } from "../../gateway/limit-error.ts";
 import {
   encodeErrorFrame,
   encodePublishAck,
@@ -138,9 +139,16 @@ describe("encodeErrorFrame", () => {
       const { retry, retryAfterMs } = ERRORS[code];
       const value = {
         ...{ requestId: 7, code, message: "because", room: "chat:a", retryAfterMs },
-        retryable: retry !== "no",
+        ...{ retryable: retry !== "no", limit: "", limitValue: 0n },
       };
       expect(ServerFrame.decode(bytes).frame).toEqual({ $case: "error", value });
     }
+  });
+
+  test("a refusal by a quota names it, with its value", () => {
+    const error = new LimitError("LIMIT_REACHED", "connections-per-user", 5, "no sixth");
+    const { frame } = ServerFrame.decode(encodeErrorFrame(0, error));
+    const said = { limit: "connections-per-user", limitValue: 5n, retryAfterMs: 5000 };
+    expect(frame?.value).toMatchObject({ code: "LIMIT_REACHED", retryable: true, ...said });
   });
 });

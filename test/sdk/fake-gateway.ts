@@ -110,10 +110,18 @@ export class FakeConnection {
   error(
     requestId: number,
     code: string,
-    rest: { retryable?: boolean; retryAfterMs?: number } = {},
+    rest: {
+      retryable?: boolean;
+      retryAfterMs?: number;
+      limit?: string;
+      limitValue?: number;
+    } = {},
   ) {
-    const { retryable = false, retryAfterMs = 0 } = rest;
-    const value = { requestId, code, message: "scripted", retryable, retryAfterMs, room: "" };
+    const { retryable = false, retryAfterMs = 0, limit = "", limitValue = 0 } = rest;
+    const value = {
+      ...{ requestId, code, message: "scripted", retryable, retryAfterMs },
+      ...{ room: "", limit, limitValue: BigInt(limitValue) },
+    };
     this.send({ $case: "error", value });
   }
 
@@ -172,6 +180,7 @@ export const POLICY: RoomPolicy = {
   historyCountMax: 1000,
   historyAgeMaxS: 86_400,
   degraded: false,
+  memberCountMax: 0,
 };
 
 const WELCOME: Welcome = {
@@ -183,6 +192,10 @@ const WELCOME: Welcome = {
     roomCountMax: 256,
     publishInFlightMax: 1024,
     historyPageMax: 500,
+    tenantConnectionCountMax: 0n,
+    userConnectionCountMax: 0n,
+    ipConnectionCountMax: 0n,
+    tenantRoomCountMax: 0n,
   },
   idleTimeoutMs: 30_000,
   publishBudgetMs: 20_000,

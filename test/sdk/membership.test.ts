@@ -34,6 +34,7 @@ const joined = (rest: Partial<Joined> = {}, durable = true): Joined => ({
     historyCountMax: 9,
     historyAgeMaxS: 9,
     degraded: false,
+    memberCountMax: 0,
   },
   ...rest,
 });

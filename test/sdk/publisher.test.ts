@@ -173,6 +173,10 @@ describe("publish", () => {
       roomCountMax: 1,
       publishInFlightMax: 1,
       historyPageMax: 1,
+      tenantConnectionCountMax: 0n,
+      userConnectionCountMax: 0n,
+      ipConnectionCountMax: 0n,
+      tenantRoomCountMax: 0n,
     };
     await connection.welcome({ limits });
     await opened;
@@ -329,6 +333,8 @@ describe("ephemeral rooms", () => {
         message: "no",
         retryable: false,
         retryAfterMs: 0,
+        limit: "",
+        limitValue: 0n,
       },
     });
     expect(await heard).toMatchObject({ code: "PERMISSION_DENIED" });

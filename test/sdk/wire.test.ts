@@ -42,12 +42,17 @@ const policy = fc.record({
   historyCountMax: u32,
   historyAgeMaxS: u32,
   degraded: fc.boolean(),
+  memberCountMax: u32,
 });
 const limits = fc.record({
   frameBytesMax: u32,
   roomCountMax: u32,
   publishInFlightMax: u32,
   historyPageMax: u32,
+  tenantConnectionCountMax: u64,
+  userConnectionCountMax: u64,
+  ipConnectionCountMax: u64,
+  tenantRoomCountMax: u64,
 });
 
 /** Everything a gateway sends. */
@@ -98,6 +103,8 @@ const serverFrames = fc.oneof(
     retryable: fc.boolean(),
     retryAfterMs: u32,
     room: fc.string(),
+    limit: fc.string(),
+    limitValue: u64,
   }),
   kindOf("goAway", {
     reason: fc.integer({ min: 0, max: 3 }),
@@ -131,6 +138,7 @@ const clientFrames = fc.oneof(
     build: maybe(build),
     producerKey: bytes,
     sessionToken: bytes,
+    dialCount: u32,
   }),
   kindOf("join", { requestId: u32, rooms: fc.array(room, { maxLength: 4 }) }),
   kindOf("leave", { requestId: u32, roomAlias: u32 }),
@@ -151,7 +159,9 @@ function kindOf(name: string, fields: Record<string, fc.Arbitrary<unknown>>) {
 
 /** Names of the 64-bit fields, which proto/gen has as bigint and the SDK as number. */
 const wide = new Set(["seq", "timeUs", "firstSentUs", "producerSeq", "prevSeq"]);
-for (const name of ["ephemeralSeq", "serverTimeUs", "missedCount"]) wide.add(name);
+for (const name of ["ephemeralSeq", "serverTimeUs", "missedCount", "limitValue"]) wide.add(name);
+for (const whose of ["tenant", "user", "ip"]) wide.add(`${whose}ConnectionCountMax`);
+wide.add("tenantRoomCountMax");
 
 /** The same frame with 64-bit fields as bigint. */
 function widen(value: unknown): unknown {

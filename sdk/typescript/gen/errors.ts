@@ -27,6 +27,12 @@ export const ERRORS = {
   TOKEN_INVALID: { close: 4504, retry: "no", retryAfterMs: 0, },
   /** The gateway holds CONNECTION_COUNT_MAX connections. Try again later or at another gateway; operators: add gateways. */
   TOO_MANY_CONNECTIONS: { close: 1013, retry: "reconnect", retryAfterMs: 1000, },
+  /** Another connection has shown this one's session token: its seats are there now. Use the other connection, or connect anew for a session of its own. */
+  TAKEN_OVER: { close: 4500, retry: "no", retryAfterMs: 0, },
+  /** A quota of the tenant is used up: connections of the tenant, the user or the IP address, or rooms; the fields limit and limit_value say which. Close what is not needed, or try later; operators: tidegatectl limits set. */
+  LIMIT_REACHED: { close: 4008, retry: "reconnect", retryAfterMs: 5000, },
+  /** The room has as many members as its class allows. Join another room, or try later; operators: raise member_count_max of the class. */
+  ROOM_FULL: { close: null, retry: "same", retryAfterMs: 2000, },
   /** The client read so slowly that its backpressure limit was passed, and its class disconnects such members or an answer could not be sent. Read faster, join fewer rooms, or resume after the reconnect. */
   SLOW_CONSUMER: { close: 4002, retry: "reconnect", retryAfterMs: 0, },
   /** The gateway is shutting down. Connect again; resume by position. */
@@ -64,7 +70,7 @@ export const ERRORS = {
   /** The store of durable rooms is full: STORE_BYTES_MAX, SHARD_BYTES_MAX or the disk is reached; nothing was stored. Operators: raise that limit, shorten retention or add disk; clients: try again later. */
   STORE_FULL: { close: null, retry: "same", retryAfterMs: 1000, },
   /** A part that is needed does not answer now; nothing was done. Try again later. */
-  UNAVAILABLE: { close: null, retry: "same", retryAfterMs: 250, },
+  UNAVAILABLE: { close: 4007, retry: "same", retryAfterMs: 250, },
   /** The room is ephemeral: it has no history and no positions. Use a room of a durable class. */
   NOT_DURABLE: { close: null, retry: "no", retryAfterMs: 0, },
   /** The client or room was closed by its user. Connect or join again. */

@@ -68,6 +68,27 @@ ERRORS: dict[str, ErrorInfo] = {
         means="The gateway holds CONNECTION_COUNT_MAX connections.",
         fix="Try again later or at another gateway; operators: add gateways.",
     ),
+    "TAKEN_OVER": ErrorInfo(
+        close=4500,
+        retry="no",
+        retry_after_ms=0,
+        means="Another connection has shown this one's session token: its seats are there now.",
+        fix="Use the other connection, or connect anew for a session of its own.",
+    ),
+    "LIMIT_REACHED": ErrorInfo(
+        close=4008,
+        retry="reconnect",
+        retry_after_ms=5000,
+        means="A quota of the tenant is used up: connections of the tenant, the user or the IP address, or rooms; the fields limit and limit_value say which.",
+        fix="Close what is not needed, or try later; operators: tidegatectl limits set.",
+    ),
+    "ROOM_FULL": ErrorInfo(
+        close=None,
+        retry="same",
+        retry_after_ms=2000,
+        means="The room has as many members as its class allows.",
+        fix="Join another room, or try later; operators: raise member_count_max of the class.",
+    ),
     "SLOW_CONSUMER": ErrorInfo(
         close=4002,
         retry="reconnect",
@@ -216,7 +237,7 @@ ERRORS: dict[str, ErrorInfo] = {
         fix="Operators: raise that limit, shorten retention or add disk; clients: try again later.",
     ),
     "UNAVAILABLE": ErrorInfo(
-        close=None,
+        close=4007,
         retry="same",
         retry_after_ms=250,
         means="A part that is needed does not answer now; nothing was done.",
@@ -263,6 +284,13 @@ ERRORS: dict[str, ErrorInfo] = {
         retry_after_ms=0,
         means="The tenant has as many room classes as there may be, deleted ones included.",
         fix="Use a class that is there; rooms of one class can be told apart by their names.",
+    ),
+    "LIMIT_BELOW_USE": ErrorInfo(
+        close=None,
+        retry="no",
+        retry_after_ms=0,
+        means="More is in use than the new value of the limit.",
+        fix="Choose a higher value, or say --allow-below-use: nobody is put out, and nobody new comes in before it is less.",
     ),
     "BUILT_IN": ErrorInfo(
         close=None,

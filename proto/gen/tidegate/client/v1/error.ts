@@ -25,10 +25,26 @@ export interface ErrorFrame {
   retryAfterMs: number;
   /** The room concerned, when the request named several or had no id; else empty. */
   room: string;
+  /**
+   * The quota that was reached, e.g. "connections-per-user" or "room-members"; empty for other
+   * errors. docs/protocol.md lists them.
+   */
+  limit: string;
+  /** Its value; 0 when `limit` is empty. */
+  limitValue: bigint;
 }
 
 function createBaseErrorFrame(): ErrorFrame {
-  return { requestId: 0, code: "", message: "", retryable: false, retryAfterMs: 0, room: "" };
+  return {
+    requestId: 0,
+    code: "",
+    message: "",
+    retryable: false,
+    retryAfterMs: 0,
+    room: "",
+    limit: "",
+    limitValue: 0n,
+  };
 }
 
 export const ErrorFrame: MessageFns<ErrorFrame> = {
@@ -50,6 +66,15 @@ export const ErrorFrame: MessageFns<ErrorFrame> = {
     }
     if (message.room !== "") {
       writer.uint32(50).string(message.room);
+    }
+    if (message.limit !== "") {
+      writer.uint32(58).string(message.limit);
+    }
+    if (message.limitValue !== 0n) {
+      if (BigInt.asUintN(64, message.limitValue) !== message.limitValue) {
+        throw new globalThis.Error("value provided for field message.limitValue of type uint64 too large");
+      }
+      writer.uint32(64).uint64(message.limitValue);
     }
     return writer;
   },
@@ -113,6 +138,22 @@ export const ErrorFrame: MessageFns<ErrorFrame> = {
             }
 
             message.room = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.limit = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.limitValue = reader.uint64() as bigint;
             continue;
           }
         }

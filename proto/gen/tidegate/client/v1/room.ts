@@ -98,6 +98,8 @@ export interface RoomPolicy {
    * is back, durable rooms catch up, and ephemeral ones get a Gap (GAP_REASON_BUS).
    */
   degraded: boolean;
+  /** Members the room may have at once, everywhere together; 0: no limit. Beyond it: ROOM_FULL. */
+  memberCountMax: number;
 }
 
 /** The policy of a joined room changed while it was joined. */
@@ -476,6 +478,7 @@ function createBaseRoomPolicy(): RoomPolicy {
     historyCountMax: 0,
     historyAgeMaxS: 0,
     degraded: false,
+    memberCountMax: 0,
   };
 }
 
@@ -498,6 +501,9 @@ export const RoomPolicy: MessageFns<RoomPolicy> = {
     }
     if (message.degraded !== false) {
       writer.uint32(48).bool(message.degraded);
+    }
+    if (message.memberCountMax !== 0) {
+      writer.uint32(56).uint32(message.memberCountMax);
     }
     return writer;
   },
@@ -561,6 +567,14 @@ export const RoomPolicy: MessageFns<RoomPolicy> = {
             }
 
             message.degraded = reader.bool();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.memberCountMax = reader.uint32();
             continue;
           }
         }

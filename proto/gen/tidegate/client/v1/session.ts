@@ -51,10 +51,17 @@ export interface Hello {
    */
   producerKey: Buffer;
   /**
-   * `session_token` of the last Welcome of this SDK instance, also of another gateway; empty for
-   * none. Moves that connection's seats to this one.
+   * The session_token of this client's last Welcome, kept in memory only; empty on the first
+   * connection. Its seats move to this connection, and the old one, if it lives, is closed with
+   * TAKEN_OVER. One that is not known any more counts as none. At most 64 bytes.
    */
   sessionToken: Buffer;
+  /**
+   * Counts the connections that this client has opened, 1, 2, 3 and so on. Of two that show one
+   * session token the higher one keeps the seats, so that a Hello which arrives late can not oust a
+   * newer one; of equal ones the later. 0: not counted.
+   */
+  dialCount: number;
 }
 
 /** A client's build. */
@@ -92,8 +99,8 @@ export interface Welcome {
   /** Version of the gateway, semantic. */
   serverVersion: string;
   /**
-   * Names this connection's seats; opaque, at most 512 bytes, empty where none are held. Send it in
-   * the next Hello.
+   * Names the seats of this connection: shown in the Hello of the next one, it moves them there
+   * (docs/protocol.md, Seats). Opaque, at most 64 bytes; of no use to another tenant or user.
    */
   sessionToken: Buffer;
   /**
@@ -131,6 +138,14 @@ export interface Limits {
   publishInFlightMax: number;
   /** Messages of one History page, default 500. A larger `limit` is lowered to it. */
   historyPageMax: number;
+  /**
+   * Quotas in force for the tenant (docs/protocol.md, Quotas); 0: none. Connections at once of the
+   * tenant, of this user, and from this IP address; rooms open at once of the tenant.
+   */
+  tenantConnectionCountMax: bigint;
+  userConnectionCountMax: bigint;
+  ipConnectionCountMax: bigint;
+  tenantRoomCountMax: bigint;
 }
 
 /** Asks for a Pong: keeps a browser's connection checked, and the client's idea of server time fresh. */
@@ -155,6 +170,7 @@ function createBaseHello(): Hello {
     build: undefined,
     producerKey: Buffer.alloc(0),
     sessionToken: Buffer.alloc(0),
+    dialCount: 0,
   };
 }
 
@@ -177,6 +193,9 @@ export const Hello: MessageFns<Hello> = {
     }
     if (message.sessionToken.length !== 0) {
       writer.uint32(50).bytes(message.sessionToken);
+    }
+    if (message.dialCount !== 0) {
+      writer.uint32(56).uint32(message.dialCount);
     }
     return writer;
   },
@@ -240,6 +259,14 @@ export const Hello: MessageFns<Hello> = {
             }
 
             message.sessionToken = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.dialCount = reader.uint32();
             continue;
           }
         }
@@ -574,7 +601,16 @@ export const GoAway: MessageFns<GoAway> = {
 };
 
 function createBaseLimits(): Limits {
-  return { frameBytesMax: 0, roomCountMax: 0, publishInFlightMax: 0, historyPageMax: 0 };
+  return {
+    frameBytesMax: 0,
+    roomCountMax: 0,
+    publishInFlightMax: 0,
+    historyPageMax: 0,
+    tenantConnectionCountMax: 0n,
+    userConnectionCountMax: 0n,
+    ipConnectionCountMax: 0n,
+    tenantRoomCountMax: 0n,
+  };
 }
 
 export const Limits: MessageFns<Limits> = {
@@ -590,6 +626,32 @@ export const Limits: MessageFns<Limits> = {
     }
     if (message.historyPageMax !== 0) {
       writer.uint32(32).uint32(message.historyPageMax);
+    }
+    if (message.tenantConnectionCountMax !== 0n) {
+      if (BigInt.asUintN(64, message.tenantConnectionCountMax) !== message.tenantConnectionCountMax) {
+        throw new globalThis.Error(
+          "value provided for field message.tenantConnectionCountMax of type uint64 too large",
+        );
+      }
+      writer.uint32(40).uint64(message.tenantConnectionCountMax);
+    }
+    if (message.userConnectionCountMax !== 0n) {
+      if (BigInt.asUintN(64, message.userConnectionCountMax) !== message.userConnectionCountMax) {
+        throw new globalThis.Error("value provided for field message.userConnectionCountMax of type uint64 too large");
+      }
+      writer.uint32(48).uint64(message.userConnectionCountMax);
+    }
+    if (message.ipConnectionCountMax !== 0n) {
+      if (BigInt.asUintN(64, message.ipConnectionCountMax) !== message.ipConnectionCountMax) {
+        throw new globalThis.Error("value provided for field message.ipConnectionCountMax of type uint64 too large");
+      }
+      writer.uint32(56).uint64(message.ipConnectionCountMax);
+    }
+    if (message.tenantRoomCountMax !== 0n) {
+      if (BigInt.asUintN(64, message.tenantRoomCountMax) !== message.tenantRoomCountMax) {
+        throw new globalThis.Error("value provided for field message.tenantRoomCountMax of type uint64 too large");
+      }
+      writer.uint32(64).uint64(message.tenantRoomCountMax);
     }
     return writer;
   },
@@ -637,6 +699,38 @@ export const Limits: MessageFns<Limits> = {
             }
 
             message.historyPageMax = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.tenantConnectionCountMax = reader.uint64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.userConnectionCountMax = reader.uint64() as bigint;
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.ipConnectionCountMax = reader.uint64() as bigint;
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.tenantRoomCountMax = reader.uint64() as bigint;
             continue;
           }
         }

@@ -122,6 +122,11 @@ export interface RoomClass {
    * every slot of the group, since each has rooms of every class of it. Durable only.
    */
   regions: string[];
+  /**
+   * Members a room of the class may have at once, in the whole fleet, 1 to 1000000; 0, the default:
+   * no limit. Exact. Lowered, it puts nobody out: nobody new comes in until there is room.
+   */
+  memberCountMax: number;
 }
 
 function createBaseRoomClass(): RoomClass {
@@ -138,6 +143,7 @@ function createBaseRoomClass(): RoomClass {
     deleted: false,
     placementGroup: "",
     regions: [],
+    memberCountMax: 0,
   };
 }
 
@@ -178,6 +184,9 @@ export const RoomClass: MessageFns<RoomClass> = {
     }
     for (const v of message.regions) {
       writer.uint32(98).string(v!);
+    }
+    if (message.memberCountMax !== 0) {
+      writer.uint32(104).uint32(message.memberCountMax);
     }
     return writer;
   },
@@ -289,6 +298,14 @@ export const RoomClass: MessageFns<RoomClass> = {
             }
 
             message.regions.push(reader.string());
+            continue;
+          }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.memberCountMax = reader.uint32();
             continue;
           }
         }

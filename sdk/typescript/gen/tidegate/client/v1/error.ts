@@ -24,4 +24,11 @@ export interface ErrorFrame {
   retryAfterMs: number;
   /** The room concerned, when the request named several or had no id; else empty. */
   room: string;
+  /**
+   * The quota that was reached, e.g. "connections-per-user" or "room-members"; empty for other
+   * errors. docs/protocol.md lists them.
+   */
+  limit: string;
+  /** Its value; 0 when `limit` is empty. */
+  limitValue: number;
 }

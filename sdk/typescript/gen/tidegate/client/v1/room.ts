@@ -97,6 +97,8 @@ export interface RoomPolicy {
    * is back, durable rooms catch up, and ephemeral ones get a Gap (GAP_REASON_BUS).
    */
   degraded: boolean;
+  /** Members the room may have at once, everywhere together; 0: no limit. Beyond it: ROOM_FULL. */
+  memberCountMax: number;
 }
 
 /** The policy of a joined room changed while it was joined. */

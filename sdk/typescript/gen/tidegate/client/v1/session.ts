@@ -50,10 +50,17 @@ export interface Hello {
    */
   producerKey: Uint8Array;
   /**
-   * `session_token` of the last Welcome of this SDK instance, also of another gateway; empty for
-   * none. Moves that connection's seats to this one.
+   * The session_token of this client's last Welcome, kept in memory only; empty on the first
+   * connection. Its seats move to this connection, and the old one, if it lives, is closed with
+   * TAKEN_OVER. One that is not known any more counts as none. At most 64 bytes.
    */
   sessionToken: Uint8Array;
+  /**
+   * Counts the connections that this client has opened, 1, 2, 3 and so on. Of two that show one
+   * session token the higher one keeps the seats, so that a Hello which arrives late can not oust a
+   * newer one; of equal ones the later. 0: not counted.
+   */
+  dialCount: number;
 }
 
 /** A client's build. */
@@ -91,8 +98,8 @@ export interface Welcome {
   /** Version of the gateway, semantic. */
   serverVersion: string;
   /**
-   * Names this connection's seats; opaque, at most 512 bytes, empty where none are held. Send it in
-   * the next Hello.
+   * Names the seats of this connection: shown in the Hello of the next one, it moves them there
+   * (docs/protocol.md, Seats). Opaque, at most 64 bytes; of no use to another tenant or user.
    */
   sessionToken: Uint8Array;
   /**
@@ -130,6 +137,14 @@ export interface Limits {
   publishInFlightMax: number;
   /** Messages of one History page, default 500. A larger `limit` is lowered to it. */
   historyPageMax: number;
+  /**
+   * Quotas in force for the tenant (docs/protocol.md, Quotas); 0: none. Connections at once of the
+   * tenant, of this user, and from this IP address; rooms open at once of the tenant.
+   */
+  tenantConnectionCountMax: number;
+  userConnectionCountMax: number;
+  ipConnectionCountMax: number;
+  tenantRoomCountMax: number;
 }
 
 /** Asks for a Pong: keeps a browser's connection checked, and the client's idea of server time fresh. */

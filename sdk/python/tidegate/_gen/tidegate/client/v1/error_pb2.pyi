@@ -5,17 +5,21 @@ from typing import ClassVar as _ClassVar, Optional as _Optional
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ErrorFrame(_message.Message):
-    __slots__ = ("request_id", "code", "message", "retryable", "retry_after_ms", "room")
+    __slots__ = ("request_id", "code", "message", "retryable", "retry_after_ms", "room", "limit", "limit_value")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     RETRYABLE_FIELD_NUMBER: _ClassVar[int]
     RETRY_AFTER_MS_FIELD_NUMBER: _ClassVar[int]
     ROOM_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_VALUE_FIELD_NUMBER: _ClassVar[int]
     request_id: int
     code: str
     message: str
     retryable: bool
     retry_after_ms: int
     room: str
-    def __init__(self, request_id: _Optional[int] = ..., code: _Optional[str] = ..., message: _Optional[str] = ..., retryable: _Optional[bool] = ..., retry_after_ms: _Optional[int] = ..., room: _Optional[str] = ...) -> None: ...
+    limit: str
+    limit_value: int
+    def __init__(self, request_id: _Optional[int] = ..., code: _Optional[str] = ..., message: _Optional[str] = ..., retryable: _Optional[bool] = ..., retry_after_ms: _Optional[int] = ..., room: _Optional[str] = ..., limit: _Optional[str] = ..., limit_value: _Optional[int] = ...) -> None: ...

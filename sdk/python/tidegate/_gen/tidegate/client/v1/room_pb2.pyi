@@ -62,20 +62,22 @@ class Left(_message.Message):
     def __init__(self, request_id: _Optional[int] = ..., room_alias: _Optional[int] = ..., code: _Optional[str] = ...) -> None: ...
 
 class RoomPolicy(_message.Message):
-    __slots__ = ("durable", "may_publish", "may_read_history", "history_count_max", "history_age_max_s", "degraded")
+    __slots__ = ("durable", "may_publish", "may_read_history", "history_count_max", "history_age_max_s", "degraded", "member_count_max")
     DURABLE_FIELD_NUMBER: _ClassVar[int]
     MAY_PUBLISH_FIELD_NUMBER: _ClassVar[int]
     MAY_READ_HISTORY_FIELD_NUMBER: _ClassVar[int]
     HISTORY_COUNT_MAX_FIELD_NUMBER: _ClassVar[int]
     HISTORY_AGE_MAX_S_FIELD_NUMBER: _ClassVar[int]
     DEGRADED_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_COUNT_MAX_FIELD_NUMBER: _ClassVar[int]
     durable: bool
     may_publish: bool
     may_read_history: bool
     history_count_max: int
     history_age_max_s: int
     degraded: bool
-    def __init__(self, durable: _Optional[bool] = ..., may_publish: _Optional[bool] = ..., may_read_history: _Optional[bool] = ..., history_count_max: _Optional[int] = ..., history_age_max_s: _Optional[int] = ..., degraded: _Optional[bool] = ...) -> None: ...
+    member_count_max: int
+    def __init__(self, durable: _Optional[bool] = ..., may_publish: _Optional[bool] = ..., may_read_history: _Optional[bool] = ..., history_count_max: _Optional[int] = ..., history_age_max_s: _Optional[int] = ..., degraded: _Optional[bool] = ..., member_count_max: _Optional[int] = ...) -> None: ...
 
 class RoomPolicyChanged(_message.Message):
     __slots__ = ("room_alias", "policy")

@@ -19,20 +19,22 @@ GO_AWAY_REASON_BALANCE: GoAwayReason
 GO_AWAY_REASON_CUT_OFF: GoAwayReason
 
 class Hello(_message.Message):
-    __slots__ = ("protocol_min", "protocol_max", "token", "build", "producer_key", "session_token")
+    __slots__ = ("protocol_min", "protocol_max", "token", "build", "producer_key", "session_token", "dial_count")
     PROTOCOL_MIN_FIELD_NUMBER: _ClassVar[int]
     PROTOCOL_MAX_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     BUILD_FIELD_NUMBER: _ClassVar[int]
     PRODUCER_KEY_FIELD_NUMBER: _ClassVar[int]
     SESSION_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    DIAL_COUNT_FIELD_NUMBER: _ClassVar[int]
     protocol_min: int
     protocol_max: int
     token: str
     build: ClientBuild
     producer_key: bytes
     session_token: bytes
-    def __init__(self, protocol_min: _Optional[int] = ..., protocol_max: _Optional[int] = ..., token: _Optional[str] = ..., build: _Optional[_Union[ClientBuild, _Mapping]] = ..., producer_key: _Optional[bytes] = ..., session_token: _Optional[bytes] = ...) -> None: ...
+    dial_count: int
+    def __init__(self, protocol_min: _Optional[int] = ..., protocol_max: _Optional[int] = ..., token: _Optional[str] = ..., build: _Optional[_Union[ClientBuild, _Mapping]] = ..., producer_key: _Optional[bytes] = ..., session_token: _Optional[bytes] = ..., dial_count: _Optional[int] = ...) -> None: ...
 
 class ClientBuild(_message.Message):
     __slots__ = ("name", "version", "platform")
@@ -83,16 +85,24 @@ class GoAway(_message.Message):
     def __init__(self, reason: _Optional[_Union[GoAwayReason, str]] = ..., delay_ms: _Optional[int] = ..., target: _Optional[str] = ..., deadline_ms: _Optional[int] = ...) -> None: ...
 
 class Limits(_message.Message):
-    __slots__ = ("frame_bytes_max", "room_count_max", "publish_in_flight_max", "history_page_max")
+    __slots__ = ("frame_bytes_max", "room_count_max", "publish_in_flight_max", "history_page_max", "tenant_connection_count_max", "user_connection_count_max", "ip_connection_count_max", "tenant_room_count_max")
     FRAME_BYTES_MAX_FIELD_NUMBER: _ClassVar[int]
     ROOM_COUNT_MAX_FIELD_NUMBER: _ClassVar[int]
     PUBLISH_IN_FLIGHT_MAX_FIELD_NUMBER: _ClassVar[int]
     HISTORY_PAGE_MAX_FIELD_NUMBER: _ClassVar[int]
+    TENANT_CONNECTION_COUNT_MAX_FIELD_NUMBER: _ClassVar[int]
+    USER_CONNECTION_COUNT_MAX_FIELD_NUMBER: _ClassVar[int]
+    IP_CONNECTION_COUNT_MAX_FIELD_NUMBER: _ClassVar[int]
+    TENANT_ROOM_COUNT_MAX_FIELD_NUMBER: _ClassVar[int]
     frame_bytes_max: int
     room_count_max: int
     publish_in_flight_max: int
     history_page_max: int
-    def __init__(self, frame_bytes_max: _Optional[int] = ..., room_count_max: _Optional[int] = ..., publish_in_flight_max: _Optional[int] = ..., history_page_max: _Optional[int] = ...) -> None: ...
+    tenant_connection_count_max: int
+    user_connection_count_max: int
+    ip_connection_count_max: int
+    tenant_room_count_max: int
+    def __init__(self, frame_bytes_max: _Optional[int] = ..., room_count_max: _Optional[int] = ..., publish_in_flight_max: _Optional[int] = ..., history_page_max: _Optional[int] = ..., tenant_connection_count_max: _Optional[int] = ..., user_connection_count_max: _Optional[int] = ..., ip_connection_count_max: _Optional[int] = ..., tenant_room_count_max: _Optional[int] = ...) -> None: ...
 
 class Ping(_message.Message):
     __slots__ = ("id",)
