@@ -9,6 +9,7 @@ import {
   COMMIT_COUNT_MAX,
   KEY_CHARS_MAX,
   type KeyWrite,
+  PREFIX_COUNT_MAX,
   VALUE_BYTES_MAX,
 } from "./key-value.ts";
 
@@ -38,6 +39,20 @@ export function checkKey(key: string): void {
 export function checkPrefix(prefix: string): void {
   if (prefix.length <= KEY_CHARS_MAX && prefixPattern.test(prefix)) return;
   throw refusal(`prefix ${shown(prefix)} is not "" or tokens ending with a dot`);
+}
+
+/** Of {@link KeyValue.watch}. @throws {CodedError} `REQUEST_INVALID`. */
+export function checkPrefixes(given: string | readonly string[]): readonly string[] {
+  const prefixes = typeof given === "string" ? [given] : given;
+  if (prefixes.length < 1 || prefixes.length > PREFIX_COUNT_MAX) {
+    throw refusal(`a watch has 1 to ${PREFIX_COUNT_MAX} prefixes, this one ${prefixes.length}`);
+  }
+  for (const [i, prefix] of prefixes.entries()) {
+    checkPrefix(prefix);
+    const isWithin = prefixes.some((other, j) => j !== i && prefix.startsWith(other));
+    if (isWithin) throw refusal(`prefix ${shown(prefix)} begins with another of the watch`);
+  }
+  return prefixes;
 }
 
 /** Of a value and its time to live. @throws {CodedError} `REQUEST_INVALID`. */

@@ -46,6 +46,8 @@ export const VALUE_BYTES_MAX = 512 * 1024;
 export const COMMIT_COUNT_MAX = 128;
 /** Bytes of the values of one commit: they are held in memory until all have come. */
 export const COMMIT_BYTES_MAX = 2 * 1024 * 1024;
+/** Prefixes of one watch: more than there are kinds of records. */
+export const PREFIX_COUNT_MAX = 16;
 /** Characters of one key. */
 export const KEY_CHARS_MAX = 256;
 
@@ -93,6 +95,10 @@ export interface KeyValue {
   /** Every entry whose key starts with `prefix` ("" or ending with a dot), by key. */
   list(prefix: string): Promise<KeyValueEntry[]>;
 
-  /** Watches a prefix as in {@link list}. */
-  watch(prefix: string, watcher: KeyValueWatcher): Promise<() => void>;
+  /**
+   * Watches a prefix as in {@link list}, or several, 1 to PREFIX_COUNT_MAX, of which none begins
+   * with another: their changes come in one order, so that whoever has seen a revision has seen
+   * all changes before it.
+   */
+  watch(prefix: string | readonly string[], watcher: KeyValueWatcher): Promise<() => void>;
 }

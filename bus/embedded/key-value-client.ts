@@ -5,6 +5,7 @@ import {
   checkBucket,
   checkKey,
   checkPrefix,
+  checkPrefixes,
   checkRevision,
   checkValue,
   checkWrites,
@@ -14,7 +15,7 @@ import type { WorkerLink } from "./worker-link.ts";
 import type { BucketChange } from "./worker-protocol.ts";
 
 interface Watch {
-  readonly prefix: string;
+  readonly prefixes: readonly string[];
   readonly watcher: KeyValueWatcher;
 }
 
@@ -72,12 +73,12 @@ export class EmbeddedKeyValue implements KeyValue {
     return (await this.#link.request("read", request)) as KeyValueEntry[];
   }
 
-  async watch(prefix: string, watcher: KeyValueWatcher): Promise<() => void> {
-    checkPrefix(prefix);
+  async watch(prefix: string | readonly string[], watcher: KeyValueWatcher): Promise<() => void> {
+    const prefixes = checkPrefixes(prefix);
     const bucket = this.#bucket;
-    const watch: Watch = { prefix, watcher };
+    const watch: Watch = { prefixes, watcher };
     // The worker announces every change after this answer, so registering inside it leaves no gap.
-    await this.#link.request("read", { op: "kvWatch", bucket, prefix }, (entries) => {
+    await this.#link.request("read", { op: "kvWatch", bucket, prefixes }, (entries) => {
       this.#watches.add(watch);
       for (const entry of entries as KeyValueEntry[]) watcher.onChange(entry);
       watcher.onSynced();
@@ -90,8 +91,8 @@ export class EmbeddedKeyValue implements KeyValue {
 
   /** Passes a change of this bucket on to its watchers. */
   announce(change: BucketChange): void {
-    for (const { prefix, watcher } of this.#watches) {
-      if (!change.key.startsWith(prefix)) continue;
+    for (const { prefixes, watcher } of this.#watches) {
+      if (!prefixes.some((prefix) => change.key.startsWith(prefix))) continue;
       watcher.onChange({ key: change.key, value: change.value, revision: change.revision });
     }
   }

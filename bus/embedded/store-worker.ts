@@ -310,7 +310,9 @@ export class StoreWorker {
         return this.#keys.list(request.bucket, request.prefix, this.#clock.wallUs());
       case "kvWatch":
         this.#watchCounts.set(request.bucket, (this.#watchCounts.get(request.bucket) ?? 0) + 1);
-        return this.#keys.list(request.bucket, request.prefix, this.#clock.wallUs());
+        return request.prefixes.flatMap((prefix) =>
+          this.#keys.list(request.bucket, prefix, this.#clock.wallUs()),
+        );
       case "kvUnwatch": {
         const count = (this.#watchCounts.get(request.bucket) ?? 0) - 1;
         if (count > 0) this.#watchCounts.set(request.bucket, count);

@@ -25,7 +25,7 @@ export type ReadRequest =
   | { readonly op: "facts" }
   | { readonly op: "kvGet"; bucket: string; key: string }
   | { readonly op: "kvList"; bucket: string; prefix: string }
-  | { readonly op: "kvWatch"; bucket: string; prefix: string }
+  | { readonly op: "kvWatch"; bucket: string; prefixes: readonly string[] }
   | { readonly op: "kvUnwatch"; bucket: string };
 
 /** Changes of keys; committed together with the appends that wait. */

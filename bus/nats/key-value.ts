@@ -9,7 +9,7 @@ import { JetStreamApiError, type JetStreamClient, jetstream } from "@nats-io/jet
 import { type KV, type KvEntry, Kvm } from "@nats-io/kv";
 import { headers, type NatsConnection } from "@nats-io/transport-node";
 import { CodedError } from "../../proto/coded-error.ts";
-import { checkKey, checkPrefix, checkValue, checkWrites } from "../check-key-value.ts";
+import { checkKey, checkPrefixes, checkValue, checkWrites } from "../check-key-value.ts";
 import type { KeyValue, KeyValueEntry, KeyWrite } from "../key-value.ts";
 import { ensureBucket } from "./bucket-stream.ts";
 import { toCoded } from "./connect.ts";
@@ -147,31 +147,47 @@ export class NatsKeyValue implements KeyValue {
     return [...entries.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
   }
 
-  async watch(prefix: string, watcher: TimedWatcher): Promise<() => void> {
-    checkPrefix(prefix);
-    const stream = `KV_${this.#bucket}`;
-    const start = `$KV.${this.#bucket}.`;
-    const filter = `${start}${prefix}>`;
+  async watch(prefix: string | readonly string[], watcher: TimedWatcher): Promise<() => void> {
+    const patterns = checkPrefixes(prefix).map((each) => `${each}>`);
     const watch = new KeyWatch(
       {
-        open: () => guard(() => this.#kv.watch({ key: `${prefix}>` })),
-        present: async () => {
-          const manager = await this.#js.jetstreamManager(false);
-          const { state } = await manager.streams.info(stream, { subjects_filter: filter });
-          const subjects = Object.keys(state.subjects ?? {});
-          const keys = new Set(subjects.map((subject) => subject.slice(start.length)));
-          return { keys, lastRevision: state.last_seq };
-        },
-        newest: async () => {
-          const manager = await this.#js.jetstreamManager(false);
-          const message = await manager.streams.getMessage(stream, { last_by_subj: filter });
-          return message?.seq ?? 0;
-        },
+        open: () => guard(() => this.#kv.watch({ key: patterns })),
+        present: () => this.#present(patterns),
+        newest: () => this.#newest(patterns),
       },
       watcher,
     );
     await guard(() => watch.start());
     return () => watch.stop();
+  }
+
+  /** Keys that match, markers included, and the bucket's last revision when it was read. */
+  async #present(patterns: readonly string[]) {
+    const manager = await this.#js.jetstreamManager(false);
+    const start = `$KV.${this.#bucket}.`;
+    const keys = new Set<string>();
+    let lastRevision = Number.POSITIVE_INFINITY;
+    for (const pattern of patterns) {
+      const filter = { subjects_filter: start + pattern };
+      const { state } = await manager.streams.info(`KV_${this.#bucket}`, filter);
+      for (const subject of Object.keys(state.subjects ?? {}))
+        keys.add(subject.slice(start.length));
+      lastRevision = Math.min(lastRevision, state.last_seq);
+    }
+    return { keys, lastRevision };
+  }
+
+  /** Revision of the newest change that matches; 0 for none. */
+  async #newest(patterns: readonly string[]): Promise<number> {
+    const manager = await this.#js.jetstreamManager(false);
+    const found = await Promise.all(
+      patterns.map((pattern) =>
+        manager.streams.getMessage(`KV_${this.#bucket}`, {
+          last_by_subj: `$KV.${this.#bucket}.${pattern}`,
+        }),
+      ),
+    );
+    return Math.max(...found.map((message) => message?.seq ?? 0));
   }
 
   /** @throws {CodedError} `ETAG_MISMATCH` when the key is not at the write's revision now. */

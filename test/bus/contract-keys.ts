@@ -199,6 +199,33 @@ export function watchRules(rule: DeclareRule): void {
     expect([...new Set(present.map(({ key }) => key))].sort()).toEqual(kept);
   });
 
+  rule(
+    "keyValue: a watch of several prefixes sees them in one order, and nothing else",
+    async (bus) => {
+      const keys = await bus.keyValue("watch");
+      const [a, b, c] = [newPrefix(), newPrefix(), newPrefix()];
+      for (const prefix of [a, b, c]) await keys.create(`${prefix}old`, bytes("1"));
+      const recorder = new WatchRecorder();
+      await keys.watch([a, b], recorder);
+      await recorder.until(() => recorder.syncedCount > 0);
+      expect(recorder.changes.map(({ key }) => key).sort()).toEqual([`${a}old`, `${b}old`].sort());
+      const made: number[] = [];
+      await Promise.all(
+        Array.from({ length: 60 }, async (_, i) => {
+          const prefix = [a, b, c][i % 3];
+          const revision = await keys.create(`${prefix}${i}`, bytes("2"));
+          if (prefix !== c) made.push(revision);
+        }),
+      );
+      await recorder.until(() => recorder.changes.length >= 42);
+      const told = recorder.changes.slice(2).map(({ revision }) => revision);
+      expect(told).toEqual(made.sort((left, right) => left - right));
+      for (const bad of [[], [a, a], [a, ""], Array.from({ length: 17 }, () => newPrefix())]) {
+        expect(await codeOf(() => keys.watch(bad, recorder))).toBe("REQUEST_INVALID");
+      }
+    },
+  );
+
   rule("keyValue: an ended watch sees no more, and others still do", async (bus) => {
     const keys = await bus.keyValue("watch");
     const prefix = newPrefix();
