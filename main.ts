@@ -14,6 +14,7 @@ import type { Bus } from "./bus/bus.ts";
 import type { EmbeddedBusOptions } from "./bus/embedded/options.ts";
 import type { Lease } from "./bus/nats/lease.ts";
 import type { Authenticate } from "./gateway/auth.ts";
+import { decideAdvertiseUrl } from "./gateway/drain/advertise-url.ts";
 import type { Gateway } from "./gateway/gateway.ts";
 import type { PageFile } from "./gateway/http.ts";
 import { type LogLevel, openLog, type ProcessLog } from "./log.ts";
@@ -26,6 +27,8 @@ import type { ChildSpec } from "./workers/child.ts";
 
 /** In the environment of a process that a parent has started. */
 const CHILD_VARIABLE = "TIDEGATE_CHILD";
+/** After its drain a child needs some 5 s to close at worst, ms; then it is killed. */
+const CLOSE_MS_MAX = 15_000;
 
 await main(process.argv.slice(2));
 
@@ -77,6 +80,7 @@ async function startParts(options: OptionValues): Promise<void> {
   ]);
   close = async () => {
     log.info({}, "stopping: clients are told to reconnect, the store is closed");
+    if (lease?.state !== "lost") await runningGateway?.drain();
     await Promise.all([runningGateway?.close(), runningControlPlane?.close()]);
     await bus.close();
   };
@@ -112,6 +116,7 @@ async function startWorkers(options: OptionValues, args: readonly string[]): Pro
   const fleet = new Fleet({
     log,
     children: listChildren(options, port, controlPort),
+    stopMsMax: options.integer("DRAIN_DEADLINE_MS") + CLOSE_MS_MAX,
     spawn: ({ flags }) =>
       spawn(process.execPath, [...process.execArgv, import.meta.filename, ...args, ...flags], {
         env: { ...process.env, [CHILD_VARIABLE]: "1" },
@@ -145,16 +150,18 @@ async function startWorkers(options: OptionValues, args: readonly string[]): Pro
 /** The children of a parent: n workers and, unless only gateways are wanted, a control plane. */
 function listChildren(options: OptionValues, port: number, controlPort: number): ChildSpec[] {
   const id = options.text("GATEWAY_ID") || randomId();
-  const flagsOf = (childId: string, parts: ChildSpec["role"]) => [
+  const firstDirect = options.integer("DIRECT_PORT");
+  const flagsOf = (childId: string, parts: ChildSpec["role"], direct: number) => [
     ...["--workers", "1", "--parts", parts, "--gateway-id", childId],
-    ...["--port", `${port}`, "--control-port", `${controlPort}`],
+    ...["--port", `${port}`, "--control-port", `${controlPort}`, "--direct-port", `${direct}`],
   ];
-  const child = (role: ChildSpec["role"], suffix: string | number): ChildSpec => {
+  const child = (role: ChildSpec["role"], suffix: string | number, direct = 0): ChildSpec => {
     const childId = `${id}-${suffix}`;
-    return { id: childId, role, flags: flagsOf(childId, role) };
+    return { id: childId, role, flags: flagsOf(childId, role, direct) };
   };
+  const directOf = (i: number) => (firstDirect === 0 ? 0 : firstDirect + i);
   const count = options.integer("WORKERS");
-  const workers = Array.from({ length: count }, (_, i) => child("gateway", i + 1));
+  const workers = Array.from({ length: count }, (_, i) => child("gateway", i + 1, directOf(i)));
   return options.text("PARTS") === "all" ? [...workers, child("controlplane", "cp")] : workers;
 }
 
@@ -226,6 +233,12 @@ async function openBus(
   return { bus, store: bus.status().detail, lease: bus.lease };
 }
 
+/** Where clients reach this process and no other. */
+function ownUrl(options: OptionValues): string {
+  const facts = { url: options.text("ADVERTISE_URL"), host: options.text("HOST"), workerCount: 1 };
+  return decideAdvertiseUrl({ ...facts, directPort: options.integer("DIRECT_PORT") }, 0);
+}
+
 function gatewayOptions(options: OptionValues) {
   return {
     host: options.text("HOST"),
@@ -235,6 +248,11 @@ function gatewayOptions(options: OptionValues) {
     inFlightMax: options.integer("IN_FLIGHT_MAX"),
     backpressureBytesMax: options.integer("BACKPRESSURE_BYTES_MAX"),
     connectionCountMax: options.integer("CONNECTION_COUNT_MAX"),
+    advertiseUrl: ownUrl(options),
+    directPort: options.integer("DIRECT_PORT"),
+    drainAnnounceMs: options.integer("DRAIN_ANNOUNCE_MS"),
+    drainDeadlineMs: options.integer("DRAIN_DEADLINE_MS"),
+    drainRateMax: options.integer("DRAIN_RATE_MAX"),
     region: options.text("REGION"),
     handshakeMs: options.integer("HANDSHAKE_MS"),
     idleTimeoutS: options.integer("IDLE_TIMEOUT_S"),

@@ -8,7 +8,8 @@ import { parseArgs } from "node:util";
 import { EMBEDDED_BUS_DEFAULTS as BUS } from "./bus/embedded/options.ts";
 import { NATS_BUS_DEFAULTS as NATS } from "./bus/nats/options.ts";
 import { SHARD_BOUNDS } from "./bus/shard-limits.ts";
-import { GATEWAY_DEFAULTS as GATEWAY, isLoopback, REGION_PATTERN } from "./gateway/options.ts";
+import { GATEWAY_DEFAULTS as GATEWAY } from "./gateway/options.ts";
+import { checkTogether } from "./option-rules.ts";
 import { CodedError } from "./proto/coded-error.ts";
 
 /** What values an option takes. */
@@ -101,6 +102,37 @@ export const OPTIONS = [
     integer(1, 1_000_000),
     GATEWAY.connectionCountMax,
     "Connections at once; beyond it: close 1013 TOO_MANY_CONNECTIONS.",
+  ),
+  row(
+    "ADVERTISE_URL",
+    text,
+    GATEWAY.advertiseUrl,
+    "Where clients reach this gateway and no other, such as wss://gw1.example.com/ws: they are moved " +
+      "there when others drain.",
+  ),
+  row(
+    "DIRECT_PORT",
+    integer(0, 65_535),
+    GATEWAY.directPort,
+    "A port of its own for each worker, the first one's; the next have the next ones; 0: none.",
+  ),
+  row(
+    "DRAIN_ANNOUNCE_MS",
+    integer(0, 300_000),
+    GATEWAY.drainAnnounceMs,
+    "Milliseconds that a gateway still accepts after SIGTERM, while it is not ready.",
+  ),
+  row(
+    "DRAIN_DEADLINE_MS",
+    integer(0, 3_600_000),
+    GATEWAY.drainDeadlineMs,
+    "Milliseconds after SIGTERM when clients that have not moved are closed; 0: all at once.",
+  ),
+  row(
+    "DRAIN_RATE_MAX",
+    integer(1, 100_000),
+    GATEWAY.drainRateMax,
+    "Reconnects a second that gateways which drain cause together.",
   ),
   row(
     "HANDSHAKE_MS",
@@ -232,8 +264,8 @@ export function readOptions(
     checkValue(option, value);
     values.set(option.name, value);
   }
-  checkTogether(values);
   const read = (name: OptionName) => values.get(name) ?? "";
+  checkTogether(read);
   return {
     integer: (name) => Number(read(name)),
     text: read,
@@ -319,55 +351,5 @@ function checkValue(option: OptionRow, value: string): void {
   if (kind.type === "choice" && !kind.choices.includes(value)) {
     const detail = `${name} is ${shown}, must be one of: ${describeKind(kind)}`;
     throw new CodedError("OPTION_INVALID", detail);
-  }
-}
-
-/** What each value allows alone, but not together. */
-function checkTogether(values: ReadonlyMap<string, string>): void {
-  const read = (name: OptionName) => values.get(name) ?? "";
-  const auth = read("AUTH");
-  if (auth === "none" && !isLoopback(read("HOST"))) {
-    const detail =
-      `HOST is "${read("HOST")}" and AUTH is "none": everybody who reaches that address could ` +
-      "do everything. Set AUTH to static or jwt, or HOST to 127.0.0.1";
-    throw new CodedError("OPTION_INVALID", detail);
-  }
-  if (auth === "static" && read("AUTH_TOKENS_FILE") === "") {
-    throw new CodedError("OPTION_INVALID", "AUTH is static, so AUTH_TOKENS_FILE must name a file");
-  }
-  if (auth === "jwt" && read("AUTH_JWT_KEY_FILE") === "") {
-    throw new CodedError("OPTION_INVALID", "AUTH is jwt, so AUTH_JWT_KEY_FILE must name a file");
-  }
-  if (read("PARTS") !== "all" && read("NATS_URL") === "") {
-    const detail = `PARTS is "${read("PARTS")}", so NATS_URL must name servers: the embedded bus has one process`;
-    throw new CodedError("OPTION_INVALID", detail);
-  }
-  checkWorkers(Number(read("WORKERS")), read("PARTS"), read("NATS_URL"), read("GATEWAY_ID"));
-  if (![1, 3, 5].includes(Number(read("REPLICA_COUNT")))) {
-    const detail = `REPLICA_COUNT is "${read("REPLICA_COUNT")}", must be 1, 3 or 5`;
-    throw new CodedError("OPTION_INVALID", detail);
-  }
-  if ((read("NATS_TLS_CERT_FILE") === "") !== (read("NATS_TLS_KEY_FILE") === "")) {
-    const detail = "NATS_TLS_CERT_FILE and NATS_TLS_KEY_FILE belong together; set both or neither";
-    throw new CodedError("OPTION_INVALID", detail);
-  }
-  if (!REGION_PATTERN.test(read("REGION"))) {
-    throw new CodedError("OPTION_INVALID", "REGION must be [a-z0-9-], at most 32 characters");
-  }
-  if (!/^[a-z0-9-]{0,32}$/.test(read("GATEWAY_ID"))) {
-    throw new CodedError("OPTION_INVALID", "GATEWAY_ID must be [a-z0-9-], at most 32 characters");
-  }
-}
-
-function checkWorkers(count: number, parts: string, natsUrl: string, gatewayId: string): void {
-  if (count === 1) return;
-  const refuse = (why: string) => {
-    throw new CodedError("OPTION_INVALID", `WORKERS is "${count}", ${why}`);
-  };
-  if (natsUrl === "") refuse("so NATS_URL must name servers: the embedded bus has one process");
-  if (parts === "controlplane") refuse('and PARTS is "controlplane": workers are gateways');
-  const suffixChars = 3; // "-64", "-cp"
-  if (gatewayId.length > 32 - suffixChars) {
-    refuse(`so GATEWAY_ID has at most ${32 - suffixChars} characters: each worker's gets a number`);
   }
 }

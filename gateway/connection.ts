@@ -33,6 +33,8 @@ export interface Connection {
   inFlightCount: number;
   /** Off the fast lane: past its backpressure limit and not drained yet. */
   isLagging: boolean;
+  /** Where it may be sent, as its Welcome said: one list for many connections. */
+  targets: readonly string[];
 }
 
 /** What a membership is doing. */
@@ -69,6 +71,8 @@ export interface Membership {
   countAtLag: number;
 }
 
+const noTargets: readonly string[] = [];
+
 /** A connection that has just been upgraded. */
 export function newConnection(number: number): Connection {
   return {
@@ -80,6 +84,7 @@ export function newConnection(number: number): Connection {
     memberships: [],
     inFlightCount: 0,
     isLagging: false,
+    targets: noTargets,
   };
 }
 

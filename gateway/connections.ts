@@ -108,13 +108,17 @@ export class Connections {
     }
   }
 
-  /** Tells everyone to go, and waits until they have, or {@link CLOSE_WAIT_MS}. */
+  /** For good: tells everyone to go, and waits until they have, or {@link CLOSE_WAIT_MS}. */
   async closeAll(): Promise<void> {
     clearInterval(this.#sweep);
+    await this.closeRest("the gateway is stopping; connect again");
+  }
+
+  /** Closes everyone (SERVER_STOPPING), and waits as {@link closeAll} does. */
+  async closeRest(detail: string): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#onEmpty = resolve;
     for (const connection of [...this.#open]) {
-      const detail = "the gateway is stopping; connect again";
       this.#context.sender.close(connection, new CodedError("SERVER_STOPPING", detail));
     }
     if (this.#open.size === 0) resolve();

@@ -5,6 +5,7 @@ import type { Bus } from "../bus/bus.ts";
 import type { Authenticate } from "./auth.ts";
 import type { CatchUp } from "./catch-up.ts";
 import type { Clock } from "./clock.ts";
+import type { Directory } from "./drain/directory.ts";
 import type { Log } from "./log.ts";
 import type { GatewayOptions } from "./options.ts";
 import type { Publisher } from "./publisher.ts";
@@ -25,6 +26,7 @@ export interface GatewayContext {
   readonly options: GatewayOptions;
   readonly authenticate: Authenticate;
   readonly readiness: Readiness;
+  readonly directory: Directory;
   readonly rooms: Rooms;
   readonly sender: Sender;
   readonly catchUp: CatchUp;

@@ -4,12 +4,7 @@
  * This file wires the parts and listens; connections.ts follows the life of connections, frames/
  * has what each frame does, local-room.ts what a room does, lagging.ts what a slow member costs.
  */
-import {
-  App,
-  type TemplatedApp,
-  us_listen_socket_close,
-  us_socket_local_port,
-} from "uWebSockets.js";
+import { App, type TemplatedApp } from "uWebSockets.js";
 import type { Bus } from "../bus/bus.ts";
 import { ServingState } from "../proto/gen/tidegate/control/v1/gateway_facts.ts";
 import type { Authenticate } from "./auth.ts";
@@ -20,12 +15,16 @@ import { Connections } from "./connections.ts";
 import type { GatewayContext } from "./context.ts";
 import { followCutOff } from "./cut-off.ts";
 import { Dispatch } from "./dispatch.ts";
+import { followCutOffMoves } from "./drain/cut-off-move.ts";
+import { Directory } from "./drain/directory.ts";
+import { Drain } from "./drain/drain.ts";
+import { answerDrainOrders } from "./drain/orders.ts";
 import { announceGateway } from "./facts/announcer.ts";
 import { Fanout } from "./fanout.ts";
 import { decideHealth, type HealthFacts } from "./health.ts";
 import { type PageSource, routeHttp } from "./http.ts";
 import { Lagging } from "./lagging.ts";
-import { listen } from "./listen.ts";
+import { Listeners } from "./listeners.ts";
 import type { Log } from "./log.ts";
 import { type GatewayOptions, validateGatewayOptions } from "./options.ts";
 import { applyClassChange } from "./policy-change.ts";
@@ -60,6 +59,11 @@ export interface Gateway {
   /** Counters and state, as /health shows them. */
   stats(): HealthFacts;
   /**
+   * Before {@link close}: says that this gateway ends, and moves its clients to others, as the
+   * options say; done at once where nobody else takes clients.
+   */
+  drain(): Promise<void>;
+  /**
    * Tells every client to go (4003 SERVER_STOPPING, which reconnects) and stops listening. Appends
    * under way are left to the bus's own close. Calling it again gives the same promise.
    */
@@ -76,28 +80,33 @@ export async function startGateway(
   partialOptions: Partial<GatewayOptions>,
 ): Promise<Gateway> {
   const options = validateGatewayOptions(partialOptions);
-  const { bus, log, gatewayId, version } = parts;
+  const { bus, log } = parts;
   const classes = await Classes.watch(bus, log);
   const app = App();
   const { context, connections, fanout, lagging } = assemble(parts, options, app, classes);
-  const { rooms } = context;
+  const { rooms, publisher } = context;
   classes.follow((tenant, roomClass) =>
     applyClassChange(context, classes, connections.all(), tenant, roomClass),
   );
-  const stopFollowing = followCutOff(context, connections.all());
   let isStopping = false;
   const stats = (): HealthFacts => ({
     isStopping,
+    drain: drain.status,
     bus: bus.status(),
     connectionCount: connections.count,
     roomCount: rooms.count,
     memberCount: rooms.memberCount,
-    laneCount: context.publisher.laneCount,
+    laneCount: publisher.laneCount,
     fannedOutCount: fanout.messageCount,
     laggedCount: lagging.count,
     lossCount: fanout.lossCount,
-    version,
-    gatewayId,
+    version: parts.version,
+    gatewayId: parts.gatewayId,
+  });
+  const drain = new Drain({
+    ...{ context, connections },
+    announce: (state) => announcer.setState(state),
+    setSharedPort: (isOpen) => listeners.setShared(isOpen),
   });
   routeWebSocket(app, connections, new Dispatch(context), options);
   routeHttp(app, {
@@ -106,24 +115,29 @@ export async function startGateway(
     hostRules: options,
     log,
   });
-  const listening = await listen(app, options.host, options.port, options.sharesPort);
+  const listeners = await Listeners.open(app, options);
   const announcer = announceGateway(context, connections, () => fanout.messageCount);
+  const stops = [
+    followCutOff(context, connections.all()),
+    followCutOffMoves(context, drain),
+    answerDrainOrders(context, drain, () => connections.count),
+  ];
   const close = async () => {
     isStopping = true;
+    for (const stop of stops) stop();
+    drain.close();
     announcer.setState(ServingState.STOPPED);
-    us_listen_socket_close(listening);
+    listeners.close();
     await connections.closeAll();
-    stopFollowing();
     announcer.close();
-    classes.close();
-    context.publisher.close();
-    rooms.close();
+    for (const each of [classes, publisher, rooms]) each.close();
     app.close();
   };
   let closed: Promise<void> | null = null;
   return {
-    port: us_socket_local_port(listening),
+    port: listeners.port,
     stats,
+    drain: () => drain.end(),
     close() {
       closed ??= close(); // uWebSockets.js does not survive a second close of a listener
       return closed;
@@ -145,9 +159,11 @@ function assemble(
   const fanout = new Fanout(app, publishLog, lagging, log);
   const rooms = new Rooms(bus, classes, fanout);
   const clock = parts.clock ?? systemClock;
+  const { region, advertiseUrl } = options;
   const context: GatewayContext = {
     ...{ bus, log, clock, options, sender, rooms, gatewayId, version, authenticate },
     readiness: new Readiness(bus),
+    directory: new Directory(bus, log, clock, { id: gatewayId, region, url: advertiseUrl }),
     catchUp: new CatchUp(bus, sender, log),
     resumeReads: new ResumeReads(bus),
     publisher: new Publisher(bus, clock, sender),

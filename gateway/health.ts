@@ -4,11 +4,13 @@
  * Pure.
  */
 import type { BusStatus } from "../bus/bus.ts";
+import type { DrainStatus } from "./drain/drain.ts";
 import type { Health } from "./http.ts";
 
 /** Counters and state of a gateway. */
 export interface HealthFacts {
   readonly isStopping: boolean;
+  readonly drain: DrainStatus;
   readonly bus: BusStatus;
   readonly connectionCount: number;
   /** Rooms with an interest on the bus. */
@@ -39,7 +41,7 @@ export function decideHealth(
   uptimeS: number,
 ): Health {
   return {
-    status: facts.isStopping ? "stopping" : facts.bus.isConnected ? "ok" : "degraded",
+    status: decideStatus(facts),
     version: facts.version,
     gateway: facts.gatewayId,
     uptime_s: Math.round(uptimeS * 10) / 10,
@@ -50,6 +52,7 @@ export function decideHealth(
     messages_fanned_out: facts.fannedOutCount,
     slow_member_events: facts.laggedCount,
     bus_losses_told: facts.lossCount,
+    drain: describeDrain(facts.drain),
     memory: {
       rss_bytes: memory.rss,
       heap_used_bytes: memory.heapUsed,
@@ -62,4 +65,20 @@ export function decideHealth(
       ...facts.bus.counters,
     },
   };
+}
+
+/** A gateway that announces its drain is not ready, though it still accepts. */
+function decideStatus({ isStopping, drain, bus }: HealthFacts): Health["status"] {
+  if (isStopping) return "stopping";
+  if (drain.state !== "serving") return "draining";
+  return bus.isConnected ? "ok" : "degraded";
+}
+
+function describeDrain({ state, firstCount, toldCount, forcedCount, leftMs }: DrainStatus): object {
+  const counts = {
+    connections_at_begin: firstCount,
+    told: toldCount,
+    closed_by_force: forcedCount,
+  };
+  return state === "serving" ? { state } : { state, ...counts, left_ms: leftMs };
 }

@@ -7,8 +7,8 @@ import type { Log } from "./log.ts";
 
 /** What /health tells. */
 export interface Health {
-  /** "ok", "degraded" (serving, but the bus is away) or "stopping". */
-  readonly status: "ok" | "degraded" | "stopping";
+  /** "ok", "degraded" (serving, but the bus is away), "draining" or "stopping". */
+  readonly status: "ok" | "degraded" | "draining" | "stopping";
   readonly [detail: string]: unknown;
 }
 

@@ -35,6 +35,30 @@ export interface GatewayOptions {
    * are moved within it. Default: empty, one place.
    */
   readonly region: string;
+  /**
+   * Where clients reach this gateway and no other, "wss://gw1.example.com/ws": others may send
+   * theirs there. Default: empty, clients are moved through the address they use.
+   */
+  readonly advertiseUrl: string;
+  /** A port of its own beside the shared one, 0 for none. Default 0. */
+  readonly directPort: number;
+  /**
+   * How long a gateway that is told to end still accepts while its readiness is down, ms, 0 to
+   * 300 000. Default 5000: load balancers look every 2 to 5 s, and one that is refused at once
+   * sends it even more.
+   */
+  readonly drainAnnounceMs: number;
+  /**
+   * When what has not gone is closed, ms from the begin, 0 to 3 600 000. Default 30 000, what
+   * orchestrators wait. 0: everybody is closed at once.
+   */
+  readonly drainDeadlineMs: number;
+  /**
+   * Reconnects a second that all gateways that drain may cause together, 1 to 100 000. Default
+   * 1000: with the default deadline that is 19 000 clients. More of them are closed at the
+   * deadline.
+   */
+  readonly drainRateMax: number;
   /** Time from open to Hello, ms, 100 to 60 000. Default 5000. After it: close 4001. */
   readonly handshakeMs: number;
   /**
@@ -64,6 +88,11 @@ export const GATEWAY_DEFAULTS: GatewayOptions = {
   backpressureBytesMax: 64 * 1024,
   connectionCountMax: 100_000,
   region: "",
+  advertiseUrl: "",
+  directPort: 0,
+  drainAnnounceMs: 5000,
+  drainDeadlineMs: 30_000,
+  drainRateMax: 1000,
   handshakeMs: 5000,
   idleTimeoutS: 30,
   historyPageMax: 500,
@@ -78,6 +107,10 @@ const bounds: Partial<Record<keyof GatewayOptions, readonly [number, number]>> =
   inFlightMax: [1, 65_536],
   backpressureBytesMax: [16 * 1024, 16 * 1024 * 1024],
   connectionCountMax: [1, 1_000_000],
+  directPort: [0, 65_535],
+  drainAnnounceMs: [0, 300_000],
+  drainDeadlineMs: [0, 3_600_000],
+  drainRateMax: [1, 100_000],
   handshakeMs: [100, 60_000],
   idleTimeoutS: [8, 960],
   historyPageMax: [1, 500],

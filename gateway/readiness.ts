@@ -1,6 +1,7 @@
 /**
  * Whether this gateway may take new clients: not while it is cut off from the bus or has to renew
  * its lease (R12), which mostly takes some ms. So a Hello waits a moment before it is sent away.
+ * While the gateway drains it is sent away at once.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Bus } from "../bus/bus.ts";
@@ -15,15 +16,26 @@ export class Readiness {
   readonly #bus: Bus;
   /** One look for all that wait. */
   #change: Promise<void> | null = null;
+  #refusal: (() => CodedError) | null = null;
 
   constructor(bus: Bus) {
     this.#bus = bus;
   }
 
-  /** Resolves when clients may be taken. @throws {CodedError} `GATEWAY_NOT_READY`. */
+  /** From now on nobody is taken, for what `refusal` says; null: whoever comes is taken again. */
+  refuse(refusal: (() => CodedError) | null): void {
+    this.#refusal = refusal;
+  }
+
+  /**
+   * Resolves when clients may be taken.
+   *
+   * @throws {CodedError} `GATEWAY_NOT_READY`, or what {@link refuse} was given.
+   */
   async wait(): Promise<void> {
     const endMs = performance.now() + HELLO_WAIT_MS;
     for (;;) {
+      if (this.#refusal !== null) throw this.#refusal();
       const { isConnected, detail } = this.#bus.status();
       if (isConnected) return;
       if (performance.now() > endMs) {

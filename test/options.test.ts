@@ -27,6 +27,11 @@ test("defaults: all of them, as they would be written", () => {
     IN_FLIGHT_MAX: "1024",
     BACKPRESSURE_BYTES_MAX: "65536",
     CONNECTION_COUNT_MAX: "100000",
+    ADVERTISE_URL: "",
+    DIRECT_PORT: "0",
+    DRAIN_ANNOUNCE_MS: "5000",
+    DRAIN_DEADLINE_MS: "30000",
+    DRAIN_RATE_MAX: "1000",
     HANDSHAKE_MS: "5000",
     IDLE_TIMEOUT_S: "30",
     HISTORY_PAGE_MAX: "500",
@@ -81,7 +86,8 @@ describe("bounds", () => {
 
   test.each(integers)("$name: $min to $max, whole", ({ name, min, max }) => {
     for (const value of [min, max]) {
-      const others = { REPLICA_COUNT: "3", NATS_URL: "nats://127.0.0.1:4222" };
+      const nats = { REPLICA_COUNT: "3", NATS_URL: "nats://127.0.0.1:4222" };
+      const others = { ...nats, DRAIN_DEADLINE_MS: "3600000" };
       expect(readOptions({ ...others, [name]: String(value) }, []).integer(name)).toBe(value);
     }
     const wrong = [min - 1, max + 1, 1.5, "", " ", "x", "0x10", "1e3", "1_000", "NaN", "Infinity"];

@@ -33,6 +33,8 @@ export interface Server {
   readonly readyMs: number;
   /** What the process has written to stderr. */
   stderr(): string;
+  /** Resolves with the exit code when the process has ended, whoever ended it. */
+  readonly ended: Promise<number | null>;
   /** Sends SIGKILL to the process and waits for its end; data and ports can be used again. */
   kill(): Promise<void>;
   /** Stops it with SIGTERM and waits; returns the exit code. The data folder stays until close. */
@@ -69,6 +71,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
         DATA_DIR: dataDir,
         LOG_FORMAT: "json",
         PAGE: "off",
+        DRAIN_DEADLINE_MS: "0", // tests of drains say otherwise
         ...options.env,
       },
       stdio: ["ignore", "pipe", "pipe"],
@@ -96,6 +99,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     port: ready.http === null ? 0 : Number(new URL(ready.http).port), // null: PARTS without it
     controlPort: Number(ready.grpc?.split(":").at(-1) ?? 0),
     stderr: () => stderr,
+    ended: exited.then(() => child.exitCode),
     kill: async () => void (await end("SIGKILL")),
     stop: () => end("SIGTERM"),
     close: async () => {

@@ -8,12 +8,11 @@ import { CodedError } from "../proto/coded-error.ts";
 import { Child, type ChildEnd, type ChildParts, type ChildSpec } from "./child.ts";
 import type { ChildReady } from "./link.ts";
 
-/** Children that were told to stop are killed after this, ms; they need some 5 s at worst. */
-const STOP_MS_MAX = 15_000;
-
 /** What a fleet is made of. */
 export type FleetParts = Pick<ChildParts, "log" | "spawn"> & {
   readonly children: readonly ChildSpec[];
+  /** Children that were told to stop are killed after this, ms. */
+  readonly stopMsMax: number;
 };
 
 export class Fleet {
@@ -51,7 +50,7 @@ export class Fleet {
   }
 
   /**
-   * Stops all children, and kills those that take longer than 15 s.
+   * Stops all children, and kills those that take longer than `stopMsMax`.
    *
    * @returns whether none had to be killed.
    */
@@ -63,7 +62,7 @@ export class Fleet {
     const timer = setTimeout(() => {
       isClean = false;
       this.kill();
-    }, STOP_MS_MAX);
+    }, this.#parts.stopMsMax);
     await this.#ended.promise;
     clearTimeout(timer);
     return isClean;

@@ -40,7 +40,7 @@ export function announceGateway(
   return new Announcer(bus, {
     facts: () => ({
       region: options.region,
-      advertiseUrl: "",
+      advertiseUrl: context.options.advertiseUrl,
       connectionCount: connections.count,
       connectionCountMax: options.connectionCountMax,
       roomCount: rooms.count,

@@ -77,6 +77,7 @@ function welcome(
   const { options } = context;
   connection.phase = Phase.OPEN;
   connection.identity = identity;
+  connection.targets = context.directory.targets;
   if (hello.producerKey.length > 0) {
     connection.producer = producerHash(identity.tenant, identity.user, hello.producerKey);
   }
@@ -105,7 +106,7 @@ function welcome(
     user: identity.user,
     serverVersion: context.version,
     sessionToken: Buffer.alloc(0),
-    targets: [],
+    targets: [...connection.targets],
   };
   context.sender.send(connection, encodeServerFrame({ $case: "welcome", value }));
 }

@@ -4,6 +4,10 @@ import { decideHealth, type HealthFacts } from "../../gateway/health.ts";
 
 const facts: HealthFacts = {
   isStopping: false,
+  drain: {
+    ...{ state: "serving", name: "", firstCount: 0, leftMs: 0 },
+    ...{ toldCount: 0, forcedCount: 0, stuckSinceMs: null },
+  },
   bus: { isConnected: true, detail: "store in data", counters: { lost: 7 }, troubles: {} },
   connectionCount: 3,
   roomCount: 2,
@@ -30,6 +34,7 @@ test("decideHealth: every fact, under the names that operators read", () => {
     messages_fanned_out: 70,
     slow_member_events: 4,
     bus_losses_told: 6,
+    drain: { state: "serving" },
     memory: { rss_bytes: 100, heap_used_bytes: 50, external_bytes: 25 },
     bus: { connected: true, detail: "store in data", lost: 7, troubles: {} },
   });

@@ -13,6 +13,11 @@ test("defaults: all of them", () => {
     backpressureBytesMax: 65_536,
     connectionCountMax: 100_000,
     region: "",
+    advertiseUrl: "",
+    directPort: 0,
+    drainAnnounceMs: 5000,
+    drainDeadlineMs: 30_000,
+    drainRateMax: 1000,
     handshakeMs: 5000,
     idleTimeoutS: 30,
     historyPageMax: 500,
@@ -39,7 +44,7 @@ test.each(["", "5", null, Number.NaN, Number.POSITIVE_INFINITY, 1.5, -1, 2 ** 31
     const names = Object.entries(GATEWAY_DEFAULTS).flatMap(([name, given]) =>
       typeof given === "number" ? [name] : [],
     );
-    expect(names.length).toBe(9);
+    expect(names.length).toBe(13);
     for (const name of names) {
       const attempt = () => validateGatewayOptions({ [name]: value });
       expect(attempt).toThrow("[OPTION_INVALID]");

@@ -1,0 +1,80 @@
+/**
+ * What a gateway knows of the others: read from the facts in their leases.
+ *
+ * Pure.
+ */
+import type { ProcessEntry } from "../../bus/topology.ts";
+import { GatewayFacts, ServingState } from "../../proto/gen/tidegate/control/v1/gateway_facts.ts";
+
+/** A gateway whose lease was not renewed for this long is silent, ms: it renews every 5 s. */
+export const SILENT_MS = 11_000;
+/** Bytes of an address that clients may be sent to; a longer one is left out. */
+export const URL_BYTES_MAX = 256;
+
+/** Another gateway. */
+export interface Peer {
+  readonly id: string;
+  readonly region: string;
+  /** Where clients reach it and no other; empty when they can not, or it does not say so. */
+  readonly url: string;
+  /** Whether it takes clients: renews its lease, and neither announces a drain nor drains. */
+  readonly isServing: boolean;
+  /** Whether it sends its clients away now. */
+  readonly isDraining: boolean;
+  /** Connections it can still take. */
+  readonly freeCount: number;
+  /** Part of one core that it uses, 0 to 1. */
+  readonly cpuShare: number;
+  /** What its event loop is late, ms: its queue. */
+  readonly loopDelayMs: number;
+  /** Connections it gets now, a second. */
+  readonly connectRate: number;
+  /** When it said so, by the bus's clock, microseconds. */
+  readonly saidUs: number;
+}
+
+/**
+ * The other gateways, in the order of the entries; control planes alone are none.
+ *
+ * @param ownId left out.
+ * @param nowUs the bus's clock, or one that differs by less than a second.
+ */
+export function readPeers(entries: readonly ProcessEntry[], ownId: string, nowUs: number): Peer[] {
+  const others = entries.filter(({ id, parts }) => id !== ownId && parts !== "controlplane");
+  return others.map((entry) => readPeer(entry, nowUs));
+}
+
+function readPeer({ id, facts, renewedUs }: ProcessEntry, nowUs: number): Peer {
+  const said = decodeFacts(facts);
+  const isFresh = nowUs - renewedUs < SILENT_MS * 1000;
+  // A version that says no facts: somebody is there, and how full it is can not be known.
+  const isKnown = said.state !== ServingState.UNSPECIFIED;
+  const isServing = said.state === ServingState.SERVING || !isKnown;
+  const freeCount = Math.max(0, said.connectionCountMax - said.connectionCount);
+  const isUrl =
+    /^wss?:\/\/[^/]/.test(said.advertiseUrl) && said.advertiseUrl.length <= URL_BYTES_MAX;
+  return {
+    id,
+    region: said.region,
+    url: isUrl ? said.advertiseUrl : "",
+    isServing: isFresh && isServing,
+    isDraining: isFresh && said.state === ServingState.DRAINING,
+    freeCount: isKnown ? freeCount : UNKNOWN_FREE_COUNT,
+    cpuShare: said.cpuShare,
+    loopDelayMs: said.loopDelayMs,
+    connectRate: said.connectRate,
+    saidUs: renewedUs,
+  };
+}
+
+/** What a gateway that does not say how full it is counts for. */
+const UNKNOWN_FREE_COUNT = 1000;
+
+/** Facts that do not decode, or of a newer kind, are those of nobody: no reason to fail a drain. */
+function decodeFacts(facts: Uint8Array): GatewayFacts {
+  try {
+    return GatewayFacts.decode(facts);
+  } catch {
+    return GatewayFacts.decode(new Uint8Array(0)); // as of a process that says nothing
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * Gateways that tests drain: real processes on one NATS, each with an address of its own.
+ */
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
+import { onTestFinished } from "vitest";
+import { RawClient } from "../gateway/raw-client.ts";
+import { type Server, startServer } from "../start-server.ts";
+
+/** A port on which nobody listens now. */
+export async function freePort(): Promise<number> {
+  const probe = createServer();
+  probe.listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  await once(probe, "close");
+  return port;
+}
+
+/** A gateway with its ADVERTISE_URL, unless `env` says otherwise; ends with the test. */
+export async function startGateway(
+  natsUrls: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Server> {
+  const port = await freePort();
+  const server = await startServer({
+    port,
+    env: {
+      NATS_URL: natsUrls.join(","),
+      ADVERTISE_URL: `ws://127.0.0.1:${port}/ws`,
+      DRAIN_ANNOUNCE_MS: "0",
+      DRAIN_DEADLINE_MS: "30000",
+      ...env,
+    },
+  });
+  onTestFinished(async () => {
+    await server.kill(); // a drain would only take time now
+    await server.close();
+  });
+  return server;
+}
+
+/** Resolves when every gateway gives its newcomers the addresses of all others. */
+export async function waitForTargets(servers: readonly Server[]): Promise<void> {
+  for (const server of servers) {
+    const others = servers.filter((each) => each !== server).map(({ url }) => url);
+    for (;;) {
+      const client = await RawClient.open(server.port);
+      const targets = client.welcome?.targets ?? [];
+      client.socket.terminate();
+      if (others.every((url) => targets.includes(url))) break;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+}
+
+/** The /health of a gateway. */
+export async function healthOf(server: Server): Promise<{
+  readonly status: string;
+  readonly connections: number;
+  readonly drain: { readonly state: string; readonly told?: number; readonly left_ms?: number };
+}> {
+  return (await fetch(`${server.http}/health`)).json() as never;
+}
