@@ -81,9 +81,9 @@ export interface KeyValue {
   delete(key: string, revision?: number): Promise<void>;
 
   /**
-   * Writes several keys, all or nothing, in this order of revisions. Whoever has seen one of the
-   * writes finds all of them in what it reads after that; of a commit made while a list is read, a
-   * part may be listed.
+   * Writes several keys, all or nothing, in this order and with consecutive revisions. Whoever has
+   * seen one of the writes finds all of them in what it reads after that; of a commit made while a
+   * list is read, a part may be listed.
    *
    * @param writes 1 to COMMIT_COUNT_MAX, each key once, COMMIT_BYTES_MAX bytes of values.
    * @returns the new revisions, in the order of `writes`.

@@ -133,7 +133,12 @@ export async function deleteClass(
 ): Promise<void> {
   const fullName = resourceName(target, name);
   const after = await withClient(target.control, RoomClassServiceClient, async (client) => {
-    const request = { name: fullName, etag: options.etag, validateOnly: options.isDryRun };
+    const request = {
+      name: fullName,
+      etag: options.etag,
+      validateOnly: options.isDryRun,
+      requestId: "",
+    };
     await call(client, client.deleteRoomClass, request);
     return readClass(client, fullName);
   });
@@ -156,6 +161,7 @@ async function applyClass(
     updateMask: wish.mask.length > 0 ? [...wish.mask] : ["name"],
     allowMissing: true,
     validateOnly,
+    requestId: "",
   };
   const { roomClass } = await call(client, client.updateRoomClass, request);
   if (roomClass === undefined) throw new Failure("INTERNAL", "the control plane sent no class");

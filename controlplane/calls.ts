@@ -1,12 +1,21 @@
 /**
- * The edge between grpc-js and our calls: decodes, counts, maps every error once, and outlives all.
+ * The edge between grpc-js and our calls: who calls and whether he may, decoding, counting, mapping
+ * every error once, auditing what was refused; and outliving it all.
  */
 import type {
   handleUnaryCall,
+  ServerDuplexStream,
+  ServerWritableStream,
   ServiceDefinition,
   UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { CodedError } from "../proto/coded-error.ts";
+import { type Access, type CallFacts, OPEN_ACCESS } from "./access/access.ts";
+import { allows, type Caller } from "./access/caller.ts";
+import { type MethodRule, methodRule } from "./access/method-roles.ts";
+import { RoleRequiredError } from "./access/role-required.ts";
+import type { AuditLog } from "./audit/audit-log.ts";
+import { requestIdOf, resourceOf } from "./audit/request-words.ts";
 import type { Log } from "./log.ts";
 
 /** Stands for a request that did not decode, so that the caller is told INVALID_ARGUMENT. */
@@ -23,29 +32,47 @@ export function loadStatus() {
   return import("./status.ts");
 }
 
-/** Counts the calls in progress and holds them to a maximum. */
+/** What the gate needs. */
+export interface CallGateOptions {
+  readonly log: Log;
+  /** Calls at once; the next ones are answered `UNAVAILABLE`, with a retry hint. */
+  readonly countMax: number;
+  /** Left out: everybody may do everything. */
+  readonly access?: Access;
+  /** Left out: refused calls are not written. */
+  readonly audit?: AuditLog;
+}
+
+/** A streaming call, of either kind. */
+type StreamCall = ServerWritableStream<unknown, unknown> | ServerDuplexStream<unknown, unknown>;
+
+/** Lets calls in, counts those in progress and holds them to a maximum. */
 export class CallGate {
   readonly #log: Log;
   readonly #countMax: number;
+  readonly #access: Access;
+  readonly #audit: AuditLog | null;
   #count = 0;
 
-  /** @param countMax calls at once; the next ones are answered `UNAVAILABLE`, with a retry hint. */
-  constructor(log: Log, countMax: number) {
+  constructor({ log, countMax, access = OPEN_ACCESS, audit }: CallGateOptions) {
     this.#log = log;
     this.#countMax = countMax;
+    this.#access = access;
+    this.#audit = audit ?? null;
   }
 
   /**
    * A handler for grpc-js: runs `handle`, and answers what it returns or throws.
    *
-   * @param method full name, for the log.
+   * @param method "<package>.<Service>/<Method>"; it is in access/method-roles.ts.
    */
   unary<Request, Response>(
     method: string,
-    handle: (request: Request) => Promise<Response>,
+    handle: (request: Request, caller: Caller) => Promise<Response>,
   ): handleUnaryCall<Request, Response> {
+    const rule = methodRule(method);
     return (call, callback) => {
-      this.#run(call.request, handle).then(
+      this.#run(method, rule, call, call.request, handle).then(
         (response) => callback(null, response),
         async (reason) => {
           const { answerError } = await loadStatus();
@@ -55,23 +82,95 @@ export class CallGate {
     };
   }
 
+  /**
+   * A handler for a call that streams its answers: `handle` serves it once the caller is let in.
+   * What it throws, or rejects with, ends the call; how many it serves at once is its own affair.
+   *
+   * @param method as in {@link unary}.
+   */
+  stream<Call extends StreamCall>(
+    method: string,
+    handle: (call: Call, caller: Caller) => void | Promise<void>,
+  ): (call: Call) => void {
+    const rule = methodRule(method);
+    return (call) => {
+      const request = "request" in call ? call.request : null;
+      this.#admit(method, rule, call, request)
+        .then((caller) => {
+          refuseUndecodable(request);
+          return handle(call, caller);
+        })
+        .catch(async (reason) => {
+          const { answerError } = await loadStatus();
+          const answer = answerError(this.#log, method, reason);
+          call.emit("error", Object.assign(new Error(answer.details), answer));
+        });
+    };
+  }
+
   async #run<Request, Response>(
+    method: string,
+    rule: MethodRule,
+    call: CallFacts,
     request: Request,
-    handle: (request: Request) => Promise<Response>,
+    handle: (request: Request, caller: Caller) => Promise<Response>,
   ): Promise<Response> {
-    if (request instanceof Undecodable) {
-      throw new CodedError("REQUEST_INVALID", "the request does not decode", request.cause);
-    }
     if (this.#count >= this.#countMax) {
       throw new CodedError("UNAVAILABLE", `${this.#countMax} calls are in progress, the maximum`);
     }
     this.#count += 1;
     try {
-      return await handle(request);
+      const caller = await this.#admit(method, rule, call, request);
+      try {
+        refuseUndecodable(request);
+        return await handle(request, caller);
+      } catch (reason) {
+        if (rule.changes) await this.#note(method, caller, call, request, reason);
+        throw reason;
+      }
     } finally {
       this.#count -= 1;
     }
   }
+
+  /** Who calls, if he may. */
+  async #admit(
+    method: string,
+    { role }: MethodRule,
+    call: CallFacts,
+    request: unknown,
+  ): Promise<Caller> {
+    let caller: Caller | null = null;
+    try {
+      caller = await this.#access.identify(call);
+      if (!allows(caller.role, role)) throw new RoleRequiredError(method, caller, role);
+    } catch (reason) {
+      await this.#note(method, caller, call, request, reason);
+      throw reason;
+    }
+    return caller;
+  }
+
+  /** Audits a refusal. What the bus could not do is none, and could not be written either. */
+  async #note(
+    method: string,
+    caller: Caller | null,
+    call: CallFacts,
+    request: unknown,
+    reason: unknown,
+  ): Promise<void> {
+    const error = CodedError.from(reason);
+    if (this.#audit === null || error.info.retry === "same" || error.code === "INTERNAL") return;
+    const subject = { method, resource: resourceOf(request) };
+    const requestId = requestIdOf(request);
+    const fault = await this.#audit.refuse(subject, caller, call.getPeer(), error, requestId);
+    if (fault !== null) this.#log.warn({ err: fault, method }, "a refused call is not audited");
+  }
+}
+
+function refuseUndecodable(request: unknown): void {
+  if (!(request instanceof Undecodable)) return;
+  throw new CodedError("REQUEST_INVALID", "the request does not decode", request.cause);
 }
 
 /**

@@ -15,6 +15,7 @@ import { RoomClassServiceService } from "../proto/gen/tidegate/control/v1/room_c
 import { ShardServiceService } from "../proto/gen/tidegate/control/v1/shard_service.ts";
 import { SlotServiceService } from "../proto/gen/tidegate/control/v1/slot_service.ts";
 import { CallGate, forgiving, loadStatus } from "./calls.ts";
+import { ControlStore } from "./control-store.ts";
 import { GatewayCalls } from "./gateway-service.ts";
 import { HealthCalls } from "./health-service.ts";
 import type { Log } from "./log.ts";
@@ -66,12 +67,13 @@ export async function startControlPlane(
 ): Promise<ControlPlane> {
   const options = validateControlPlaneOptions(partial);
   routeLibraryLog(log);
-  const classes = await RoomClassStore.open(bus);
+  const store = await ControlStore.open(bus);
+  const classes = new RoomClassStore(store);
   const server = new Server({
     "grpc.max_receive_message_length": options.messageBytesMax,
     "grpc.max_concurrent_streams": options.callCountMax,
   });
-  const gate = new CallGate(log, options.callCountMax);
+  const gate = new CallGate({ log, countMax: options.callCountMax, audit: store.audit });
   addRoomClasses(server, gate, new RoomClassCalls(classes, options.classPageMax));
   addMessaging(server, gate, new MessagingCalls(bus, classes, options.historyPageMax));
   addFleet(server, gate, bus.topology);

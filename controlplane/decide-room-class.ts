@@ -6,7 +6,12 @@
  * outlives deletion, because stored messages do: a deleted class keeps its record, marked.
  */
 import { CodedError } from "../proto/coded-error.ts";
-import { type RoomClass, RoomMode } from "../proto/gen/tidegate/control/v1/room_class.ts";
+import {
+  PublishPermission,
+  type RoomClass,
+  RoomMode,
+  SlowMemberPolicy,
+} from "../proto/gen/tidegate/control/v1/room_class.ts";
 import { BUILT_IN_CLASSES, defaultRoomClass, roomClassName } from "../proto/room-class.ts";
 import {
   applyFields,
@@ -109,6 +114,22 @@ export function decideDelete(stored: StoredClass, etag: string, nowMs: number): 
   // Its mode is fixed by the table of built-in classes, so no record is needed to remember it.
   if (stored.record !== null) return { kind: "erase" };
   throw new CodedError("BUILT_IN", `${present.name} is built in and unchanged; it stays`);
+}
+
+/** A class as the audit log shows it: words for numbers; undefined when there is none. */
+export function describeClass(shownClass: RoomClass | null): object | undefined {
+  if (shownClass === null) return undefined;
+  const { etag, builtIn, deleted, updateTime, ...fields } = shownClass;
+  return {
+    ...fields,
+    mode: nameIn(RoomMode, fields.mode),
+    publishPermission: nameIn(PublishPermission, fields.publishPermission),
+    slowMemberPolicy: nameIn(SlowMemberPolicy, fields.slowMemberPolicy),
+  };
+}
+
+function nameIn(values: Readonly<Record<string, number>>, value: number): string {
+  return Object.keys(values).find((name) => values[name] === value) ?? String(value);
 }
 
 /** That a tenant has no such class. */

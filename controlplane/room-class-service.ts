@@ -15,6 +15,7 @@ import type {
 } from "../proto/gen/tidegate/control/v1/room_class_service.ts";
 import { roomClassName } from "../proto/room-class.ts";
 import { isClassName } from "../proto/room-name.ts";
+import type { Caller } from "./access/caller.ts";
 import { checkUpdateMask } from "./check-room-class.ts";
 import {
   decideCreate,
@@ -36,6 +37,13 @@ import type { RoomClassStore } from "./room-class-store.ts";
 /** Classes of a page when the request says 0. */
 const pageSizeDefault = 100;
 
+/** Full names of the methods that change something. */
+const methods = {
+  create: "tidegate.control.v1.RoomClassService/CreateRoomClass",
+  update: "tidegate.control.v1.RoomClassService/UpdateRoomClass",
+  delete: "tidegate.control.v1.RoomClassService/DeleteRoomClass",
+} as const;
+
 /** The calls of RoomClassService; each throws a CodedError to refuse. */
 export class RoomClassCalls {
   readonly #store: RoomClassStore;
@@ -47,9 +55,9 @@ export class RoomClassCalls {
     this.#pageMax = pageMax;
   }
 
-  async create(request: CreateRoomClassRequest): Promise<CreateRoomClassResponse> {
+  async create(request: CreateRoomClassRequest, caller: Caller): Promise<CreateRoomClassResponse> {
     const tenant = parseTenant(request.parent, "parent");
-    const { roomClassId, roomClass: given, validateOnly } = request;
+    const { roomClassId, roomClass: given, validateOnly, requestId } = request;
     const violations: FieldViolation[] = [];
     if (!isClassName(roomClassId)) {
       const description = `${shown(roomClassId)} is not [a-z][a-z0-9-]{0,31}`;
@@ -64,9 +72,11 @@ export class RoomClassCalls {
     refuseInvalidFields(violations);
     if (given === undefined) throw new InvalidFieldsError(violations);
     const roomClass = await this.#store.change(
+      caller,
+      methods.create,
       { tenant, class: roomClassId },
       (stored) => decideCreate(stored, given, Date.now()),
-      validateOnly,
+      { validateOnly, requestId },
     );
     return { roomClass: roomClass ?? undefined };
   }
@@ -92,26 +102,32 @@ export class RoomClassCalls {
     return { roomClasses, nextPageToken: hasMore ? encodePageToken(scope, [last.name]) : "" };
   }
 
-  async update(request: UpdateRoomClassRequest): Promise<UpdateRoomClassResponse> {
-    const { roomClass: given, updateMask: mask = [], allowMissing, validateOnly } = request;
+  async update(request: UpdateRoomClassRequest, caller: Caller): Promise<UpdateRoomClassResponse> {
+    const { roomClass: given, updateMask: mask = [], allowMissing } = request;
+    const { validateOnly, requestId } = request;
     if (given === undefined) {
       throw new InvalidFieldsError([{ field: "room_class", description: "is missing" }]);
     }
     const id = parseRoomClassName(given.name, "room_class.name");
     refuseInvalidFields(checkUpdateMask(mask));
     const roomClass = await this.#store.change(
+      caller,
+      methods.update,
       id,
       (stored) => decideUpdate(stored, given, mask, allowMissing, Date.now()),
-      validateOnly,
+      { validateOnly, requestId },
     );
     return { roomClass: roomClass ?? undefined };
   }
 
-  async delete(request: DeleteRoomClassRequest): Promise<DeleteRoomClassResponse> {
+  async delete(request: DeleteRoomClassRequest, caller: Caller): Promise<DeleteRoomClassResponse> {
+    const { validateOnly, requestId } = request;
     await this.#store.change(
+      caller,
+      methods.delete,
       parseRoomClassName(request.name, "name"),
       (stored) => decideDelete(stored, request.etag, Date.now()),
-      request.validateOnly,
+      { validateOnly, requestId },
     );
     return {};
   }

@@ -2,7 +2,7 @@
  * The one place where errors become gRPC statuses: code, sentence, and google.rpc details.
  *
  * The status comes from proto/errors.json. `grpc-status-details-bin` carries ErrorInfo (reason: our
- * code, domain: tidegate.dev, metadata.fix: what to do), BadRequest (which fields) and RetryInfo.
+ * code, domain: tidegate.dev, metadata.fix: what to do, metadata.required_role), BadRequest (which fields) and RetryInfo.
  * What was not expected is INTERNAL: the caller gets an id, the log gets the rest.
  */
 import { randomUUID } from "node:crypto";
@@ -11,6 +11,7 @@ import { CodedError } from "../proto/coded-error.ts";
 import type { Any } from "../proto/gen/google/protobuf/any.ts";
 import { BadRequest, ErrorInfo, RetryInfo } from "../proto/gen/google/rpc/error_details.ts";
 import { Status } from "../proto/gen/google/rpc/status.ts";
+import { RoleRequiredError } from "./access/role-required.ts";
 import { InvalidFieldsError } from "./invalid-fields.ts";
 import type { Log } from "./log.ts";
 
@@ -54,7 +55,9 @@ function grpcCode(error: CodedError): status {
 
 function errorDetails(error: CodedError): Any[] {
   const { fix, retry, retryAfterMs } = error.info;
-  const info: ErrorInfo = { reason: error.code, domain: ERROR_DOMAIN, metadata: { fix } };
+  const metadata: Record<string, string> = { fix };
+  if (error instanceof RoleRequiredError) metadata.required_role = error.requiredRole;
+  const info: ErrorInfo = { reason: error.code, domain: ERROR_DOMAIN, metadata };
   const details = [any("ErrorInfo", ErrorInfo.encode(info).finish())];
   if (error instanceof InvalidFieldsError) {
     const fieldViolations = error.violations.map(({ field, description }) => ({

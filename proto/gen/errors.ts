@@ -83,6 +83,10 @@ export const ERRORS = {
   UNAVAILABLE: { close: 4007, retry: "same", retryAfterMs: 250, grpc: "UNAVAILABLE", fix: "Try again later." },
   /** The room is ephemeral: it has no history and no positions. Use a room of a durable class. */
   NOT_DURABLE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Use a room of a durable class." },
+  /** A call to the control plane came without a token or client certificate, or with one that it does not accept. Give tidegatectl a token (--token-file) or a client certificate (--tls-cert, --tls-key); gateways take theirs from CONTROL_TOKEN_FILE or CONTROL_TLS_CERT_FILE. */
+  CREDENTIALS_INVALID: { close: null, retry: "no", retryAfterMs: 0, grpc: "UNAUTHENTICATED", fix: "Give tidegatectl a token (--token-file) or a client certificate (--tls-cert, --tls-key); gateways take theirs from CONTROL_TOKEN_FILE or CONTROL_TLS_CERT_FILE." },
+  /** The caller is known, but its role does not allow this call; the sentence names the role that does. Ask an admin for a token or certificate with that role, or leave the call to somebody who has it. */
+  ROLE_REQUIRED: { close: null, retry: "no", retryAfterMs: 0, grpc: "PERMISSION_DENIED", fix: "Ask an admin for a token or certificate with that role, or leave the call to somebody who has it." },
   /** No such resource. List the resources to see their names. */
   NOT_FOUND: { close: null, retry: "no", retryAfterMs: 0, grpc: "NOT_FOUND", fix: "List the resources to see their names." },
   /** The resource exists. Update it instead. */

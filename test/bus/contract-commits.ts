@@ -21,7 +21,7 @@ async function texts(keys: KeyValue, prefix: string): Promise<Record<string, str
 }
 
 export function commitRules(rule: DeclareRule): void {
-  rule("commit: creates, replaces and deletes at once, with rising revisions", async (bus) => {
+  rule("commit: creates, replaces and deletes at once, with consecutive revisions", async (bus) => {
     const keys = await bus.keyValue("commits");
     const prefix = newPrefix();
     const [a, b, c] = ["a", "b", "c"].map((name) => prefix + name) as [string, string, string];
@@ -32,9 +32,9 @@ export function commitRules(rule: DeclareRule): void {
       { key: a, value: bytes("2"), revision: revisionA },
       { key: b, value: null, revision: revisionB },
     ]);
-    expect(revisions).toEqual([...revisions].sort((left, right) => left - right));
-    expect(revisions[0]).toBeGreaterThan(revisionB);
-    expect(new Set(revisions).size).toBe(3);
+    const [first = 0] = revisions;
+    expect(first).toBeGreaterThan(revisionB);
+    expect(revisions).toEqual([first, first + 1, first + 2]);
     expect(await texts(keys, prefix)).toEqual({ a: "2", c: "new" });
     expect(await keys.get(c)).toMatchObject({ revision: revisions[0] });
     expect(await keys.get(a)).toMatchObject({ revision: revisions[1] });

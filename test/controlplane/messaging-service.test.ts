@@ -249,6 +249,7 @@ async function makeClass(id: string, fields: { historyCountMax?: number }): Prom
     roomClassId: id,
     roomClass: roomClass({ mode: RoomMode.DURABLE, ...fields }),
     validateOnly: false,
+    requestId: "",
   });
 }
 
@@ -259,5 +260,6 @@ async function changeClass(id: string, fields: { historyCountMax: number }): Pro
     updateMask: undefined,
     allowMissing: false,
     validateOnly: false,
+    requestId: "",
   });
 }

@@ -34,7 +34,13 @@ function newTenant(): string {
 
 function create(tenant: string, id: string, fields: Partial<RoomClass>, validateOnly = false) {
   const parent = `tenants/${tenant}`;
-  const request = { parent, roomClassId: id, roomClass: roomClass(fields), validateOnly };
+  const request = {
+    parent,
+    roomClassId: id,
+    roomClass: roomClass(fields),
+    validateOnly,
+    requestId: "",
+  };
   return call(client, client.createRoomClass, request);
 }
 
@@ -50,13 +56,13 @@ function update(
 ) {
   const { mask, allowMissing = false, validateOnly = false } = more;
   const named = roomClass({ name: `tenants/${tenant}/roomClasses/${id}`, ...fields });
-  const request = { roomClass: named, updateMask: mask, allowMissing, validateOnly };
+  const request = { roomClass: named, updateMask: mask, allowMissing, validateOnly, requestId: "" };
   return call(client, client.updateRoomClass, request);
 }
 
 function remove(tenant: string, id: string, etag = "", validateOnly = false) {
   const name = `tenants/${tenant}/roomClasses/${id}`;
-  return call(client, client.deleteRoomClass, { name, etag, validateOnly });
+  return call(client, client.deleteRoomClass, { name, etag, validateOnly, requestId: "" });
 }
 
 async function names(tenant: string): Promise<string[]> {
@@ -347,7 +353,13 @@ describe("UpdateRoomClass", () => {
     const bad = { historyCountMax: 5, historyAgeMaxS: 4_000_000 };
     const refused = await refusal(update(tenant, "game", bad));
     expect(refused.fields).toEqual(["room_class.history_age_max_s"]);
-    const none = { roomClass: undefined, updateMask: [], allowMissing: true, validateOnly: false };
+    const none = {
+      roomClass: undefined,
+      updateMask: [],
+      allowMissing: true,
+      validateOnly: false,
+      requestId: "",
+    };
     const missing = await refusal(call(client, client.updateRoomClass, none));
     expect(missing.fields).toEqual(["room_class"]);
     expect((await get(tenant, "game")).roomClass).toEqual(before);

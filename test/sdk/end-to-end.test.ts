@@ -47,7 +47,13 @@ async function createClass(
     publishPermission,
   };
   await new Promise<void>((resolve, reject) => {
-    const request = { parent: "tenants/default", roomClassId: id, roomClass, validateOnly: false };
+    const request = {
+      parent: "tenants/default",
+      roomClassId: id,
+      roomClass,
+      requestId: "",
+      validateOnly: false,
+    };
     client.createRoomClass(request, (error) => (error === null ? resolve() : reject(error)));
   });
   client.close();

@@ -250,6 +250,20 @@ ERRORS: dict[str, ErrorInfo] = {
         means="The room is ephemeral: it has no history and no positions.",
         fix="Use a room of a durable class.",
     ),
+    "CREDENTIALS_INVALID": ErrorInfo(
+        close=None,
+        retry="no",
+        retry_after_ms=0,
+        means="A call to the control plane came without a token or client certificate, or with one that it does not accept.",
+        fix="Give tidegatectl a token (--token-file) or a client certificate (--tls-cert, --tls-key); gateways take theirs from CONTROL_TOKEN_FILE or CONTROL_TLS_CERT_FILE.",
+    ),
+    "ROLE_REQUIRED": ErrorInfo(
+        close=None,
+        retry="no",
+        retry_after_ms=0,
+        means="The caller is known, but its role does not allow this call; the sentence names the role that does.",
+        fix="Ask an admin for a token or certificate with that role, or leave the call to somebody who has it.",
+    ),
     "NOT_FOUND": ErrorInfo(
         close=None,
         retry="no",

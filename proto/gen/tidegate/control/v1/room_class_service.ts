@@ -35,6 +35,8 @@ export interface CreateRoomClassRequest {
     | undefined;
   /** Check everything, change nothing. */
   validateOnly: boolean;
+  /** Up to 64 printable ASCII characters: a repeat within 24 h gets the first answer. Optional. */
+  requestId: string;
 }
 
 export interface CreateRoomClassResponse {
@@ -81,6 +83,8 @@ export interface UpdateRoomClassRequest {
   allowMissing: boolean;
   /** Check everything, change nothing. */
   validateOnly: boolean;
+  /** As in CreateRoomClassRequest. */
+  requestId: string;
 }
 
 export interface UpdateRoomClassResponse {
@@ -94,13 +98,15 @@ export interface DeleteRoomClassRequest {
   etag: string;
   /** Check everything, change nothing. */
   validateOnly: boolean;
+  /** As in CreateRoomClassRequest. */
+  requestId: string;
 }
 
 export interface DeleteRoomClassResponse {
 }
 
 function createBaseCreateRoomClassRequest(): CreateRoomClassRequest {
-  return { parent: "", roomClassId: "", roomClass: undefined, validateOnly: false };
+  return { parent: "", roomClassId: "", roomClass: undefined, validateOnly: false, requestId: "" };
 }
 
 export const CreateRoomClassRequest: MessageFns<CreateRoomClassRequest> = {
@@ -116,6 +122,9 @@ export const CreateRoomClassRequest: MessageFns<CreateRoomClassRequest> = {
     }
     if (message.validateOnly !== false) {
       writer.uint32(32).bool(message.validateOnly);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(42).string(message.requestId);
     }
     return writer;
   },
@@ -163,6 +172,14 @@ export const CreateRoomClassRequest: MessageFns<CreateRoomClassRequest> = {
             }
 
             message.validateOnly = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.requestId = reader.string();
             continue;
           }
         }
@@ -442,7 +459,7 @@ export const ListRoomClassesResponse: MessageFns<ListRoomClassesResponse> = {
 };
 
 function createBaseUpdateRoomClassRequest(): UpdateRoomClassRequest {
-  return { roomClass: undefined, updateMask: undefined, allowMissing: false, validateOnly: false };
+  return { roomClass: undefined, updateMask: undefined, allowMissing: false, validateOnly: false, requestId: "" };
 }
 
 export const UpdateRoomClassRequest: MessageFns<UpdateRoomClassRequest> = {
@@ -458,6 +475,9 @@ export const UpdateRoomClassRequest: MessageFns<UpdateRoomClassRequest> = {
     }
     if (message.validateOnly !== false) {
       writer.uint32(32).bool(message.validateOnly);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(42).string(message.requestId);
     }
     return writer;
   },
@@ -505,6 +525,14 @@ export const UpdateRoomClassRequest: MessageFns<UpdateRoomClassRequest> = {
             }
 
             message.validateOnly = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.requestId = reader.string();
             continue;
           }
         }
@@ -567,7 +595,7 @@ export const UpdateRoomClassResponse: MessageFns<UpdateRoomClassResponse> = {
 };
 
 function createBaseDeleteRoomClassRequest(): DeleteRoomClassRequest {
-  return { name: "", etag: "", validateOnly: false };
+  return { name: "", etag: "", validateOnly: false, requestId: "" };
 }
 
 export const DeleteRoomClassRequest: MessageFns<DeleteRoomClassRequest> = {
@@ -580,6 +608,9 @@ export const DeleteRoomClassRequest: MessageFns<DeleteRoomClassRequest> = {
     }
     if (message.validateOnly !== false) {
       writer.uint32(24).bool(message.validateOnly);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(34).string(message.requestId);
     }
     return writer;
   },
@@ -619,6 +650,14 @@ export const DeleteRoomClassRequest: MessageFns<DeleteRoomClassRequest> = {
             }
 
             message.validateOnly = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.requestId = reader.string();
             continue;
           }
         }

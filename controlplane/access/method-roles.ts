@@ -1,0 +1,97 @@
+/**
+ * The least role that each call needs, and whether it changes anything: the one table of them.
+ *
+ * Pure. Viewers see how things stand, but neither what members wrote nor who did what. Operators
+ * run the fleet: everything that another call can take back. Admins also do what nothing takes
+ * back, or what decides where data is kept. A test compares this table with the .proto files; a
+ * method that is missing here can not be served.
+ */
+import type { Role } from "./caller.ts";
+
+/** What a call needs. */
+export interface MethodRule {
+  /** The least role. */
+  readonly role: Role;
+  /** Whether it may change something: then it is audited when it is refused, whatever for. */
+  readonly changes: boolean;
+}
+
+const see: MethodRule = { role: "viewer", changes: false };
+const look: MethodRule = { role: "operator", changes: false };
+/** Passes messages on: no change of the configuration, and many a second. */
+const speak: MethodRule = { role: "operator", changes: false };
+const run: MethodRule = { role: "operator", changes: true };
+const decide: MethodRule = { role: "admin", changes: true };
+
+/** By service (of package tidegate.control.v1) and method. */
+const rules: Readonly<Record<string, Readonly<Record<string, MethodRule>>>> = {
+  AuditService: { ListAuditEntries: look },
+  GatewayService: { ListGateways: see, GetGateway: see },
+  LimitService: { GetLimit: see, ListLimits: see, UpdateLimit: run, DeleteLimit: run },
+  MessagingService: { Publish: speak, ListHistory: look },
+  OperationService: {
+    GetOperation: see,
+    ListOperations: see,
+    WatchOperation: see,
+    PauseOperation: run,
+    ResumeOperation: run,
+    AbortOperation: run,
+  },
+  PlacementGroupService: {
+    ListPlacementGroups: see,
+    GetPlacementGroup: see,
+    CreatePlacementGroup: decide,
+    UpdatePlacementGroup: decide,
+    DeletePlacementGroup: decide,
+    RebalancePlacementGroup: run,
+  },
+  RoomClassService: {
+    CreateRoomClass: run,
+    GetRoomClass: see,
+    ListRoomClasses: see,
+    UpdateRoomClass: run,
+    DeleteRoomClass: decide,
+  },
+  ShardService: {
+    ListShards: see,
+    GetShard: see,
+    CreateShard: decide,
+    UpdateShard: decide,
+    DeleteShard: decide,
+    DrainShard: run,
+    RetireShard: run,
+    ActivateShard: run,
+  },
+  SlotService: {
+    ListSlots: see,
+    GetSlot: see,
+    GetRoomRoute: see,
+    MoveSlot: run,
+    PinSlot: run,
+    UnpinSlot: run,
+  },
+};
+
+/** Package of the services. */
+const servicePackage = "tidegate.control.v1";
+
+/**
+ * What a call needs.
+ *
+ * @param method "<package>.<Service>/<Method>".
+ * @throws {Error} when it is not in the table: add it there.
+ */
+export function methodRule(method: string): MethodRule {
+  const [, service = "", name = ""] = /^(.+)\/(.+)$/.exec(method) ?? [];
+  const prefix = `${servicePackage}.`;
+  const rule = service.startsWith(prefix) ? rules[service.slice(prefix.length)]?.[name] : undefined;
+  if (rule !== undefined) return rule;
+  throw new Error(`${method} has no role; add it to controlplane/access/method-roles.ts`);
+}
+
+/** Every method of the table, "<package>.<Service>/<Method>". */
+export function methodsWithRoles(): string[] {
+  return Object.entries(rules).flatMap(([service, methods]) =>
+    Object.keys(methods).map((method) => `${servicePackage}.${service}/${method}`),
+  );
+}
