@@ -2,8 +2,9 @@
  * The one place where errors become gRPC statuses: code, sentence, and google.rpc details.
  *
  * The status comes from proto/errors.json. `grpc-status-details-bin` carries ErrorInfo (reason: our
- * code, domain: tidegate.dev, metadata.fix: what to do, metadata.required_role), BadRequest (which fields) and RetryInfo.
- * What was not expected is INTERNAL: the caller gets an id, the log gets the rest.
+ * code, domain: tidegate.dev, metadata.fix: what to do, metadata.required_role), BadRequest (which
+ * fields) and RetryInfo. What was not expected is INTERNAL: the caller gets an id, the log gets the
+ * rest.
  */
 import { randomUUID } from "node:crypto";
 import { Metadata, type ServiceError, status } from "@grpc/grpc-js";

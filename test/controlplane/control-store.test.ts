@@ -1,6 +1,6 @@
 /**
- * The door of changes, on an embedded bus: record, audit entry and memory of the request are written
- * together or not at all.
+ * The door of changes, on an embedded bus: record, audit entry and memory of the request are
+ * written together or not at all.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -33,14 +33,8 @@ function newTenant(): string {
 }
 
 function create(tenant: string, id: string, fields: Partial<RoomClass>, validateOnly = false) {
-  const parent = `tenants/${tenant}`;
-  const request = {
-    parent,
-    roomClassId: id,
-    roomClass: roomClass(fields),
-    validateOnly,
-    requestId: "",
-  };
+  const named = { parent: `tenants/${tenant}`, roomClassId: id, roomClass: roomClass(fields) };
+  const request = { ...named, validateOnly, requestId: "" };
   return call(client, client.createRoomClass, request);
 }
 
@@ -353,13 +347,8 @@ describe("UpdateRoomClass", () => {
     const bad = { historyCountMax: 5, historyAgeMaxS: 4_000_000 };
     const refused = await refusal(update(tenant, "game", bad));
     expect(refused.fields).toEqual(["room_class.history_age_max_s"]);
-    const none = {
-      roomClass: undefined,
-      updateMask: [],
-      allowMissing: true,
-      validateOnly: false,
-      requestId: "",
-    };
+    const flags = { allowMissing: true, validateOnly: false, requestId: "" };
+    const none = { roomClass: undefined, updateMask: [], ...flags };
     const missing = await refusal(call(client, client.updateRoomClass, none));
     expect(missing.fields).toEqual(["room_class"]);
     expect((await get(tenant, "game")).roomClass).toEqual(before);
