@@ -123,16 +123,16 @@ export function decideDeletion(
 ): ShardSettings {
   const kept = checkThere(shard, record);
   checkUnused(shard, use);
-  if (use.leftUs > leftUsMin) {
-    const waitS = Math.ceil((use.leftUs - leftUsMin) / 1e6);
-    const detail = `a slot left shard ${shard} just now; publishes are looked up there for ${waitS} s`;
-    throw new CodedError("SHARD_IN_USE", detail);
-  }
   const endUs = newestUs + Number(kept.retentionMs) * 1000;
   if (newestUs > 0 && endUs > nowUs && !discardHistory) {
     const until = new Date(endUs / 1000).toISOString();
     const detail = `shard ${shard} holds messages that can be read back until ${until}`;
     throw new CodedError("HISTORY_KEPT", detail);
+  }
+  if (use.leftUs > leftUsMin) {
+    const waitS = Math.ceil((use.leftUs - leftUsMin) / 1e6);
+    const detail = `a slot left shard ${shard} just now; publishes are looked up there for ${waitS} s`;
+    throw new CodedError("SHARD_IN_USE", detail);
   }
   const state = RecordState.DELETING;
   return { ...kept, state, stateUs: BigInt(nowUs), revision: kept.revision + 1 };
