@@ -9,11 +9,13 @@ import type { Bus } from "../bus/bus.ts";
 import type { Topology } from "../bus/topology.ts";
 import { CodedError } from "../proto/coded-error.ts";
 import { HealthService } from "../proto/gen/grpc/health/v1/health.ts";
+import { AuditServiceService } from "../proto/gen/tidegate/control/v1/audit_service.ts";
 import { GatewayServiceService } from "../proto/gen/tidegate/control/v1/gateway_service.ts";
 import { MessagingServiceService } from "../proto/gen/tidegate/control/v1/messaging_service.ts";
 import { RoomClassServiceService } from "../proto/gen/tidegate/control/v1/room_class_service.ts";
 import { ShardServiceService } from "../proto/gen/tidegate/control/v1/shard_service.ts";
 import { SlotServiceService } from "../proto/gen/tidegate/control/v1/slot_service.ts";
+import { AuditCalls } from "./audit-service.ts";
 import { CallGate, forgiving, loadStatus } from "./calls.ts";
 import { ControlStore } from "./control-store.ts";
 import { GatewayCalls } from "./gateway-service.ts";
@@ -47,6 +49,7 @@ const serviceNames = {
     "tidegate.control.v1.GatewayService",
     "tidegate.control.v1.ShardService",
     "tidegate.control.v1.SlotService",
+    "tidegate.control.v1.AuditService",
   ],
   other: [
     "grpc.health.v1.Health",
@@ -77,6 +80,13 @@ export async function startControlPlane(
   addRoomClasses(server, gate, new RoomClassCalls(classes, options.classPageMax));
   addMessaging(server, gate, new MessagingCalls(bus, classes, options.historyPageMax));
   addFleet(server, gate, bus.topology);
+  const audit = new AuditCalls(store.keys);
+  server.addService(forgiving(AuditServiceService), {
+    listAuditEntries: gate.unary(
+      "tidegate.control.v1.AuditService/ListAuditEntries",
+      audit.list.bind(audit),
+    ),
+  });
   const health = new HealthCalls(serviceNames.control, () => bus.status().isConnected);
   server.addService(HealthService, health.server);
   const reflection = new ReflectionDoor(log, Object.values(serviceNames).flat());
