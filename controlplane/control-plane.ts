@@ -15,6 +15,7 @@ import { MessagingServiceService } from "../proto/gen/tidegate/control/v1/messag
 import { RoomClassServiceService } from "../proto/gen/tidegate/control/v1/room_class_service.ts";
 import { ShardServiceService } from "../proto/gen/tidegate/control/v1/shard_service.ts";
 import { SlotServiceService } from "../proto/gen/tidegate/control/v1/slot_service.ts";
+import { KeyTrimmer } from "./audit/key-trimmer.ts";
 import { AuditCalls } from "./audit-service.ts";
 import { CallGate, forgiving, loadStatus } from "./calls.ts";
 import { ControlStore } from "./control-store.ts";
@@ -91,7 +92,10 @@ export async function startControlPlane(
   server.addService(HealthService, health.server);
   const reflection = new ReflectionDoor(log, Object.values(serviceNames).flat());
   reflection.addTo(server);
-  const port = await listen(server, options);
+  const [port, trimmer] = await Promise.all([
+    listen(server, options),
+    KeyTrimmer.start(store.keys),
+  ]);
   const address = `${options.host.includes(":") ? `[${options.host}]` : options.host}:${port}`;
   log.debug({ address }, "control plane listens");
   // Now rather than in the first failing call, but after all that a start waits for.
@@ -99,7 +103,7 @@ export async function startControlPlane(
   let closing: Promise<void> | null = null;
   const stop = async () => {
     health.close();
-    await reflection.close();
+    await Promise.all([reflection.close(), trimmer.stop()]);
     await drain(server, options.drainTimeoutMs);
     log.info({ address }, "control plane stopped");
   };

@@ -44,9 +44,8 @@ test("auditTable: a change, a refusal, and what was not written", () => {
   };
   const lines = auditTable([refused, entry].map(auditText)).split("\n");
   expect(lines[0]).toMatch(/^TIME +WHO +CALL +RESOURCE +OUTCOME +CHANGE$/);
-  expect(lines[1]).toMatch(
-    /01\.000Z +\? \(10\.0\.0\.9:1\) +DeleteShard +- +CREDENTIALS_INVALID +the call has no token \(and 7 not written before\)$/,
-  );
+  expect(lines[1]).toMatch(/01\.000Z +\? \(10\.0\.0\.9:1\) +DeleteShard +- +CREDENTIALS_INVALID +/);
+  expect(lines[1]?.endsWith("the call has no token (and 7 not written before)")).toBe(true);
   expect(lines[2]).toMatch(
     /anna +UpdateRoomClass +tenants\/acme.* OK +historyCountMax: 1000 -> 5$/,
   );
