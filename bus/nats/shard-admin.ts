@@ -147,6 +147,11 @@ export class NatsShards implements ShardAdmin {
     );
   }
 
+  deleteGroup(group: number): Promise<void> {
+    const detail = `group ${group} can not be deleted yet`;
+    return Promise.reject(new CodedError("UNAVAILABLE", detail));
+  }
+
   moveSlot(slot: number, shard: number, mayAct?: () => void): Promise<void> {
     return this.#parts.run(async () => {
       const { registry, routes, move } = this.#parts;
