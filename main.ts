@@ -13,6 +13,7 @@ import { type Addresses, announcement, bracketed } from "./announce.ts";
 import type { Bus } from "./bus/bus.ts";
 import type { EmbeddedBusOptions } from "./bus/embedded/options.ts";
 import type { Lease } from "./bus/nats/lease.ts";
+import { controlLinkOptions } from "./control-link-options.ts";
 import type { Authenticate } from "./gateway/auth.ts";
 import { decideAdvertiseUrl } from "./gateway/drain/advertise-url.ts";
 import type { Gateway } from "./gateway/gateway.ts";
@@ -74,11 +75,12 @@ async function startParts(options: OptionValues): Promise<void> {
   const [runningGateway, runningControlPlane] = await Promise.all([
     gateway?.(bus) ?? null,
     controlPlane?.startControlPlane(bus, log, {
-      name: gatewayId,
       host: options.text("CONTROL_HOST"),
       port: options.integer("CONTROL_PORT"),
     }) ?? null,
   ]);
+  const at = controlLinkOptions(options, runningControlPlane?.address ?? null);
+  if (at !== null) runningGateway?.followControlPlanes(at);
   close = async () => {
     log.info({}, "stopping: clients are told to reconnect, the store is closed");
     if (lease?.state !== "lost") await runningGateway?.drain();
@@ -152,13 +154,16 @@ async function startWorkers(options: OptionValues, args: readonly string[]): Pro
 function listChildren(options: OptionValues, port: number, controlPort: number): ChildSpec[] {
   const id = options.text("GATEWAY_ID") || randomId();
   const firstDirect = options.integer("DIRECT_PORT");
+  const isOwn = options.text("PARTS") === "all" && options.list("CONTROL_URL").length === 0;
+  const controlUrl = `${bracketed(options.text("CONTROL_HOST"))}:${controlPort}`;
+  const followed = isOwn ? ["--control-url", controlUrl] : [];
   const flagsOf = (childId: string, parts: ChildSpec["role"], direct: number) => [
     ...["--workers", "1", "--parts", parts, "--gateway-id", childId],
     ...["--port", `${port}`, "--control-port", `${controlPort}`, "--direct-port", `${direct}`],
   ];
   const child = (role: ChildSpec["role"], suffix: string | number, direct = 0): ChildSpec => {
     const childId = `${id}-${suffix}`;
-    return { id: childId, role, flags: flagsOf(childId, role, direct) };
+    return { id: childId, role, flags: [...flagsOf(childId, role, direct), ...followed] };
   };
   const directOf = (i: number) => (firstDirect === 0 ? 0 : firstDirect + i);
   const count = options.integer("WORKERS");

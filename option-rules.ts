@@ -44,6 +44,10 @@ export function checkTogether(read: Read): void {
     const detail = "NATS_TLS_CERT_FILE and NATS_TLS_KEY_FILE belong together; set both or neither";
     throw new CodedError("OPTION_INVALID", detail);
   }
+  if ((read("CONTROL_TLS_CERT_FILE") === "") !== (read("CONTROL_TLS_KEY_FILE") === "")) {
+    const detail = "CONTROL_TLS_CERT_FILE and CONTROL_TLS_KEY_FILE belong together; set both";
+    throw new CodedError("OPTION_INVALID", detail);
+  }
   if (!REGION_PATTERN.test(read("REGION"))) {
     throw new CodedError("OPTION_INVALID", "REGION must be [a-z0-9-], at most 32 characters");
   }

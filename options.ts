@@ -48,6 +48,16 @@ export const OPTIONS = [
   row("CONTROL_PORT", integer(0, 65_535), 9090, "Port of the control plane's gRPC; 0: a free one."),
   row("CONTROL_HOST", text, "127.0.0.1", "Address of the control plane's gRPC; loopback only."),
   row(
+    "CONTROL_URL",
+    list,
+    "",
+    "host:port of control planes that the gateway follows; empty: the one of this process, if any.",
+  ),
+  row("CONTROL_TOKEN_FILE", text, "", "For CONTROL_URL: bearer token of role gateway."),
+  row("CONTROL_TLS_CA_FILE", text, "", "For CONTROL_URL: PEM certificates that theirs lead to."),
+  row("CONTROL_TLS_CERT_FILE", text, "", "For CONTROL_URL: PEM certificate to show them (mTLS)."),
+  row("CONTROL_TLS_KEY_FILE", text, "", "For CONTROL_URL: PEM private key of that certificate."),
+  row(
     "WORKERS",
     integer(1, 64),
     1,

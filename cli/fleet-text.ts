@@ -86,6 +86,7 @@ function factsText(facts: GatewayFacts) {
     deliveryRate: rounded(facts.deliveryRate),
     configVersion: Number(facts.configVersion),
     configAgeMs: facts.configAgeMs,
+    configTrouble: facts.configTrouble,
   };
 }
 

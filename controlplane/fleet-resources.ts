@@ -3,19 +3,14 @@
  *
  * Pure; the time is an argument.
  */
-import { groupOfSlot } from "../bus/subjects.ts";
-import type { ProcessEntry, ShardEntry, ShardSetting, SlotEntry } from "../bus/topology.ts";
+import type { ProcessEntry, ShardEntry, SlotEntry } from "../bus/topology.ts";
 import {
   type Gateway,
   GatewayKind,
   GatewayState,
 } from "../proto/gen/tidegate/control/v1/gateway.ts";
 import { GatewayFacts } from "../proto/gen/tidegate/control/v1/gateway_facts.ts";
-import {
-  type Shard,
-  type ShardSettings,
-  ShardState,
-} from "../proto/gen/tidegate/control/v1/shard.ts";
+import { type Shard, ShardState } from "../proto/gen/tidegate/control/v1/shard.ts";
 import { type Slot, SlotState } from "../proto/gen/tidegate/control/v1/slot.ts";
 import { gatewayName, shardName, slotName } from "./fleet-names.ts";
 
@@ -34,19 +29,6 @@ const states = {
   removing: SlotState.REMOVING,
 } as const;
 
-const shardStates = {
-  active: ShardState.ACTIVE,
-  draining: ShardState.DRAINING,
-  retired: ShardState.RETIRED,
-} as const;
-
-/** A slot's pin as it is stored. */
-export interface StoredPin {
-  readonly shard: number;
-  /** KV revision. */
-  readonly revision: number;
-}
-
 /**
  * A process.
  *
@@ -55,11 +37,10 @@ export interface StoredPin {
 export function toGateway(entry: ProcessEntry, nowUs: number): Gateway {
   const { id, parts, incarnation, host, pid, version, expiresUs } = entry;
   const ageUs = Math.max(0, nowUs - entry.renewedUs);
-  const lifeUs = expiresUs === null ? Number.POSITIVE_INFINITY : expiresUs - entry.renewedUs;
   return {
     name: gatewayName(id),
     kind: kinds[parts],
-    state: ageUs < lifeUs * SILENT_PART ? GatewayState.LIVE : GatewayState.SILENT,
+    state: isSilent(entry, nowUs) ? GatewayState.SILENT : GatewayState.LIVE,
     ...{ incarnation, host, pid, version },
     startTime: toTime(entry.startedUs),
     renewTime: toTime(entry.renewedUs),
@@ -68,6 +49,11 @@ export function toGateway(entry: ProcessEntry, nowUs: number): Gateway {
     routingRevision: BigInt(entry.routingRevision),
     facts: decodeFacts(entry.facts),
   };
+}
+
+/** Whether it missed renewals: it may be dead. @param nowUs as for {@link toGateway}. */
+export function isSilent({ renewedUs, expiresUs }: ProcessEntry, nowUs: number): boolean {
+  return expiresUs !== null && nowUs - renewedUs >= (expiresUs - renewedUs) * SILENT_PART;
 }
 
 /** What a process said of itself; undefined when it said nothing, or nothing that decodes. */
@@ -83,14 +69,22 @@ export function decodeFacts(facts: Uint8Array): GatewayFacts | undefined {
 /** A shard. */
 export function toShard(entry: ShardEntry): Shard {
   const { shard, store, slots, arrivingSlots, settings, facts, trouble } = entry;
-  // Without its record, its slots say where it belongs.
-  const group = settings?.group ?? groupOfSlot(slots[0] ?? 0);
   return {
-    name: shardName(group, shard),
+    name: shardName(shard),
     store,
     slotCount: slots.length,
     arrivingSlotCount: arrivingSlots.length,
-    settings: settings === null ? undefined : toSettings(settings),
+    settings:
+      settings === null
+        ? undefined
+        : {
+            revision: settings.revision,
+            replicaCount: settings.replicaCount,
+            roomMessageCountMax: settings.roomMessageCountMax,
+            retentionMs: BigInt(settings.retentionMs),
+            bytesMax: BigInt(settings.shardBytesMax),
+            placementTags: [...settings.placementTags],
+          },
     status:
       facts === null
         ? undefined
@@ -104,60 +98,37 @@ export function toShard(entry: ShardEntry): Shard {
             replicaCount: facts.replicaCount,
           },
     trouble,
-    state: settings === null ? ShardState.UNSPECIFIED : shardStates[settings.state],
-    region: settings?.region ?? "",
-    capacity: settings?.capacity ?? 0,
+    state: ShardState.ACTIVE,
+    region: "",
+    capacity: 1,
     etag: settings === null ? "" : String(settings.revision),
-    retireTime: settings?.retiredUs ? toTime(settings.retiredUs) : undefined,
-    historyEndTime: historyEnd(entry),
+    retireTime: undefined,
+    historyEndTime: undefined,
   };
 }
 
-/** What a shard is to be. */
-export function toSettings(settings: ShardSetting): ShardSettings {
-  return {
-    revision: settings.revision,
-    replicaCount: settings.replicaCount,
-    roomMessageCountMax: settings.roomMessageCountMax,
-    retentionMs: BigInt(settings.retentionMs),
-    bytesMax: BigInt(settings.shardBytesMax),
-    placementTags: [...settings.placementTags],
-  };
-}
-
-/** When its newest message is past retention; undefined when there is none, or nobody knows. */
-function historyEnd({ settings, facts }: ShardEntry): Date | undefined {
-  if (settings === null || facts === null || facts.newestUs === 0) return undefined;
-  return toTime(facts.newestUs + settings.retentionMs * 1000);
-}
-
-/**
- * A slot.
- *
- * @param pin of it, as stored; null for none.
- */
-export function toSlot(entry: SlotEntry, pin: StoredPin | null): Slot {
+/** A slot. */
+export function toSlot(entry: SlotEntry): Slot {
   const { slot, state, epoch, shard, targetShard, deadlineUs, openedUs, sealed } = entry;
-  const group = groupOfSlot(slot);
   return {
     name: slotName(slot),
     state: states[state],
     epoch,
-    shard: shardName(group, shard),
-    targetShard: targetShard === null ? "" : shardName(group, targetShard),
+    shard: shardName(shard),
+    targetShard: targetShard === null ? "" : shardName(targetShard),
     deadlineTime: deadlineUs === null ? undefined : toTime(deadlineUs),
     openTime: openedUs === 0 ? undefined : toTime(openedUs),
     sealedEpochs: sealed.map((each) => ({
       epoch: each.epoch,
-      shard: shardName(group, each.shard),
+      shard: shardName(each.shard),
       lastSequence: BigInt(each.lastSeq),
       openTime: each.openedUs === 0 ? undefined : toTime(each.openedUs),
       sealTime: toTime(each.sealedUs),
       wentBackwards: each.wentBackwards,
     })),
     revision: BigInt(entry.revision),
-    pinnedShard: pin === null ? "" : shardName(group, pin.shard),
-    etag: `${entry.revision}.${pin?.revision ?? 0}`,
+    pinnedShard: "",
+    etag: String(entry.revision),
   };
 }
 

@@ -13,6 +13,8 @@ import { Classes } from "./classes.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { Connections } from "./connections.ts";
 import type { GatewayContext } from "./context.ts";
+import { GatewayConfig } from "./control-link/config.ts";
+import type { ControlLinkOptions } from "./control-link/control-link.ts";
 import { followCutOff } from "./cut-off.ts";
 import { Dispatch } from "./dispatch.ts";
 import { followCutOffMoves } from "./drain/cut-off-move.ts";
@@ -58,6 +60,8 @@ export interface Gateway {
   readonly port: number;
   /** Counters and state, as /health shows them. */
   stats(): HealthFacts;
+  /** Follows control planes beside the bus; not needed, and waited for by nobody. Called once. */
+  followControlPlanes(at: ControlLinkOptions): void;
   /**
    * Before {@link close}: says that this gateway ends, and moves its clients to others, as the
    * options say; done at once where nobody else takes clients.
@@ -81,27 +85,19 @@ export async function startGateway(
 ): Promise<Gateway> {
   const options = validateGatewayOptions(partialOptions);
   const { bus, log } = parts;
-  const classes = await Classes.watch(bus, log);
+  const config = new GatewayConfig(parts.gatewayId, log);
+  const classes = new Classes(config.feed);
+  await config.feed.open(bus);
   const app = App();
-  const { context, connections, fanout, lagging } = assemble(parts, options, app, classes);
-  const { rooms, publisher } = context;
+  const assembled = assemble(parts, options, app, classes);
+  const { context, connections, fanout } = assembled;
   classes.follow((tenant, roomClass) =>
     applyClassChange(context, classes, connections.all(), tenant, roomClass),
   );
   let isStopping = false;
   const stats = (): HealthFacts => ({
-    isStopping,
-    drain: drain.status,
-    bus: bus.status(),
-    connectionCount: connections.count,
-    roomCount: rooms.count,
-    memberCount: rooms.memberCount,
-    laneCount: publisher.laneCount,
-    fannedOutCount: fanout.messageCount,
-    laggedCount: lagging.count,
-    lossCount: fanout.lossCount,
-    version: parts.version,
-    gatewayId: parts.gatewayId,
+    ...{ isStopping, drain: drain.status, config: config.status },
+    ...readCounts(assembled),
   });
   const drain = new Drain({
     ...{ context, connections },
@@ -116,7 +112,7 @@ export async function startGateway(
     log,
   });
   const listeners = await Listeners.open(app, options);
-  const announcer = announceGateway(context, connections, () => fanout.messageCount);
+  const announcer = announceGateway(context, connections, config.feed, () => fanout.messageCount);
   const stops = [
     followCutOff(context, connections.all()),
     followCutOffMoves(context, drain),
@@ -130,18 +126,35 @@ export async function startGateway(
     listeners.close();
     await connections.closeAll();
     announcer.close();
-    for (const each of [classes, publisher, rooms]) each.close();
+    await config.close();
+    for (const each of [context.publisher, context.rooms]) each.close();
     app.close();
   };
   let closed: Promise<void> | null = null;
   return {
     port: listeners.port,
     stats,
+    followControlPlanes: (at) => config.follow(at, context.traffic),
     drain: () => drain.end(),
     close() {
       closed ??= close(); // uWebSockets.js does not survive a second close of a listener
       return closed;
     },
+  };
+}
+
+/** What can be read of the parts at any time. */
+function readCounts({ context, connections, fanout, lagging }: ReturnType<typeof assemble>) {
+  const { bus, rooms, publisher, version, gatewayId } = context;
+  return {
+    ...{ version, gatewayId, bus: bus.status() },
+    connectionCount: connections.count,
+    roomCount: rooms.count,
+    memberCount: rooms.memberCount,
+    laneCount: publisher.laneCount,
+    fannedOutCount: fanout.messageCount,
+    laggedCount: lagging.count,
+    lossCount: fanout.lossCount,
   };
 }
 

@@ -4,6 +4,7 @@
  * Pure.
  */
 import type { BusStatus } from "../bus/bus.ts";
+import type { ConfigStatus } from "./control-link/config.ts";
 import type { DrainStatus } from "./drain/drain.ts";
 import type { Health } from "./http.ts";
 
@@ -12,6 +13,7 @@ export interface HealthFacts {
   readonly isStopping: boolean;
   readonly drain: DrainStatus;
   readonly bus: BusStatus;
+  readonly config: ConfigStatus;
   readonly connectionCount: number;
   /** Rooms with an interest on the bus. */
   readonly roomCount: number;
@@ -64,6 +66,17 @@ export function decideHealth(
       troubles: facts.bus.troubles ?? {},
       ...facts.bus.counters,
     },
+    config: describeConfig(facts.config),
+  };
+}
+
+function describeConfig({ version, ageMs, trouble, link }: ConfigStatus) {
+  return {
+    version,
+    age_ms: Math.round(ageMs),
+    trouble,
+    control_plane:
+      link === null ? null : { url: link.url, connected: link.isConnected, detail: link.detail },
   };
 }
 

@@ -22,10 +22,6 @@ export class EmbeddedShards implements ShardAdmin {
     return refuse();
   }
 
-  deleteGroup(): Promise<void> {
-    return refuse();
-  }
-
   moveSlot(): Promise<void> {
     return refuse();
   }

@@ -3,8 +3,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
-import { checkFacts } from "../check-arguments.ts";
-import { checkKnownSlot } from "../shard-rules.ts";
+import { checkFacts, checkSlot } from "../check-arguments.ts";
 import { SLOT_COUNT } from "../subjects.ts";
 import type { GroupEntry, ProcessEntry, ShardEntry, SlotEntry, Topology } from "../topology.ts";
 import { STORE_FILE } from "./database.ts";
@@ -14,7 +13,6 @@ import type { StoreFacts } from "./worker-protocol.ts";
 /** The one owner that every slot ever has. */
 const onlyShard = 0;
 const onlyEpoch = 1;
-const onlyGroups = new Set([0]);
 
 /** Its record, but for the limits that options set. */
 const onlySetting = {
@@ -103,7 +101,7 @@ export class EmbeddedTopology implements Topology {
   }
 
   async slot(slot: number): Promise<SlotEntry> {
-    checkKnownSlot(slot, onlyGroups);
+    checkSlot(slot);
     this.#store.check();
     return toSlot(slot);
   }

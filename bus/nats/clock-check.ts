@@ -39,26 +39,23 @@ export function middleOf(values: readonly number[]): number {
 
 export class ClockCheck {
   readonly #connection: NatsConnection;
-  readonly #shardNumbers: () => readonly number[];
+  readonly #shardCount: number;
   readonly #troubles: Troubles;
   readonly #nowMs: () => number;
   readonly #tick: NodeJS.Timeout;
   /** The last answers of different shards, oldest first. */
   #aheadMs: { shard: number; aheadMs: number }[] = [];
-  #turn = 0;
+  #shard = 0;
 
-  /**
-   * @param shardNumbers of the shards that are there now.
-   * @param nowMs this machine's clock.
-   */
+  /** @param nowMs this machine's clock. */
   constructor(
     connection: NatsConnection,
-    shardNumbers: () => readonly number[],
+    shardCount: number,
     troubles: Troubles,
     nowMs: () => number = Date.now,
   ) {
     this.#connection = connection;
-    this.#shardNumbers = shardNumbers;
+    this.#shardCount = shardCount;
     this.#troubles = troubles;
     this.#nowMs = nowMs;
     this.#tick = setInterval(() => void this.check(), CHECK_MS).unref();
@@ -77,10 +74,8 @@ export class ClockCheck {
 
   /** Asks the next shard's leader; without an answer the earlier ones go on to count. */
   async check(): Promise<void> {
-    const numbers = this.#shardNumbers();
-    const shard = numbers[this.#turn % Math.max(1, numbers.length)];
-    this.#turn += 1;
-    if (shard === undefined) return;
+    const shard = this.#shard % this.#shardCount;
+    this.#shard += 1;
     const askedMs = this.#nowMs();
     const facts = await streamFacts(this.#connection, shardStream(shard)).catch(() => null);
     if (facts === null) return;

@@ -21,6 +21,8 @@ const look: MethodRule = { role: "operator", changes: false };
 /** Passes messages on: no change of the configuration, and many a second. */
 const speak: MethodRule = { role: "operator", changes: false };
 const run: MethodRule = { role: "operator", changes: true };
+/** Gateways alone, but where nobody's role is asked. */
+const follow: MethodRule = { role: "gateway", changes: false };
 const decide: MethodRule = { role: "admin", changes: true };
 
 /** By service (of package tidegate.control.v1) and method. */
@@ -52,6 +54,7 @@ const rules: Readonly<Record<string, Readonly<Record<string, MethodRule>>>> = {
     UpdateRoomClass: run,
     DeleteRoomClass: decide,
   },
+  RoutingService: { StreamRouting: follow },
   ShardService: {
     ListShards: see,
     GetShard: see,

@@ -6,10 +6,14 @@ import type { Bus } from "../../bus/bus.ts";
 import { GatewayFacts, ServingState } from "../../proto/gen/tidegate/control/v1/gateway_facts.ts";
 import type { Connections } from "../connections.ts";
 import type { GatewayContext } from "../context.ts";
+import type { ControlFeed } from "../control-link/control-feed.ts";
 import { type Counts, LoadMeter } from "./load-meter.ts";
 
 /** How often it is said, ms: as often as leases are renewed (R12). */
 const ANNOUNCE_MS = 5000;
+
+/** Characters of what is said of a refused record: facts have 4096 bytes at most. */
+const TROUBLE_CHARS_MAX = 500;
 
 /** What is true now, and is not of the process. */
 export type FactsNow = Pick<
@@ -22,6 +26,7 @@ export type FactsNow = Pick<
   | "memberCount"
   | "configVersion"
   | "configAgeMs"
+  | "configTrouble"
 >;
 
 /** Where the announcer reads. */
@@ -34,6 +39,7 @@ export interface FactsSource {
 export function announceGateway(
   context: GatewayContext,
   connections: Connections,
+  feed: ControlFeed,
   delivered: () => number,
 ): Announcer {
   const { bus, options, rooms, traffic } = context;
@@ -45,8 +51,9 @@ export function announceGateway(
       connectionCountMax: options.connectionCountMax,
       roomCount: rooms.count,
       memberCount: rooms.memberCount,
-      configVersion: 0n,
-      configAgeMs: 0,
+      configVersion: BigInt(feed.version),
+      configAgeMs: Math.min(Math.round(feed.ageMs), 0xffff_ffff),
+      configTrouble: feed.trouble.slice(0, TROUBLE_CHARS_MAX),
     }),
     counts: () => ({
       connected: connections.openedCount,

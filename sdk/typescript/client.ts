@@ -11,8 +11,7 @@ import { type Position, parsePosition } from "./position.ts";
 import type { PublishResult } from "./publisher.ts";
 import { JoinedRoom, type PublishOptions, type Room } from "./room.ts";
 import type { RoomLink } from "./room-link.ts";
-import { SDK_VERSION, Session } from "./session.ts";
-import type { ClientStatus, Runtime } from "./session-setup.ts";
+import { type ClientStatus, type Runtime, SDK_VERSION, Session } from "./session.ts";
 
 /** How to join a room. */
 export interface JoinOptions<T> {

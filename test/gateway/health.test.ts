@@ -9,6 +9,7 @@ const facts: HealthFacts = {
     ...{ toldCount: 0, forcedCount: 0, stuckSinceMs: null },
   },
   bus: { isConnected: true, detail: "store in data", counters: { lost: 7 }, troubles: {} },
+  config: { version: 9, ageMs: 1.6, trouble: "", link: null },
   connectionCount: 3,
   roomCount: 2,
   memberCount: 5,
@@ -37,6 +38,7 @@ test("decideHealth: every fact, under the names that operators read", () => {
     drain: { state: "serving" },
     memory: { rss_bytes: 100, heap_used_bytes: 50, external_bytes: 25 },
     bus: { connected: true, detail: "store in data", lost: 7, troubles: {} },
+    config: { version: 9, age_ms: 2, trouble: "", control_plane: null },
   });
 });
 

@@ -80,12 +80,8 @@ export class FakeConnection {
   /** Answers the Hello. */
   async welcome(rest: Partial<Welcome> = {}): Promise<ValueOf<"hello">> {
     const hello = await this.take("hello");
-    this.sendWelcome(rest);
-    return hello;
-  }
-
-  sendWelcome(rest: Partial<Welcome> = {}): void {
     this.send({ $case: "welcome", value: { ...WELCOME, ...rest } });
+    return hello;
   }
 
   /** Answers a Join of one room. */
@@ -102,11 +98,6 @@ export class FakeConnection {
     const publish = await this.take("publish");
     this.send(ackOf(publish.requestId, seq, isDuplicate));
     return publish;
-  }
-
-  /** Acknowledges a Publish that was taken. */
-  ackOf(requestId: number, seq: number): void {
-    this.send(ackOf(requestId, seq, false));
   }
 
   /** Answers the question whether a room is durable: it is. */

@@ -72,6 +72,8 @@ export interface GatewayFacts {
    * the bus is there.
    */
   configAgeMs: number;
+  /** A record that it refused, and why: the last good one is in force. Empty when there is none. */
+  configTrouble: string;
 }
 
 function createBaseGatewayFacts(): GatewayFacts {
@@ -91,6 +93,7 @@ function createBaseGatewayFacts(): GatewayFacts {
     deliveryRate: 0,
     configVersion: 0n,
     configAgeMs: 0,
+    configTrouble: "",
   };
 }
 
@@ -143,6 +146,9 @@ export const GatewayFacts: MessageFns<GatewayFacts> = {
     }
     if (message.configAgeMs !== 0) {
       writer.uint32(120).uint32(message.configAgeMs);
+    }
+    if (message.configTrouble !== "") {
+      writer.uint32(130).string(message.configTrouble);
     }
     return writer;
   },
@@ -278,6 +284,14 @@ export const GatewayFacts: MessageFns<GatewayFacts> = {
             }
 
             message.configAgeMs = reader.uint32();
+            continue;
+          }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.configTrouble = reader.string();
             continue;
           }
         }

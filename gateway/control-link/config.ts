@@ -1,0 +1,51 @@
+/**
+ * The configuration of one gateway: the feed of its records, the other gateways' addresses, and the
+ * link to a control plane, once it is told where there is one.
+ */
+import type { Log } from "../log.ts";
+import type { Traffic } from "../traffic.ts";
+import { Addresses } from "./addresses.ts";
+import { ControlFeed } from "./control-feed.ts";
+import { ControlLink, type ControlLinkOptions, type ControlLinkState } from "./control-link.ts";
+
+/** For /health. */
+export interface ConfigStatus {
+  readonly version: number;
+  readonly ageMs: number;
+  readonly trouble: string;
+  /** Null where no control plane is followed. */
+  readonly link: ControlLinkState | null;
+}
+
+/** What a gateway knows of the configuration, and how. */
+export class GatewayConfig {
+  readonly feed: ControlFeed;
+  readonly addresses = new Addresses();
+  readonly #log: Log;
+  readonly #gatewayId: string;
+  #link: ControlLink | null = null;
+
+  constructor(gatewayId: string, log: Log) {
+    this.#gatewayId = gatewayId;
+    this.#log = log;
+    this.feed = new ControlFeed(log);
+  }
+
+  /** Follows control planes beside the bus, and reports `traffic` to them. Called once. */
+  follow(options: ControlLinkOptions, traffic: Traffic): void {
+    const { feed, addresses } = this;
+    const parts = { gatewayId: this.#gatewayId, feed, addresses, traffic, log: this.#log };
+    this.#link = new ControlLink(parts, options);
+  }
+
+  get status(): ConfigStatus {
+    const { version, ageMs, trouble } = this.feed;
+    return { version, ageMs, trouble, link: this.#link?.state ?? null };
+  }
+
+  /** Follows nothing more. */
+  async close(): Promise<void> {
+    this.feed.close();
+    await this.#link?.close();
+  }
+}
