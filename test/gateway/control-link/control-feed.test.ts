@@ -1,4 +1,4 @@
-/** The configuration by two ways: once each, newer wins, and what is refused keeps the last good. */
+/** The configuration by two ways: each record once, newer wins, a refused one keeps the last. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
