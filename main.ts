@@ -75,6 +75,7 @@ async function startParts(options: OptionValues): Promise<void> {
   const [runningGateway, runningControlPlane] = await Promise.all([
     gateway?.(bus) ?? null,
     controlPlane?.startControlPlane(bus, log, {
+      name: gatewayId,
       host: options.text("CONTROL_HOST"),
       port: options.integer("CONTROL_PORT"),
     }) ?? null,

@@ -3,16 +3,19 @@
  */
 import { CodedError } from "../proto/coded-error.ts";
 import { READ_COUNT_MAX } from "./bus.ts";
-import { SLOT_COUNT } from "./subjects.ts";
+import { GROUP_COUNT_MAX, SLOT_COUNT } from "./subjects.ts";
 import { FACTS_BYTES_MAX } from "./topology.ts";
 
 /** Highest count of Bus.floor: proto's HISTORY_COUNT_MAX. */
 const FLOOR_COUNT_MAX = 100_000;
 
+/** Slots of as many groups as there may be. */
+const slotCountMax = GROUP_COUNT_MAX * SLOT_COUNT;
+
 /** @throws {CodedError} `REQUEST_INVALID`. */
 export function checkSlot(slot: number): void {
-  if (Number.isInteger(slot) && slot >= 0 && slot < SLOT_COUNT) return;
-  throw new CodedError("REQUEST_INVALID", `slot ${slot} is not from 0 to ${SLOT_COUNT - 1}`);
+  if (Number.isInteger(slot) && slot >= 0 && slot < slotCountMax) return;
+  throw new CodedError("REQUEST_INVALID", `slot ${slot} is not from 0 to ${slotCountMax - 1}`);
 }
 
 /**

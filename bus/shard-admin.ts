@@ -100,6 +100,14 @@ export interface ShardAdmin {
   createGroup(wish: GroupWish, along?: Along): Promise<void>;
 
   /**
+   * Deletes a placement group: its slots are gone, and its shards own none. That no room is in it
+   * is the caller's to see to.
+   *
+   * @throws {CodedError} `NOT_FOUND`; `GROUP_IN_USE` for group 0.
+   */
+  deleteGroup(group: number, along?: Along): Promise<void>;
+
+  /**
    * R10: gives a slot its next epoch, in `shard`; members notice milliseconds of delay. Nothing
    * happens when the shard owns the slot already, so a move may be asked for again.
    *

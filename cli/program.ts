@@ -4,6 +4,7 @@
  * Commands are imported when they run, so that `--help` and completion answer at once.
  */
 import { Argument, Command, CommanderError, Option } from "commander";
+import { addAuditCommand } from "./audit-program.ts";
 import { addClassCommands } from "./class-program.ts";
 import { examples, type ProgramSetup } from "./command-setup.ts";
 import { type CommandWords, completionScript, SHELLS, type Shell } from "./completion.ts";
@@ -29,6 +30,7 @@ export function buildProgram(context: Context, setup: ProgramSetup): Command {
   addRoomCommands(program, context, setup);
   addClassCommands(program, context, setup);
   addFleetCommands(program, context, setup);
+  addAuditCommand(program, context, setup);
   addOtherCommands(program, context, setup);
   program.helpCommand("help [command]", "Explain a command.");
   program.addHelpText("after", programHelp());

@@ -9,11 +9,12 @@ import type { Bus } from "../bus/bus.ts";
 import type { Topology } from "../bus/topology.ts";
 import { CodedError } from "../proto/coded-error.ts";
 import { HealthService } from "../proto/gen/grpc/health/v1/health.ts";
+import { AuditServiceService } from "../proto/gen/tidegate/control/v1/audit_service.ts";
 import { GatewayServiceService } from "../proto/gen/tidegate/control/v1/gateway_service.ts";
 import { MessagingServiceService } from "../proto/gen/tidegate/control/v1/messaging_service.ts";
 import { RoomClassServiceService } from "../proto/gen/tidegate/control/v1/room_class_service.ts";
-import { ShardServiceService } from "../proto/gen/tidegate/control/v1/shard_service.ts";
-import { SlotServiceService } from "../proto/gen/tidegate/control/v1/slot_service.ts";
+import { KeyTrimmer } from "./audit/key-trimmer.ts";
+import { AuditCalls } from "./audit-service.ts";
 import { CallGate, forgiving, loadStatus } from "./calls.ts";
 import { ControlStore } from "./control-store.ts";
 import { GatewayCalls } from "./gateway-service.ts";
@@ -21,12 +22,11 @@ import { HealthCalls } from "./health-service.ts";
 import type { Log } from "./log.ts";
 import { MessagingCalls } from "./messaging-service.ts";
 import { type ControlPlaneOptions, validateControlPlaneOptions } from "./options.ts";
+import { addPlacement, PLACEMENT_SERVICES } from "./placement-services.ts";
 import { ReflectionDoor } from "./reflection-door.ts";
 import { RoomClassCalls } from "./room-class-service.ts";
 import { RoomClassStore } from "./room-class-store.ts";
 import { Routing } from "./routing/routing.ts";
-import { ShardCalls } from "./shard-service.ts";
-import { SlotCalls } from "./slot-service.ts";
 
 /** A connection that is silent for so long is pinged, and ended when it is silent as long again. */
 const KEEPALIVE_MS = 10_000;
@@ -49,8 +49,8 @@ const serviceNames = {
     "tidegate.control.v1.RoomClassService",
     "tidegate.control.v1.MessagingService",
     "tidegate.control.v1.GatewayService",
-    "tidegate.control.v1.ShardService",
-    "tidegate.control.v1.SlotService",
+    "tidegate.control.v1.AuditService",
+    ...Object.values(PLACEMENT_SERVICES),
     "tidegate.control.v1.RoutingService",
   ],
   other: [
@@ -86,12 +86,26 @@ export async function startControlPlane(
   addRoomClasses(server, gate, new RoomClassCalls(classes, options.classPageMax));
   addMessaging(server, gate, new MessagingCalls(bus, classes, options.historyPageMax));
   addFleet(server, gate, bus.topology);
+  const audit = new AuditCalls(store.keys);
+  server.addService(forgiving(AuditServiceService), {
+    listAuditEntries: gate.unary(
+      "tidegate.control.v1.AuditService/ListAuditEntries",
+      audit.list.bind(audit),
+    ),
+  });
+  const placement = await addPlacement(server, gate, {
+    ...{ bus, store, log, name: options.name, workers: {} },
+    loads: () => new Map(), // until gateways report them
+  });
   routing.addTo(server, gate);
   const health = new HealthCalls(serviceNames.control, () => bus.status().isConnected);
   server.addService(HealthService, health.server);
   const reflection = new ReflectionDoor(log, Object.values(serviceNames).flat());
   reflection.addTo(server);
-  const port = await listen(server, options);
+  const [port, trimmer] = await Promise.all([
+    listen(server, options),
+    KeyTrimmer.start(store.keys),
+  ]);
   const address = `${options.host.includes(":") ? `[${options.host}]` : options.host}:${port}`;
   log.debug({ address }, "control plane listens");
   // Now rather than in the first failing call, but after all that a start waits for.
@@ -99,8 +113,9 @@ export async function startControlPlane(
   let closing: Promise<void> | null = null;
   const stop = async () => {
     health.close();
+    await placement.close(); // first, so that another leads at once
+    await Promise.all([reflection.close(), trimmer.stop()]);
     routing.close();
-    await reflection.close();
     await drain(server, options.drainTimeoutMs);
     log.info({ address }, "control plane stopped");
   };
@@ -134,22 +149,11 @@ function addMessaging(server: Server, gate: CallGate, calls: MessagingCalls): vo
 }
 
 function addFleet(server: Server, gate: CallGate, topology: Topology): void {
-  const [, , gatewayService, shardService, slotService] = serviceNames.control;
+  const [, , gatewayService] = serviceNames.control;
   const gateways = new GatewayCalls(topology);
   server.addService(forgiving(GatewayServiceService), {
     listGateways: gate.unary(`${gatewayService}/ListGateways`, gateways.list.bind(gateways)),
     getGateway: gate.unary(`${gatewayService}/GetGateway`, gateways.get.bind(gateways)),
-  });
-  const shards = new ShardCalls(topology);
-  server.addService(forgiving(ShardServiceService), {
-    listShards: gate.unary(`${shardService}/ListShards`, shards.list.bind(shards)),
-    getShard: gate.unary(`${shardService}/GetShard`, shards.get.bind(shards)),
-  });
-  const slots = new SlotCalls(topology);
-  server.addService(forgiving(SlotServiceService), {
-    listSlots: gate.unary(`${slotService}/ListSlots`, slots.list.bind(slots)),
-    getSlot: gate.unary(`${slotService}/GetSlot`, slots.get.bind(slots)),
-    getRoomRoute: gate.unary(`${slotService}/GetRoomRoute`, slots.roomRoute.bind(slots)),
   });
 }
 

@@ -3,14 +3,19 @@
  *
  * Pure; the time is an argument.
  */
-import type { ProcessEntry, ShardEntry, SlotEntry } from "../bus/topology.ts";
+import { groupOfSlot } from "../bus/subjects.ts";
+import type { ProcessEntry, ShardEntry, ShardSetting, SlotEntry } from "../bus/topology.ts";
 import {
   type Gateway,
   GatewayKind,
   GatewayState,
 } from "../proto/gen/tidegate/control/v1/gateway.ts";
 import { GatewayFacts } from "../proto/gen/tidegate/control/v1/gateway_facts.ts";
-import { type Shard, ShardState } from "../proto/gen/tidegate/control/v1/shard.ts";
+import {
+  type Shard,
+  type ShardSettings,
+  ShardState,
+} from "../proto/gen/tidegate/control/v1/shard.ts";
 import { type Slot, SlotState } from "../proto/gen/tidegate/control/v1/slot.ts";
 import { gatewayName, shardName, slotName } from "./fleet-names.ts";
 
@@ -28,6 +33,19 @@ const states = {
   sealing: SlotState.SEALING,
   removing: SlotState.REMOVING,
 } as const;
+
+const shardStates = {
+  active: ShardState.ACTIVE,
+  draining: ShardState.DRAINING,
+  retired: ShardState.RETIRED,
+} as const;
+
+/** A slot's pin as it is stored. */
+export interface StoredPin {
+  readonly shard: number;
+  /** KV revision. */
+  readonly revision: number;
+}
 
 /**
  * A process.
@@ -69,22 +87,14 @@ export function decodeFacts(facts: Uint8Array): GatewayFacts | undefined {
 /** A shard. */
 export function toShard(entry: ShardEntry): Shard {
   const { shard, store, slots, arrivingSlots, settings, facts, trouble } = entry;
+  // Without its record, its slots say where it belongs.
+  const group = settings?.group ?? groupOfSlot(slots[0] ?? 0);
   return {
-    name: shardName(shard),
+    name: shardName(group, shard),
     store,
     slotCount: slots.length,
     arrivingSlotCount: arrivingSlots.length,
-    settings:
-      settings === null
-        ? undefined
-        : {
-            revision: settings.revision,
-            replicaCount: settings.replicaCount,
-            roomMessageCountMax: settings.roomMessageCountMax,
-            retentionMs: BigInt(settings.retentionMs),
-            bytesMax: BigInt(settings.shardBytesMax),
-            placementTags: [...settings.placementTags],
-          },
+    settings: settings === null ? undefined : toSettings(settings),
     status:
       facts === null
         ? undefined
@@ -98,37 +108,60 @@ export function toShard(entry: ShardEntry): Shard {
             replicaCount: facts.replicaCount,
           },
     trouble,
-    state: ShardState.ACTIVE,
-    region: "",
-    capacity: 1,
+    state: settings === null ? ShardState.UNSPECIFIED : shardStates[settings.state],
+    region: settings?.region ?? "",
+    capacity: settings?.capacity ?? 0,
     etag: settings === null ? "" : String(settings.revision),
-    retireTime: undefined,
-    historyEndTime: undefined,
+    retireTime: settings?.retiredUs ? toTime(settings.retiredUs) : undefined,
+    historyEndTime: historyEnd(entry),
   };
 }
 
-/** A slot. */
-export function toSlot(entry: SlotEntry): Slot {
+/** What a shard is to be. */
+export function toSettings(settings: ShardSetting): ShardSettings {
+  return {
+    revision: settings.revision,
+    replicaCount: settings.replicaCount,
+    roomMessageCountMax: settings.roomMessageCountMax,
+    retentionMs: BigInt(settings.retentionMs),
+    bytesMax: BigInt(settings.shardBytesMax),
+    placementTags: [...settings.placementTags],
+  };
+}
+
+/** When its newest message is past retention; undefined when there is none, or nobody knows. */
+function historyEnd({ settings, facts }: ShardEntry): Date | undefined {
+  if (settings === null || facts === null || facts.newestUs === 0) return undefined;
+  return toTime(facts.newestUs + settings.retentionMs * 1000);
+}
+
+/**
+ * A slot.
+ *
+ * @param pin of it, as stored; null for none.
+ */
+export function toSlot(entry: SlotEntry, pin: StoredPin | null): Slot {
   const { slot, state, epoch, shard, targetShard, deadlineUs, openedUs, sealed } = entry;
+  const group = groupOfSlot(slot);
   return {
     name: slotName(slot),
     state: states[state],
     epoch,
-    shard: shardName(shard),
-    targetShard: targetShard === null ? "" : shardName(targetShard),
+    shard: shardName(group, shard),
+    targetShard: targetShard === null ? "" : shardName(group, targetShard),
     deadlineTime: deadlineUs === null ? undefined : toTime(deadlineUs),
     openTime: openedUs === 0 ? undefined : toTime(openedUs),
     sealedEpochs: sealed.map((each) => ({
       epoch: each.epoch,
-      shard: shardName(each.shard),
+      shard: shardName(group, each.shard),
       lastSequence: BigInt(each.lastSeq),
       openTime: each.openedUs === 0 ? undefined : toTime(each.openedUs),
       sealTime: toTime(each.sealedUs),
       wentBackwards: each.wentBackwards,
     })),
     revision: BigInt(entry.revision),
-    pinnedShard: "",
-    etag: String(entry.revision),
+    pinnedShard: pin === null ? "" : shardName(group, pin.shard),
+    etag: `${entry.revision}.${pin?.revision ?? 0}`,
   };
 }
 

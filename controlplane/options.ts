@@ -4,6 +4,8 @@
 import { CodedError } from "../proto/coded-error.ts";
 
 export interface ControlPlaneOptions {
+  /** Name of this process, for people: its GATEWAY_ID. */
+  readonly name: string;
   /** Address to listen on. Loopback only: anyone who reaches the port may change anything. */
   readonly host: string;
   /** Port to listen on, 0 to 65535; 0 takes a free one. */
@@ -22,6 +24,7 @@ export interface ControlPlaneOptions {
 
 /** Defaults of {@link ControlPlaneOptions}; the comments say why. */
 export const CONTROL_PLANE_DEFAULTS: ControlPlaneOptions = {
+  name: "controlplane",
   host: "127.0.0.1",
   port: 9090,
   messageBytesMax: 131_072, // the largest payload is 61440 bytes

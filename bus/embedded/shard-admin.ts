@@ -22,6 +22,10 @@ export class EmbeddedShards implements ShardAdmin {
     return refuse();
   }
 
+  deleteGroup(): Promise<void> {
+    return refuse();
+  }
+
   moveSlot(): Promise<void> {
     return refuse();
   }

@@ -3,7 +3,8 @@
  */
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
-import { checkFacts, checkSlot } from "../check-arguments.ts";
+import { checkFacts } from "../check-arguments.ts";
+import { checkKnownSlot } from "../shard-rules.ts";
 import { SLOT_COUNT } from "../subjects.ts";
 import type { GroupEntry, ProcessEntry, ShardEntry, SlotEntry, Topology } from "../topology.ts";
 import { STORE_FILE } from "./database.ts";
@@ -13,6 +14,7 @@ import type { StoreFacts } from "./worker-protocol.ts";
 /** The one owner that every slot ever has. */
 const onlyShard = 0;
 const onlyEpoch = 1;
+const onlyGroups = new Set([0]);
 
 /** Its record, but for the limits that options set. */
 const onlySetting = {
@@ -101,7 +103,7 @@ export class EmbeddedTopology implements Topology {
   }
 
   async slot(slot: number): Promise<SlotEntry> {
-    checkSlot(slot);
+    checkKnownSlot(slot, onlyGroups);
     this.#store.check();
     return toSlot(slot);
   }

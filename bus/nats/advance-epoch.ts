@@ -9,8 +9,7 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import { CodedError } from "../../proto/coded-error.ts";
 import type { SlotRoute } from "../../proto/gen/tidegate/bus/v1/slot_route.ts";
 import type { KeyValue } from "../key-value.ts";
-import { LeaseHolders } from "./holders.ts";
-import { MoverLock } from "./mover-lock.ts";
+import { routeKey } from "../record-keys.ts";
 import {
   commit,
   encodeRoute,
@@ -19,8 +18,10 @@ import {
   reopen,
   startRemoving,
   startSealing,
-} from "./route.ts";
-import { type Routes, routeKey } from "./routes.ts";
+} from "../route.ts";
+import { LeaseHolders } from "./holders.ts";
+import { MoverLock } from "./mover-lock.ts";
+import type { Routes } from "./routes.ts";
 import { awaitAcks, type Holders } from "./seal-acks.ts";
 import { addEpoch, removeEpoch } from "./shard-subjects.ts";
 import { storeMarker, streamFacts } from "./stream-api.ts";
@@ -34,14 +35,14 @@ const REMOVE_COUNT_MAX = 5;
 /** What a move works with. */
 export interface MoveParts {
   readonly connection: NatsConnection;
-  readonly routing: KeyValue;
+  readonly control: KeyValue;
   readonly routes: Routes;
   /** Leases: every process with one publishes, and must hold (R12). */
   readonly leases: KeyValue;
   /** Name of this process. */
   readonly name: string;
-  /** Age at which messages are deleted in every shard, microseconds. */
-  readonly retentionUs: number;
+  /** The longest any shard keeps messages, microseconds. */
+  retentionUs(): number;
   /** Microseconds since 1970-01-01 UTC. */
   nowUs(): number;
 }
@@ -52,6 +53,8 @@ export interface MoveWish {
   readonly wentBackwards?: boolean;
   /** Called before each act; throws when this mover may not act any more. */
   readonly mayAct?: () => void;
+  /** Called once nobody else changes the shards; throws when the target may not have the slot. */
+  readonly checkTarget?: () => Promise<void>;
 }
 
 /**
@@ -64,12 +67,13 @@ export async function advanceEpoch(
   parts: MoveParts,
   slot: number,
   targetShard: number,
-  { wentBackwards = false, mayAct = () => {} }: MoveWish = {},
+  { wentBackwards = false, mayAct = () => {}, checkTarget = async () => {} }: MoveWish = {},
 ): Promise<Route> {
   mayAct();
   const { shard } = (await parts.routes.refresh(slot)).record;
-  const lock = await MoverLock.acquire(parts.routing, [shard, targetShard], parts.name);
+  const lock = await MoverLock.acquire(parts.control, [shard, targetShard], parts.name);
   try {
+    await checkTarget();
     const route = await parts.routes.refresh(slot);
     if (!isOpen(route) || route.record.shard !== shard) {
       throw new CodedError("UNAVAILABLE", `slot ${slot} is being moved; try again`);
@@ -112,7 +116,7 @@ export async function commitMove(parts: MoveParts, slot: number, removing: Route
     });
     if (isListed || after.leader !== before.leader) continue;
     const { nowUs, retentionUs } = parts;
-    return put(parts, slot, removing, commit(removing.record, lastSeq, nowUs(), retentionUs));
+    return put(parts, slot, removing, commit(removing.record, lastSeq, nowUs(), retentionUs()));
   }
   throw new CodedError("UNAVAILABLE", `slot ${slot}: epoch ${epoch} is not gone from ${stream}`);
 }
@@ -129,10 +133,10 @@ export async function put(
   record: SlotRoute,
 ): Promise<Route> {
   const [key, value] = [routeKey(slot), encodeRoute(record)];
-  const { routing } = parts;
+  const { control } = parts;
   try {
-    if (revision === 0) await routing.create(key, value);
-    else await routing.update(key, value, revision);
+    if (revision === 0) await control.create(key, value);
+    else await control.update(key, value, revision);
   } catch (error) {
     throw new CodedError("UNAVAILABLE", `the route of slot ${slot} was not changed`, error);
   }

@@ -10,6 +10,7 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import { CodedError } from "../../proto/coded-error.ts";
 import type { AppendAck, AppendDone, MessageId } from "../bus.ts";
 import type { Position } from "../position.ts";
+import { type Route, shardsToProbe } from "../route.ts";
 import type { RoomAddress } from "../subjects.ts";
 import type { PublishLimits } from "../void.ts";
 import { AckTimes, type Stored, type TimeWaiter } from "./ack-times.ts";
@@ -20,7 +21,6 @@ import { InOrder } from "./in-order.ts";
 import { OwnRooms } from "./own-rooms.ts";
 import { probe } from "./probe.ts";
 import type { Held, PublishGate } from "./publish-gate.ts";
-import { type Route, shardsToProbe } from "./route.ts";
 import { storedAt } from "./stream-api.ts";
 import { epochOfSubject, shardStream, timeStampUs } from "./wire.ts";
 

@@ -39,23 +39,26 @@ export function middleOf(values: readonly number[]): number {
 
 export class ClockCheck {
   readonly #connection: NatsConnection;
-  readonly #shardCount: number;
+  readonly #shardNumbers: () => readonly number[];
   readonly #troubles: Troubles;
   readonly #nowMs: () => number;
   readonly #tick: NodeJS.Timeout;
   /** The last answers of different shards, oldest first. */
   #aheadMs: { shard: number; aheadMs: number }[] = [];
-  #shard = 0;
+  #turn = 0;
 
-  /** @param nowMs this machine's clock. */
+  /**
+   * @param shardNumbers of the shards that are there now.
+   * @param nowMs this machine's clock.
+   */
   constructor(
     connection: NatsConnection,
-    shardCount: number,
+    shardNumbers: () => readonly number[],
     troubles: Troubles,
     nowMs: () => number = Date.now,
   ) {
     this.#connection = connection;
-    this.#shardCount = shardCount;
+    this.#shardNumbers = shardNumbers;
     this.#troubles = troubles;
     this.#nowMs = nowMs;
     this.#tick = setInterval(() => void this.check(), CHECK_MS).unref();
@@ -74,8 +77,10 @@ export class ClockCheck {
 
   /** Asks the next shard's leader; without an answer the earlier ones go on to count. */
   async check(): Promise<void> {
-    const shard = this.#shard % this.#shardCount;
-    this.#shard += 1;
+    const numbers = this.#shardNumbers();
+    const shard = numbers[this.#turn % Math.max(1, numbers.length)];
+    this.#turn += 1;
+    if (shard === undefined) return;
     const askedMs = this.#nowMs();
     const facts = await streamFacts(this.#connection, shardStream(shard)).catch(() => null);
     if (facts === null) return;

@@ -7,13 +7,13 @@
  * after failures (R3) is the gateway's lane.
  */
 import type { NatsConnection } from "@nats-io/transport-node";
-import type { CodedError } from "../../proto/coded-error.ts";
-import type { ShardSettings } from "../../proto/gen/tidegate/bus/v1/shard_settings.ts";
+import { CodedError } from "../../proto/coded-error.ts";
 import type { DurableMessage } from "../bus.ts";
 import type { KeyValue } from "../key-value.ts";
-import { SLOT_COUNT } from "../subjects.ts";
+import { type EpochPlace, epochPlaces, keptPlaces, NO_ROUTE, type Route } from "../route.ts";
+import { formatSlot } from "../subjects.ts";
 import type { PublishLimits } from "../void.ts";
-import { advanceEpoch, type MoveParts } from "./advance-epoch.ts";
+import { advanceEpoch, type MoveParts, type MoveWish } from "./advance-epoch.ts";
 import { AppendMux } from "./append-mux.ts";
 import { Appender } from "./appender.ts";
 import { FinishMoves } from "./finish-move.ts";
@@ -24,10 +24,10 @@ import type { Lease } from "./lease.ts";
 import type { NatsBusOptions } from "./options.ts";
 import { PublishGate } from "./publish-gate.ts";
 import { Reconciler } from "./reconcile.ts";
-import { epochPlaces, keptPlaces, type Route } from "./route.ts";
 import type { Routes } from "./routes.ts";
+import type { ShardRegistry } from "./shard-registry.ts";
 import { ShardWatch } from "./shard-watch.ts";
-import { writeAnchor } from "./shards.ts";
+import { writeAnchor } from "./stream-api.ts";
 import { Sweep } from "./sweep.ts";
 import { Tails } from "./tails.ts";
 import type { Troubles } from "./troubles.ts";
@@ -39,11 +39,11 @@ export interface DurableParts {
   readonly lease: Lease;
   readonly limits: PublishLimits;
   /** Buckets of these names. */
-  readonly routing: KeyValue;
+  readonly control: KeyValue;
   readonly leases: KeyValue;
   readonly routes: Routes;
-  /** By shard. */
-  readonly settings: readonly ShardSettings[];
+  readonly registry: ShardRegistry;
+  readonly dedupeWindowMs: number;
   readonly interest: NatsInterest;
   readonly troubles: Troubles;
   /** Why nothing should be sent to NATS now, or null. Call {@link DurableRooms.release} after. */
@@ -53,8 +53,10 @@ export interface DurableParts {
 export class DurableRooms {
   readonly appender: Appender;
   readonly history: RoomHistory;
+  /** What moves of slots work with. */
+  readonly move: MoveParts;
+  readonly reconciler: Reconciler;
   readonly #parts: DurableParts;
-  readonly #move: MoveParts;
   readonly #gate: PublishGate;
   readonly #watch: ShardWatch;
   readonly #mux: AppendMux;
@@ -62,17 +64,16 @@ export class DurableRooms {
   readonly #tails: Tails;
   readonly #finishMoves: FinishMoves;
   readonly #healing: Healing;
-  readonly #reconciler: Reconciler;
   /** Highest sequence seen of each shard. */
   readonly #seenSeqs = new Map<number, number>();
 
   constructor(parts: DurableParts) {
-    const { connection, options, lease, routing, leases, routes, settings, interest } = parts;
+    const { connection, options, lease, control, leases, routes, registry, interest } = parts;
     this.#parts = parts;
     const { name, inFlightMax } = options;
-    const retentionUs = Math.max(...settings.map((each) => Number(each.retentionMs) * 1000));
+    const retentionUs = () => registry.retentionUs;
     const nowUs = () => Date.now() * 1000;
-    this.#move = { connection, routing, routes, leases, name, retentionUs, nowUs };
+    this.move = { connection, control, routes, leases, name, retentionUs, nowUs };
     this.#gate = new PublishGate(routes, (revision) => lease.acknowledge(revision));
     const ackName = `${name}.${lease.incarnation}`;
     this.#watch = new ShardWatch(connection, parts.troubles);
@@ -96,11 +97,11 @@ export class DurableRooms {
       onNobody: ({ slot }, shard) => {
         this.#gate.suspect(slot);
         this.#watch.suspect(shard);
-        this.#reconciler.onRefused(shard);
+        this.reconciler.onRefused(shard);
       },
     });
     this.#healing = new Healing({
-      move: this.#move,
+      move: this.move,
       rooms: () => interest.rooms(),
       onShardReset: (shard, lastSeq) => {
         this.#seenSeqs.set(shard, lastSeq);
@@ -109,8 +110,11 @@ export class DurableRooms {
     });
     this.#sweep = this.#makeSweep();
     this.history = this.#makeHistory();
-    this.#finishMoves = new FinishMoves(this.#move);
-    this.#reconciler = this.#makeReconciler();
+    this.#finishMoves = new FinishMoves(this.move);
+    this.reconciler = this.#makeReconciler();
+    registry.follow((shard, now, before) => {
+      if (now?.createdUs !== before?.createdUs) this.#forget(shard);
+    });
     routes.follow((slot, route, before) => this.#onRoute(slot, route, before));
     this.#followLease();
   }
@@ -153,8 +157,8 @@ export class DurableRooms {
   }
 
   /** R10: the next epoch of a slot, in `shard`. @throws {CodedError} `UNAVAILABLE`. */
-  advanceEpoch(slot: number, shard: number, mayAct: () => void): Promise<Route> {
-    return advanceEpoch(this.#move, slot, shard, { mayAct });
+  advanceEpoch(slot: number, shard: number, wish?: MoveWish): Promise<Route> {
+    return advanceEpoch(this.move, slot, shard, wish);
   }
 
   /** Settles what is under way; everything else is refused with `error`. */
@@ -162,31 +166,39 @@ export class DurableRooms {
     this.#gate.close(error);
     this.#finishMoves.close();
     this.#healing.close();
-    await Promise.all([this.#sweep.close(), this.#mux.close(error), this.#reconciler.close()]);
+    await Promise.all([this.#sweep.close(), this.#mux.close(error), this.reconciler.close()]);
     this.#tails.close();
     await this.appender.idle();
     this.#parts.routes.close();
   }
 
   #makeHistory(): RoomHistory {
-    const { connection, routes, settings } = this.#parts;
-    const { nowUs, retentionUs } = this.#move;
+    const { connection, routes, registry } = this.#parts;
     return new RoomHistory({
       connection,
-      epochsOf: (room) => keptPlaces(epochPlaces(routes.of(room.slot)), nowUs() - retentionUs),
+      epochsOf: ({ slot }) => {
+        const places = this.#placesOf(slot);
+        if (places.length > 0) return places;
+        const detail = `the placement group of slot ${formatSlot(slot)} is not known here`;
+        throw new CodedError("UNAVAILABLE", detail);
+      },
       refreshRoute: (slot) => routes.refresh(slot),
       seenSeq: (shard) => this.#seenSeq(shard),
       writeAnchor: (shard) => writeAnchor(connection, shard),
       onBackwards: (shard, fromSeq) => this.#healing.onBackwards(shard, fromSeq),
-      roomMessageCountMax: (shard) => settings[shard]?.roomMessageCountMax ?? 0,
-      retentionUs: (shard) => Number(settings[shard]?.retentionMs ?? 0) * 1000,
+      roomMessageCountMax: (shard) => registry.shards.get(shard)?.roomMessageCountMax ?? 0,
+      wholeFromUs: (shard) => {
+        const settings = registry.shards.get(shard);
+        if (settings === undefined) return Number.POSITIVE_INFINITY;
+        const keptFromUs = this.move.nowUs() - Number(settings.retentionMs) * 1000;
+        return Math.max(keptFromUs, Number(settings.wholeFromUs));
+      },
     });
   }
 
   #makeReconciler(): Reconciler {
-    const { settings, troubles, leases } = this.#parts;
-    const [shardCount, slotCount] = [settings.length, SLOT_COUNT];
-    const reconciler = new Reconciler({ move: this.#move, troubles, shardCount, slotCount });
+    const { registry, dedupeWindowMs, troubles, leases } = this.#parts;
+    const reconciler = new Reconciler({ move: this.move, registry, dedupeWindowMs, troubles });
     // Without a leader nothing is compared for now; refusals are looked at all the same.
     reconciler.start(leases).catch(() => {});
     return reconciler;
@@ -199,6 +211,7 @@ export class DurableRooms {
       interest,
       sweepMs: options.sweepMs,
       routeOf: (slot) => routes.of(slot),
+      placesOf: (slot) => this.#placesOf(slot),
       seenSeq: (shard) => this.#seenSeq(shard),
       onSeen: (shard, seq) => this.#see(shard, seq),
       writeAnchor: (shard) => writeAnchor(connection, shard),
@@ -208,7 +221,7 @@ export class DurableRooms {
 
   /** A slot has a new epoch: what is left of the one before is looked for at once. */
   #onRoute(slot: number, { record }: Route, before: Route): void {
-    if (record.epoch === before.record.epoch) return;
+    if (record.epoch === before.record.epoch || before === NO_ROUTE) return;
     this.#sweep.forget(record.shard);
     this.#sweep.lookAtSlot(slot);
     const isLost = (epoch: number) =>
@@ -236,6 +249,22 @@ export class DurableRooms {
         this.#healing.onDisconnect();
       }
     });
+  }
+
+  /** Epochs of a slot that may hold messages; none when its group is not known. */
+  #placesOf(slot: number): readonly EpochPlace[] {
+    const { routes, registry } = this.#parts;
+    const route = routes.of(slot);
+    if (route === NO_ROUTE) return [];
+    const sinceUs = this.move.nowUs() - registry.retentionUs;
+    return keptPlaces(epochPlaces(route), sinceUs, registry.isGone);
+  }
+
+  /** A shard was made or deleted: what was known of its number does not hold. */
+  #forget(shard: number): void {
+    this.#seenSeqs.delete(shard);
+    this.#sweep.forget(shard);
+    this.#watch.forget(shard);
   }
 
   #seenSeq(shard: number): number {

@@ -6,6 +6,8 @@
  * second can not take a message and all its tails. After a reconnect every room published to
  * lately is announced again: what the dead connection took with it shows in that.
  */
+
+import { FIRST_EPOCH } from "../route.ts";
 import type { RoomAddress } from "../subjects.ts";
 import {
   encodeMessage,
@@ -15,7 +17,6 @@ import {
   SEQ_MAX,
 } from "./ephemeral-frame.ts";
 import type { Outbox } from "./outbox.ts";
-import { FIRST_EPOCH } from "./route.ts";
 import { TICK_MS, type Tick } from "./tick.ts";
 import { outSubject } from "./wire.ts";
 

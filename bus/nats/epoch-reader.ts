@@ -11,6 +11,7 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import { CodedError } from "../../proto/coded-error.ts";
 import type { DurableMessage } from "../bus.ts";
 import type { Position } from "../position.ts";
+import type { EpochPlace } from "../route.ts";
 import type { RoomAddress } from "../subjects.ts";
 import {
   type DirectAnswer,
@@ -19,7 +20,6 @@ import {
   type StoredMessage,
 } from "./direct-get.ts";
 import { HeadBatch } from "./head-batch.ts";
-import type { EpochPlace } from "./route.ts";
 import { anchorSubject, inSubject, shardStream } from "./wire.ts";
 
 /** A replica that lags is asked again after these, ms, then every last one. */

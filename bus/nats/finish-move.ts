@@ -7,9 +7,8 @@
  */
 
 import { SlotState } from "../../proto/gen/tidegate/bus/v1/slot_route.ts";
-import { SLOT_COUNT } from "../subjects.ts";
+import { isMoving, type Route, reopen } from "../route.ts";
 import { commitMove, type MoveParts, put } from "./advance-epoch.ts";
-import { isOpen, type Route, reopen } from "./route.ts";
 import { hasEpoch } from "./shard-subjects.ts";
 
 /** Processes try this far apart at random, ms, so that most find the work done. */
@@ -27,14 +26,14 @@ export class FinishMoves {
     this.#parts = parts;
     parts.routes.follow((slot, route) => this.look(slot, route));
     // A fleet that was restarted inside a move finds it so.
-    for (let slot = 0; slot < SLOT_COUNT; slot += 1) this.look(slot, parts.routes.of(slot));
+    for (const slot of parts.routes.slots()) this.look(slot, parts.routes.of(slot));
   }
 
   /** Waits for the deadline of a slot that moves; forgets one that is open. */
   look(slot: number, route: Route): void {
     clearTimeout(this.#timers.get(slot));
     this.#timers.delete(slot);
-    if (isOpen(route) || this.#isClosed) return;
+    if (!isMoving(route) || this.#isClosed) return;
     const restMs = (Number(route.record.deadlineUs) - this.#parts.nowUs()) / 1000;
     this.#later(slot, Math.max(0, restMs) + Math.random() * JITTER_MS);
   }
@@ -63,7 +62,7 @@ export class FinishMoves {
 export async function finishMove(parts: MoveParts, slot: number): Promise<Route> {
   const route = await parts.routes.refresh(slot);
   const { state, epoch, shard, deadlineUs } = route.record;
-  if (isOpen(route) || Number(deadlineUs) > parts.nowUs()) return route;
+  if (!isMoving(route) || Number(deadlineUs) > parts.nowUs()) return route;
   // Sealing: nothing has changed yet. Removing: what the old owner's leader says decides.
   const isUndone =
     state === SlotState.SEALING || (await hasEpoch(parts.connection, shard, slot, epoch));

@@ -6,21 +6,27 @@
  */
 import type { DurableMessage, ReadAfter, ReadBefore } from "../bus.ts";
 import type { Position } from "../position.ts";
+import type { EpochPlace } from "../route.ts";
 import type { RoomAddress } from "../subjects.ts";
 import type { StoredMessage } from "./direct-get.ts";
 import { EpochReader, type EpochReaderParts, toChain, toPosition } from "./epoch-reader.ts";
-import type { EpochPlace } from "./route.ts";
 
 /** What histories need to know. */
 export interface HistoryParts extends EpochReaderParts {
-  /** Readable epochs of a room's slot, oldest first, at least one; the last is the open one. */
+  /**
+   * Readable epochs of a room's slot, oldest first, at least one; the last is the open one. Throws
+   * `UNAVAILABLE` for a slot without a route.
+   */
   epochsOf(room: RoomAddress): readonly EpochPlace[];
   /** Reads a slot's record again. Throws `UNAVAILABLE`. */
   refreshRoute(slot: number): Promise<unknown>;
   /** Newest messages a shard keeps of each room. */
   roomMessageCountMax(shard: number): number;
-  /** Age at which a shard deletes messages, microseconds. */
-  retentionUs(shard: number): number;
+  /**
+   * When an epoch of a shard must have opened to have lost nothing to age or to other limits since,
+   * microseconds since 1970-01-01 UTC.
+   */
+  wholeFromUs(shard: number): number;
 }
 
 /** The newest message of a room and the epoch it is in. */
@@ -142,9 +148,11 @@ export class RoomHistory {
     // R9: the read is inclusive; the first result must be exactly that message.
     if (first?.seq !== after.seq || first.timeUs !== after.timeUs) return null;
     const messages = toChain(place, rest, first.seq);
-    if (!page.isEnd || index === head.index) return { messages, isEnd: page.isEnd };
+    if (!page.isEnd) return { messages, isEnd: false };
+    // Also those that are empty: what was in them may have been deleted.
+    if (!(await this.#isWhole(room, place.epoch, epochs.slice(index + 1)))) return null;
+    if (index === head.index) return { messages, isEnd: true };
     const gathered: Gathered = { messages, index: index + 1 };
-    if (!(await this.#isWhole(room, epochs.slice(index + 1, head.index + 1)))) return null;
     const isEnd = await this.#gather(room, epochs, head, gathered, limit);
     return { messages: gathered.messages, isEnd };
   }
@@ -176,12 +184,18 @@ export class RoomHistory {
   /**
    * R9: a later epoch is whole only if its shard can not have deleted any of it: it opened less
    * than the retention ago, and holds fewer messages of the room than are kept; half as many, since
-   * the replica that counts may lag.
+   * the replica that counts may lag. One that is missing went with its shard.
+   *
+   * @param epochs those after `lastEpoch`.
    */
-  async #isWhole(room: RoomAddress, epochs: readonly EpochPlace[]): Promise<boolean> {
-    for (const place of epochs) {
-      const { shard, openedUs } = place;
-      if (Date.now() * 1000 - openedUs >= this.#parts.retentionUs(shard)) return false;
+  async #isWhole(
+    room: RoomAddress,
+    lastEpoch: number,
+    epochs: readonly EpochPlace[],
+  ): Promise<boolean> {
+    for (const [i, place] of epochs.entries()) {
+      const { epoch, shard, openedUs } = place;
+      if (epoch !== lastEpoch + 1 + i || openedUs <= this.#parts.wholeFromUs(shard)) return false;
       const first = await this.#reader.nextFrom(room, place, 1);
       const storedCount = first === null ? 0 : first.pendingCount + 1;
       if (storedCount > this.#parts.roomMessageCountMax(shard) / 2) return false;

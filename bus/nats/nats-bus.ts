@@ -7,7 +7,6 @@
 import type { NatsConnection } from "@nats-io/transport-node";
 import { CodedError } from "../../proto/coded-error.ts";
 import { CONTROL_BUCKET } from "../../proto/control-bucket.ts";
-import type { ShardSettings } from "../../proto/gen/tidegate/bus/v1/shard_settings.ts";
 import type {
   AnswerHandler,
   AppendDone,
@@ -39,7 +38,8 @@ import { type NatsBusOptions, validateNatsBusOptions } from "./options.ts";
 import { Questions } from "./questions.ts";
 import { Routes } from "./routes.ts";
 import { NatsShards } from "./shard-admin.ts";
-import { ensureShards, type GroupRecord } from "./shards.ts";
+import { ShardRegistry } from "./shard-registry.ts";
+import { ensureShards } from "./shards.ts";
 import { withoutCredentials } from "./start-errors.ts";
 import { NatsTopology } from "./topology.ts";
 import { Troubles } from "./troubles.ts";
@@ -62,15 +62,11 @@ export async function openNatsBus(
     const lease = await openLease(connection, options);
     const found = await untilReady(connection, async () => {
       const open = (bucket: string) => NatsKeyValue.open(connection, bucket, options.replicaCount);
-      const [routing, leases] = await Promise.all([open(CONTROL_BUCKET), open(LEASE_BUCKET)]);
-      const { group, settings } = await ensureShards(connection, routing, options, log);
-      return {
-        routing,
-        leases,
-        group,
-        settings,
-        routes: await Routes.watch(routing, group.shardCount, troubles),
-      };
+      const [control, leases] = await Promise.all([open(CONTROL_BUCKET), open(LEASE_BUCKET)]);
+      const dedupeWindowMs = await ensureShards(connection, control, options, log);
+      const registry = new ShardRegistry(control, troubles);
+      const routes = await Routes.watch(control, registry, troubles);
+      return { control, leases, dedupeWindowMs, registry, routes };
     });
     return new NatsBus({ connection, options, lease, troubles, ...found });
   } catch (error) {
@@ -85,11 +81,11 @@ interface NatsBusParts {
   readonly options: NatsBusOptions;
   readonly lease: Lease;
   readonly troubles: Troubles;
-  readonly routing: KeyValue;
+  readonly control: KeyValue;
   readonly leases: NatsKeyValue;
-  readonly group: GroupRecord;
-  /** By shard. */
-  readonly settings: readonly ShardSettings[];
+  /** R2's window. */
+  readonly dedupeWindowMs: number;
+  readonly registry: ShardRegistry;
   readonly routes: Routes;
 }
 
@@ -115,16 +111,16 @@ export class NatsBus implements Bus {
 
   /** For {@link openNatsBus}. */
   constructor(parts: NatsBusParts) {
-    const { connection, options, lease, group, troubles } = parts;
-    this.publishLimits = publishLimits(group.dedupeWindowMs * 1000);
+    const { connection, options, lease, registry, dedupeWindowMs, troubles } = parts;
+    this.publishLimits = publishLimits(dedupeWindowMs * 1000);
     this.lease = lease;
     this.#troubles = troubles;
     this.#connection = connection;
     this.#buckets = new Buckets(connection, options.replicaCount);
-    this.#clock = new ClockCheck(connection, group.shardCount, troubles);
+    this.#clock = new ClockCheck(connection, () => registry.numbers(), troubles);
     this.#questions = new Questions(connection, lease.id);
     this.topology = new NatsTopology({
-      ...{ ...parts, leaseTtlMs: options.leaseTtlMs, shardCount: group.shardCount },
+      ...{ ...parts, leaseTtlMs: options.leaseTtlMs },
       read: (read) => this.#read(read),
     });
     const interest = this.#makeInterest();
@@ -134,8 +130,8 @@ export class NatsBus implements Bus {
       linkRefusal: () => this.#ephemeral.link.refusal(),
     });
     this.shards = new NatsShards({
-      advanceEpoch: (slot, shard, mayAct) =>
-        this.#read(() => this.#durable.advanceEpoch(slot, shard, mayAct)),
+      ...{ ...parts, move: this.#durable.move, reconciler: this.#durable.reconciler },
+      run: (act) => this.#read(act),
     });
     this.#ephemeral = new Ephemeral(
       connection,
@@ -171,7 +167,7 @@ export class NatsBus implements Bus {
    * @throws {CodedError} `UNAVAILABLE`: not done, or finished or undone by others soon.
    */
   async advanceEpoch(slot: number, shard: number): Promise<void> {
-    await this.#read(() => this.#durable.advanceEpoch(slot, shard, () => {}));
+    await this.#read(() => this.#durable.advanceEpoch(slot, shard));
   }
 
   subscribeRoom(room: RoomAddress, listener: RoomListener): Unsubscribe {

@@ -2,13 +2,14 @@
  * Holds durable publishes while their slot's route may be changing (R10 step 1), and counts those
  * in flight, so that this process can say when it has settled them.
  *
- * A slot is held while its record is not open, and while the record is being read again. Everything
- * is held after a stall or a reconnect until routes and lease are known to be good (R10, R12).
+ * A slot is held while its record is not open, also that of a group which this process does not
+ * know (yet), and while the record is being read again. Everything is held after a stall or a
+ * reconnect until routes and lease are known to be good (R10, R12).
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { CodedError } from "../../proto/coded-error.ts";
-import { SLOT_COUNT } from "../subjects.ts";
-import { isOpen, type Route } from "./route.ts";
+import { isMoving, isOpen, type Route } from "../route.ts";
+import { GROUP_COUNT_MAX, SLOT_COUNT } from "../subjects.ts";
 import type { Routes } from "./routes.ts";
 
 /** Publishes held at once; more are refused, to be tried again. */
@@ -39,11 +40,11 @@ interface Timed {
 export class PublishGate {
   readonly #routes: Routes;
   readonly #onSettled: (revision: number) => void;
-  readonly #inFlight = new Uint32Array(SLOT_COUNT);
+  readonly #inFlight = new Uint32Array(GROUP_COUNT_MAX * SLOT_COUNT);
   readonly #held = new Map<number, Timed[]>();
   /** Slots whose record is being read again. */
   readonly #reading = new Set<number>();
-  /** Slots whose record is not open. */
+  /** Slots that move. */
   readonly #closed = new Set<number>();
   readonly #look: NodeJS.Timeout;
   #heldCount = 0;
@@ -59,12 +60,10 @@ export class PublishGate {
     this.#routes = routes;
     this.#onSettled = onSettled;
     this.#look = setInterval(() => this.#refuseLate(), LOOK_MS).unref();
-    for (let slot = 0; slot < SLOT_COUNT; slot += 1) {
-      if (!isOpen(routes.of(slot))) this.#closed.add(slot);
-    }
+    for (const slot of routes.slots()) if (isMoving(routes.of(slot))) this.#closed.add(slot);
     routes.follow((slot, route) => {
-      if (isOpen(route)) this.#closed.delete(slot);
-      else this.#closed.add(slot);
+      if (isMoving(route)) this.#closed.add(slot);
+      else this.#closed.delete(slot);
       this.#release(slot);
       this.#tellSettled();
     });
@@ -128,7 +127,7 @@ export class PublishGate {
   }
 
   #isHolding(slot: number): boolean {
-    return this.#stopCount > 0 || this.#closed.has(slot) || this.#reading.has(slot);
+    return this.#stopCount > 0 || this.#reading.has(slot) || !isOpen(this.#routes.of(slot));
   }
 
   #start(slot: number, publish: Held): void {

@@ -1,5 +1,5 @@
 /**
- * R11: subject lists follow records.
+ * R11: streams follow records: their subject lists, and what else is set of them.
  *
  * A stream update replaces the whole list and has no compare-and-set, so a mover that is late can
  * take a slot away, and one that died leaves an epoch that nobody uses. One process at a time
@@ -7,11 +7,20 @@
  */
 import type { KeyValue } from "../key-value.ts";
 import { Leadership } from "../leadership.ts";
+import { isMoving, isOpen } from "../route.ts";
+import { isThere } from "../shard-record.ts";
 import type { MoveParts } from "./advance-epoch.ts";
 import { MoverLock } from "./mover-lock.ts";
-import { isOpen } from "./route.ts";
-import type { Routes } from "./routes.ts";
+import { removeShard } from "./remove-shard.ts";
+import { type Routes, slotsOfGroup } from "./routes.ts";
+import type { ShardRegistry } from "./shard-registry.ts";
 import { type StreamFacts, streamFacts, updateStream } from "./stream-api.ts";
+import {
+  compareStream,
+  mendedStream,
+  type ShardStream,
+  shardStreamConfig,
+} from "./stream-config.ts";
 import type { Troubles } from "./troubles.ts";
 import { inSlotSubjects, parseInSlotSubjects, shardStream } from "./wire.ts";
 
@@ -19,6 +28,9 @@ import { inSlotSubjects, parseInSlotSubjects, shardStream } from "./wire.ts";
 const EVERY_MS = 5000;
 /** A shard that refused somebody is looked at by whoever was refused at most this often, ms. */
 const REFUSED_EVERY_MS = 1000;
+
+/** A shard that is being made or deleted for longer has lost whoever did it. Microseconds. */
+const UNFINISHED_US_MAX = 30_000_000;
 
 /** What a list must have more, and what it has too much. */
 export interface ListDifference {
@@ -32,23 +44,25 @@ export interface ListDifference {
  * A slot that moves is left alone: its mover, or who finishes its move, knows (R10). Of an open one
  * the owner needs its epoch; every other epoch of it is a leftover, the next one too. What is not
  * an epoch of a slot (the shard's markers) is never touched.
+ *
+ * @param slots of the shard's group, as far as it exists.
  */
 export function compareList(
   subjects: readonly string[],
   routes: Pick<Routes, "of">,
   shard: number,
-  slotCount: number,
+  slots: Iterable<number>,
 ): ListDifference {
   const present = new Set(subjects);
   const leftover = subjects.filter((subject) => {
     const found = parseInSlotSubjects(subject);
-    if (found === null || found.slot >= slotCount) return false;
+    if (found === null) return false;
     const route = routes.of(found.slot);
     const { record } = route;
-    return isOpen(route) && (record.shard !== shard || record.epoch !== found.epoch);
+    return !isMoving(route) && (record.shard !== shard || record.epoch !== found.epoch);
   });
   const missing: string[] = [];
-  for (let slot = 0; slot < slotCount; slot += 1) {
+  for (const slot of slots) {
     const route = routes.of(slot);
     if (!isOpen(route) || route.record.shard !== shard) continue;
     const subject = inSlotSubjects(slot, route.record.epoch);
@@ -60,12 +74,12 @@ export function compareList(
 /** What reconciling works with. */
 export interface ReconcileParts {
   readonly move: MoveParts;
+  readonly registry: ShardRegistry;
+  readonly dedupeWindowMs: number;
   readonly troubles: Troubles;
-  readonly shardCount: number;
-  readonly slotCount: number;
 }
 
-/** Compares the lists of all shards with the records while it leads, and repairs them. */
+/** Compares all shards with the records while it leads, and repairs them. */
 export class Reconciler {
   readonly #parts: ReconcileParts;
   readonly #lookedMs = new Map<number, number>();
@@ -97,7 +111,7 @@ export class Reconciler {
     const nowMs = performance.now();
     if (nowMs - (this.#lookedMs.get(shard) ?? Number.NEGATIVE_INFINITY) < REFUSED_EVERY_MS) return;
     this.#lookedMs.set(shard, nowMs);
-    this.#look(shard);
+    this.#start(() => this.reconcile(shard));
   }
 
   async close(): Promise<void> {
@@ -107,47 +121,94 @@ export class Reconciler {
     await this.#leadership?.close();
   }
 
-  #lookAtAll(): void {
-    if (this.#leadership?.isLeading !== true) return;
-    for (let shard = 0; shard < this.#parts.shardCount; shard += 1) this.#look(shard);
-  }
-
-  #look(shard: number): void {
-    if (this.#isClosed) return;
-    // Not now, for want of a leader or a lock: the next look comes soon.
-    const looking = this.#reconcile(shard).catch(() => {});
-    this.#running.add(looking);
-    void looking.finally(() => this.#running.delete(looking));
-  }
-
-  async #reconcile(shard: number): Promise<void> {
+  /**
+   * Makes a shard's stream as the records say, unless it is.
+   *
+   * @throws {CodedError} `UNAVAILABLE`: not now, for want of a leader or of the lock.
+   */
+  async reconcile(shard: number): Promise<void> {
     const { move } = this.#parts;
-    const { connection, routing, name } = move;
+    const { connection, control, name } = move;
     if (this.#isRight(shard, await streamFacts(connection, shardStream(shard)))) return;
-    const lock = await MoverLock.acquire(routing, [shard], name);
+    const lock = await MoverLock.acquire(control, [shard], name);
     try {
-      // Under the lock nobody else changes the list; records are read after it was taken.
+      // Under the lock nobody else changes the stream; records are read after it was taken.
       await move.routes.reload();
-      const facts = await streamFacts(connection, shardStream(shard));
-      if (this.#isRight(shard, facts)) return;
-      const { missing, leftover } = this.#compare(shard, facts);
-      const gone = new Set(leftover);
-      const kept = facts.config.subjects.filter((subject) => !gone.has(subject));
-      lock.check();
-      await updateStream(connection, { ...facts.config, subjects: [...kept, ...missing] });
-      this.#parts.troubles.note("list_repaired", () => ({ shard, missing, leftover }));
+      await this.follow(shard, () => lock.check());
     } finally {
       await lock.release();
     }
   }
 
+  /**
+   * The same by whoever holds the shard's lock, and has read the records.
+   *
+   * @param check is called before each update; throws when it must not be sent any more.
+   */
+  async follow(shard: number, check = () => {}): Promise<void> {
+    const facts = await streamFacts(this.#parts.move.connection, shardStream(shard));
+    if (this.#isRight(shard, facts)) return;
+    check();
+    const listed = await this.#repairList(shard, facts);
+    check();
+    await this.#repairSettings(shard, listed);
+  }
+
+  #lookAtAll(): void {
+    if (this.#leadership?.isLeading !== true) return;
+    const nowUs = this.#parts.move.nowUs();
+    for (const [shard, record] of this.#parts.registry.records) {
+      if (isThere(record.settings)) this.#start(() => this.reconcile(shard));
+      else if (nowUs - Number(record.settings.stateUs) > UNFINISHED_US_MAX) {
+        this.#start(() => removeShard(this.#parts.move, shard, record));
+      }
+    }
+  }
+
+  #start(look: () => Promise<void>): void {
+    if (this.#isClosed) return;
+    // Not now, for want of a leader or a lock: the next look comes soon.
+    const looking = look().catch(() => {});
+    this.#running.add(looking);
+    void looking.finally(() => this.#running.delete(looking));
+  }
+
+  async #repairList(shard: number, facts: StreamFacts): Promise<StreamFacts> {
+    const { missing, leftover } = this.#compare(shard, facts);
+    if (missing.length === 0 && leftover.length === 0) return facts;
+    const gone = new Set(leftover);
+    const kept = facts.config.subjects.filter((subject) => !gone.has(subject));
+    const config = { ...facts.config, subjects: [...kept, ...missing] };
+    const repaired = await updateStream(this.#parts.move.connection, config);
+    this.#parts.troubles.note("list_repaired", () => ({ shard, missing, leftover }));
+    return repaired;
+  }
+
+  /** Whoever changed the record died before the stream followed, or somebody changed the stream. */
+  async #repairSettings(shard: number, { config }: StreamFacts): Promise<void> {
+    const wanted = this.#wanted(shard);
+    if (wanted === null || compareStream(wanted, config).changes.length === 0) return;
+    await updateStream(this.#parts.move.connection, mendedStream(wanted, config));
+    this.#parts.troubles.note("settings_repaired", () => ({ shard }));
+  }
+
   #isRight(shard: number, facts: StreamFacts): boolean {
     const { missing, leftover } = this.#compare(shard, facts);
-    return missing.length === 0 && leftover.length === 0;
+    const wanted = this.#wanted(shard);
+    const isSet = wanted === null || compareStream(wanted, facts.config).changes.length === 0;
+    return missing.length === 0 && leftover.length === 0 && isSet;
   }
 
   #compare(shard: number, facts: StreamFacts): ListDifference {
-    const { move, slotCount } = this.#parts;
-    return compareList(facts.config.subjects, move.routes, shard, slotCount);
+    const { move, registry } = this.#parts;
+    const group = registry.shards.get(shard)?.group ?? -1;
+    const slots = registry.groups.has(group) ? slotsOfGroup(group) : [];
+    return compareList(facts.config.subjects, move.routes, shard, slots);
+  }
+
+  #wanted(shard: number): ShardStream | null {
+    const { registry, dedupeWindowMs } = this.#parts;
+    const settings = registry.shards.get(shard);
+    return settings === undefined ? null : shardStreamConfig(shard, [], settings, dedupeWindowMs);
   }
 }

@@ -5,30 +5,21 @@
  * after a stall, always before the next publish (publish-gate.ts).
  */
 import type { KeyValue, KeyValueEntry } from "../key-value.ts";
-import { SLOT_COUNT } from "../subjects.ts";
-import { decodeRoute, firstRoute, type Route } from "./route.ts";
+import { RECORD_PREFIXES, ROUTE_PREFIX, routeKey, slotOfKey } from "../record-keys.ts";
+import { decodeRoute, firstRoute, NO_ROUTE, type Route } from "../route.ts";
+import { GROUP_COUNT_MAX, SLOT_COUNT } from "../subjects.ts";
+import type { ShardRegistry } from "./shard-registry.ts";
 import type { Troubles } from "./troubles.ts";
-
-/** What keys of slots' records begin with. */
-export const ROUTE_PREFIX = "slot.";
 
 /** Told of each change of a slot's record. */
 export type RouteListener = (slot: number, route: Route, before: Route) => void;
 
-/** KV key of a slot's record. */
-export function routeKey(slot: number): string {
-  return `${ROUTE_PREFIX}0-${slot}`;
-}
-
-/** The slot of a record's key; NaN for another key. */
-export function slotOfRouteKey(key: string): number {
-  return key.startsWith(`${ROUTE_PREFIX}0-`) ? Number(key.slice(`${ROUTE_PREFIX}0-`.length)) : NaN;
-}
-
 export class Routes {
   readonly #kv: KeyValue;
+  readonly #registry: ShardRegistry;
   readonly #troubles: Troubles;
-  readonly #routes: Route[];
+  /** By slot, of all groups there may be; NO_ROUTE of those that are not there. */
+  readonly #routes: Route[] = Array.from({ length: GROUP_COUNT_MAX * SLOT_COUNT }, () => NO_ROUTE);
   readonly #listeners: RouteListener[] = [];
   readonly #revisionListeners: (() => void)[] = [];
   #stop: () => void = () => {};
@@ -38,19 +29,25 @@ export class Routes {
    */
   revision = 0;
 
-  private constructor(kv: KeyValue, shardCount: number, troubles: Troubles) {
+  private constructor(kv: KeyValue, registry: ShardRegistry, troubles: Troubles) {
     this.#kv = kv;
+    this.#registry = registry;
     this.#troubles = troubles;
-    this.#routes = Array.from({ length: SLOT_COUNT }, (_, slot) => firstRoute(slot, shardCount));
+    for (const group of registry.groups.keys()) this.#openGroup(group);
+    registry.followGroups((group, record) => {
+      if (record !== null) this.#openGroup(group);
+      else this.#closeGroup(group);
+    });
   }
 
-  /** Reads all records, then follows their changes. */
-  static async watch(kv: KeyValue, shardCount: number, troubles: Troubles): Promise<Routes> {
-    const routes = new Routes(kv, shardCount, troubles);
+  /** Reads all records, of shards and groups too, then follows their changes. */
+  static async watch(kv: KeyValue, registry: ShardRegistry, troubles: Troubles): Promise<Routes> {
+    const routes = new Routes(kv, registry, troubles);
     const { promise, resolve } = Promise.withResolvers<void>();
-    routes.#stop = await kv.watch(ROUTE_PREFIX, {
+    routes.#stop = await kv.watch(RECORD_PREFIXES, {
       onChange: ({ key, value, revision }) => {
-        if (value !== null) routes.#take({ key, value, revision });
+        if (!key.startsWith(ROUTE_PREFIX)) registry.take(key, value, revision);
+        else if (value !== null) routes.#take({ key, value, revision });
         routes.#goneThrough(revision);
       },
       onSynced: resolve,
@@ -59,11 +56,16 @@ export class Routes {
     return routes;
   }
 
-  /** The route of a slot. Hot path: one array look. */
+  /** The route of a slot; NO_ROUTE of one whose group does not exist. Hot path: one array look. */
   of(slot: number): Route {
-    const route = this.#routes[slot];
-    if (route === undefined) throw new RangeError(`there is no slot ${slot}`);
-    return route;
+    return this.#routes[slot] ?? NO_ROUTE;
+  }
+
+  /** Slots of the groups that exist, ascending. */
+  *slots(): Generator<number> {
+    for (const group of [...this.#registry.groups.keys()].sort((a, b) => a - b)) {
+      yield* slotsOfGroup(group);
+    }
   }
 
   /** Calls `listener` for each change from now on. */
@@ -85,6 +87,7 @@ export class Routes {
 
   /** Reads all records. @throws {CodedError} `UNAVAILABLE`. */
   async reload(): Promise<void> {
+    await this.#registry.reload();
     const entries = await this.#kv.list(ROUTE_PREFIX);
     for (const entry of entries) this.#take(entry);
     this.#goneThrough(entries.reduce((highest, { revision }) => Math.max(highest, revision), 0));
@@ -100,17 +103,36 @@ export class Routes {
     for (const listener of this.#revisionListeners) listener();
   }
 
+  #openGroup(group: number): void {
+    const firstShards = this.#registry.groups.get(group)?.firstShards ?? [];
+    for (const slot of slotsOfGroup(group)) {
+      if (this.of(slot) === NO_ROUTE) this.#set(slot, firstRoute(slot, firstShards));
+    }
+  }
+
+  #closeGroup(group: number): void {
+    for (const slot of slotsOfGroup(group)) this.#set(slot, NO_ROUTE);
+  }
+
   #take({ key, value, revision }: KeyValueEntry): void {
-    const slot = slotOfRouteKey(key);
-    const before = this.#routes[slot];
+    const slot = slotOfKey(key);
     const record = decodeRoute(value);
-    if (before === undefined || record === null) {
+    if (slot === null || record === null) {
       this.#troubles.note("broken_record", () => ({ key })); // the last good one stays in force
       return;
     }
-    if (revision <= before.revision) return;
-    const route = { record, revision };
+    if (revision <= this.of(slot).revision) return;
+    this.#set(slot, { record, revision });
+  }
+
+  #set(slot: number, route: Route): void {
+    const before = this.of(slot);
     this.#routes[slot] = route;
     for (const listener of this.#listeners) listener(slot, route, before);
   }
+}
+
+/** Slots of one group, ascending. */
+export function slotsOfGroup(group: number): number[] {
+  return Array.from({ length: SLOT_COUNT }, (_, i) => group * SLOT_COUNT + i);
 }

@@ -7,8 +7,10 @@
  * higher than the record's, so it is applied once, by whoever starts first.
  */
 import { CodedError } from "../../proto/coded-error.ts";
-import { ShardSettings } from "../../proto/gen/tidegate/bus/v1/shard_settings.ts";
+import { type ShardSettings, ShardState } from "../../proto/gen/tidegate/bus/v1/shard_settings.ts";
 import { checkShardLimits, SHARD_BOUNDS, type ShardLimits } from "../shard-limits.ts";
+import { toLimits, withLimits } from "../shard-record.ts";
+import { isTrimmed, newShard } from "../shard-rules.ts";
 
 /** A settings file, read. */
 export interface SettingsFile {
@@ -63,21 +65,27 @@ export function parseSettingsFile(text: string): SettingsFile {
  *
  * @param kept the record, or null when the shard is new.
  * @param options what a new shard begins with.
+ * @param nowUs when this is decided; as of then a changed shard's epochs do not count as whole.
  */
 export function decideSettings(
   kept: ShardSettings | null,
   options: ShardLimits,
   file: SettingsFile | null,
   shard: number,
+  nowUs: number,
 ): SettingsDecision {
   const own = { ...file?.default, ...file?.shards.get(shard) };
   if (kept === null) {
-    const settings = toSettings({ ...options, ...own }, file?.revision ?? 1);
+    const policy = { group: 0, region: "", capacity: 1 };
+    const made = newShard(policy, { ...options, ...own }, file?.revision ?? 1, nowUs);
+    const settings = { ...made, state: ShardState.ACTIVE };
     return { settings, isChanged: true, ignored: [] };
   }
   const keptLimits = toLimits(kept);
   if (file !== null && file.revision > kept.revision) {
-    const settings = toSettings({ ...keptLimits, ...own }, file.revision);
+    const changed = withLimits(kept, { ...keptLimits, ...own });
+    const wholeFromUs = isTrimmed(kept, changed) ? BigInt(nowUs) : kept.wholeFromUs;
+    const settings = { ...changed, revision: file.revision, wholeFromUs };
     return { settings, isChanged: true, ignored: [] };
   }
   const wanted = { ...options, ...own };
@@ -87,43 +95,6 @@ export function decideSettings(
     return here === there ? [] : [`${name} ${here} → ${there}`];
   });
   return { settings: kept, isChanged: false, ignored };
-}
-
-export function encodeShardSettings(settings: ShardSettings): Uint8Array {
-  return ShardSettings.encode(settings).finish();
-}
-
-/** The settings in a record, or null when it holds none that are within bounds. */
-export function decodeShardSettings(value: Uint8Array): ShardSettings | null {
-  try {
-    const settings = ShardSettings.decode(value);
-    checkShardLimits(toLimits(settings));
-    return settings.revision >= 1 ? settings : null;
-  } catch {
-    return null; // the caller says whose record is broken
-  }
-}
-
-/** Settings as plain numbers. */
-export function toLimits(settings: ShardSettings): ShardLimits {
-  return {
-    replicaCount: settings.replicaCount,
-    roomMessageCountMax: settings.roomMessageCountMax,
-    retentionMs: Number(settings.retentionMs),
-    shardBytesMax: Number(settings.bytesMax),
-    placementTags: settings.placementTags,
-  };
-}
-
-function toSettings(limits: ShardLimits, revision: number): ShardSettings {
-  return {
-    revision,
-    replicaCount: limits.replicaCount,
-    roomMessageCountMax: limits.roomMessageCountMax,
-    retentionMs: BigInt(limits.retentionMs),
-    bytesMax: BigInt(limits.shardBytesMax),
-    placementTags: [...limits.placementTags],
-  };
 }
 
 function readLimits(value: unknown, where: string): Partial<ShardLimits> {

@@ -12,14 +12,11 @@ import { CodedError } from "../../proto/coded-error.ts";
 import type { ShardSettings } from "../../proto/gen/tidegate/bus/v1/shard_settings.ts";
 import type { KeyValue } from "../key-value.ts";
 import type { Log } from "../log.ts";
+import { shardKey } from "../record-keys.ts";
 import type { ShardLimits } from "../shard-limits.ts";
+import { decodeShardSettings, encodeShardSettings, isThere } from "../shard-record.ts";
 import { MoverLock } from "./mover-lock.ts";
-import {
-  decideSettings,
-  decodeShardSettings,
-  encodeShardSettings,
-  type SettingsFile,
-} from "./shard-settings.ts";
+import { decideSettings, type SettingsFile } from "./shard-settings.ts";
 import { updateStream as putStream, streamFacts } from "./stream-api.ts";
 import {
   compareStream,
@@ -41,17 +38,12 @@ const notFoundCode = 10059;
 /** JetStream: replicas wanted of a single server; it will not get better by waiting. */
 const singleServerCode = 10074;
 
-/** Key of a shard's record in the bucket of routing. */
-export function shardSettingsKey(shard: number): string {
-  return `shard.${shard}`;
-}
-
 /** What the streams are made and kept with. */
 export interface ShardStreamParts {
   readonly connection: NatsConnection;
   readonly manager: JetStreamManager;
   /** The bucket "control". */
-  readonly routing: KeyValue;
+  readonly control: KeyValue;
   readonly options: ShardLimits;
   readonly file: SettingsFile | null;
   readonly dedupeWindowMs: number;
@@ -63,16 +55,20 @@ export interface ShardStreamParts {
 /**
  * Makes a shard's stream, or mends it.
  *
- * @returns its settings.
+ * @param mayMake whether the shard is made when it has no record.
+ * @returns whether there is such a shard: it may have been deleted, or is being made by another.
  * @throws {CodedError} `BUS_UNSUITABLE` when a stream exists that can not be mended, with a table
  *   of what differs, or when the servers can not hold it; `UNAVAILABLE`.
  */
 export async function ensureShardStream(
   parts: ShardStreamParts,
   shard: number,
-): Promise<ShardSettings> {
+  mayMake: boolean,
+): Promise<boolean> {
   const { manager, log, dedupeWindowMs } = parts;
-  const { settings, isNew } = await ensureSettings(parts, shard);
+  const ensured = await ensureSettings(parts, shard, mayMake);
+  if (ensured === null) return false;
+  const { settings, isNew } = ensured;
   const wanted = shardStreamConfig(shard, [], settings, dedupeWindowMs);
   // A record without a stream: another process may be making it right now.
   const present = await findStream(manager, wanted.name, isNew ? 0 : MAKING_MS_MAX);
@@ -82,7 +78,7 @@ export async function ensureShardStream(
       log.warn({ stream: wanted.name }, text);
     }
     await addStream(manager, { ...wanted, subjects: [...(await parts.subjectsOf(shard))] });
-    return settings;
+    return true;
   }
   const { changes, conflicts } = compareStream(wanted, present);
   if (conflicts.length > 0) {
@@ -93,23 +89,26 @@ export async function ensureShardStream(
     throw new CodedError("BUS_UNSUITABLE", detail);
   }
   if (changes.length > 0) await updateStream(parts, shard);
-  return settings;
+  return true;
 }
 
 /** Brings the record up to date: of processes that write at once, one wins and all use its word. */
 async function ensureSettings(
-  { routing, options, file, log }: ShardStreamParts,
+  { control, options, file, log }: ShardStreamParts,
   shard: number,
-): Promise<{ settings: ShardSettings; isNew: boolean }> {
-  const key = shardSettingsKey(shard);
+  mayMake: boolean,
+): Promise<{ settings: ShardSettings; isNew: boolean } | null> {
+  const key = shardKey(shard);
   for (;;) {
-    const entry = await routing.get(key);
+    const entry = await control.get(key);
     const kept = entry === null ? null : decodeShardSettings(entry.value);
     if (entry !== null && kept === null) {
-      const detail = `key ${key} of bucket routing holds no shard settings; remove it to start anew`;
+      const detail = `key ${key} of bucket control holds no shard settings; remove it to start anew`;
       throw new CodedError("BUS_UNSUITABLE", detail);
     }
-    const { settings, isChanged, ignored } = decideSettings(kept, options, file, shard);
+    if (kept === null ? !mayMake : !isThere(kept)) return null;
+    const nowUs = Date.now() * 1000;
+    const { settings, isChanged, ignored } = decideSettings(kept, options, file, shard, nowUs);
     if (ignored.length > 0) {
       const text =
         "settings here differ from the shard's record, which counts; to change it, raise the " +
@@ -119,8 +118,8 @@ async function ensureSettings(
     if (!isChanged) return { settings, isNew: false };
     try {
       const value = encodeShardSettings(settings);
-      if (entry === null) await routing.create(key, value);
-      else await routing.update(key, value, entry.revision);
+      if (entry === null) await control.create(key, value);
+      else await control.update(key, value, entry.revision);
       return { settings, isNew: entry === null };
     } catch (error) {
       const { code } = CodedError.from(error);
@@ -131,16 +130,17 @@ async function ensureSettings(
 
 /** Updates under the lock, by record and stream as they are then. */
 async function updateStream(parts: ShardStreamParts, shard: number): Promise<void> {
-  const { connection, routing, log, dedupeWindowMs } = parts;
-  const lock = await acquireLock(routing, shard);
+  const { connection, control, log, dedupeWindowMs } = parts;
+  const lock = await acquireLock(control, [shard]);
   if (lock === null) {
     log.warn({ shard }, "another process is changing this shard and does not end; going on");
     return;
   }
   const stream = shardStream(shard);
   try {
-    const { settings } = await ensureSettings(parts, shard);
-    const wanted = shardStreamConfig(shard, [], settings, dedupeWindowMs);
+    const ensured = await ensureSettings(parts, shard, false);
+    if (ensured === null) return;
+    const wanted = shardStreamConfig(shard, [], ensured.settings, dedupeWindowMs);
     const { config: present } = await streamFacts(connection, stream);
     const { changes } = compareStream(wanted, present);
     if (changes.length === 0) return;
@@ -156,11 +156,15 @@ async function updateStream(parts: ShardStreamParts, shard: number): Promise<voi
   }
 }
 
-async function acquireLock(routing: KeyValue, shard: number): Promise<MoverLock | null> {
+/** Waits for the lock of shards; null when another holds it for longer than a move takes. */
+export async function acquireLock(
+  control: KeyValue,
+  shards: readonly number[],
+): Promise<MoverLock | null> {
   const endMs = performance.now() + LOCK_MS_MAX;
   while (performance.now() < endMs) {
     try {
-      return await MoverLock.acquire(routing, [shard], "settings");
+      return await MoverLock.acquire(control, shards, "settings");
     } catch (error) {
       if (CodedError.from(error).code !== "UNAVAILABLE") throw error;
     }

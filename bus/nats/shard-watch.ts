@@ -83,6 +83,11 @@ export class ShardWatch {
     state.dueMs = 0;
   }
 
+  /** What was known of a shard does not hold any more. */
+  forget(shard: number): void {
+    this.#shards.delete(shard);
+  }
+
   #ask(shard: number, state: ShardState): void {
     if (state.isAsking) return;
     state.isAsking = true;

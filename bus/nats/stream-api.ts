@@ -8,13 +8,23 @@
 import type { StreamConfig } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { CodedError } from "../../proto/coded-error.ts";
+import { anchorSubject, timeStampUs } from "./wire.ts";
 
 /** A call without an answer after this has an unknown outcome, ms. */
 const ANSWER_MS_MAX = 2000;
 
 /** JetStream: there is no such stream. */
 const missingStreamCode = 10059;
-const missingStream = "the stream does not exist";
+
+/** What JetStream answered instead of doing what it was asked. */
+class ApiRefusal extends Error {
+  readonly code: number;
+
+  constructor(code: number, description: string) {
+    super(description);
+    this.code = code;
+  }
+}
 
 /** What a stream's leader says of it. */
 export interface StreamFacts {
@@ -70,6 +80,33 @@ export async function updateStream(
   return toFacts(config.name, await call(connection, subject, config));
 }
 
+/** Makes a stream. As updateStream. */
+export async function createStream(
+  connection: NatsConnection,
+  config: Partial<StreamConfig> & { readonly name: string },
+): Promise<StreamFacts> {
+  const subject = `$JS.API.STREAM.CREATE.${config.name}`;
+  return toFacts(config.name, await call(connection, subject, config));
+}
+
+/** Removes a stream and what it stores; nothing happens when there is none. As updateStream. */
+export async function deleteStream(connection: NatsConnection, stream: string): Promise<void> {
+  try {
+    await call(connection, `$JS.API.STREAM.DELETE.${stream}`, {});
+  } catch (error) {
+    if (!isStreamMissing(error)) throw error;
+  }
+}
+
+/**
+ * Rewrites a shard's anchor, and so keeps it younger than retention (R6).
+ *
+ * @returns its sequence. @throws {CodedError} `UNAVAILABLE`.
+ */
+export function writeAnchor(connection: NatsConnection, shard: number): Promise<number> {
+  return storeMarker(connection, anchorSubject(shard), "anchor");
+}
+
 /** Stores a message. @returns its sequence. @throws {CodedError} `UNAVAILABLE`. */
 export async function storeMarker(
   connection: NatsConnection,
@@ -79,6 +116,15 @@ export async function storeMarker(
   const answer = await request(connection, subject, text);
   if (answer.seq === undefined) throw refusal(subject, answer);
   return answer.seq;
+}
+
+/** When the newest message of a room was stored, microseconds since 1970-01-01 UTC; 0 for none. */
+export async function newestUs(connection: NatsConnection, stream: string): Promise<number> {
+  const subject = `$JS.API.STREAM.MSG.GET.${stream}`;
+  const answer = await request(connection, subject, JSON.stringify({ last_by_subj: "tg.in.>" }));
+  if (answer.message !== undefined) return timeStampUs(answer.message.time);
+  if (answer.error?.code === 404) return 0;
+  throw refusal(subject, answer);
 }
 
 /** Subject and time of a stored message as the leader has it; null when it is not there. */
@@ -135,11 +181,17 @@ function toFacts(stream: string, { config, state, cluster, ts }: ApiAnswer): Str
 
 /** Whether a call failed because the stream does not exist. */
 export function isStreamMissing(error: unknown): boolean {
-  return error instanceof CodedError && error.cause === missingStream;
+  return refusalCode(error) === missingStreamCode;
+}
+
+/** JetStream's code of why it refused a call; 0 when it did not answer. */
+export function refusalCode(error: unknown): number {
+  if (!(error instanceof CodedError)) return 0;
+  return error.cause instanceof ApiRefusal ? error.cause.code : 0;
 }
 
 function refusal(subject: string, { error }: ApiAnswer): CodedError {
-  const cause = error?.err_code === missingStreamCode ? missingStream : undefined;
   const detail = `${subject}: ${error?.err_code} ${error?.description}`;
+  const cause = new ApiRefusal(error?.err_code ?? 0, error?.description ?? "");
   return new CodedError("UNAVAILABLE", detail, cause);
 }

@@ -67,8 +67,8 @@ const absent: Partial<Record<Setting, unknown>> = {
   allow_direct: false,
 };
 
-/** What a shard's stream may capture: slots of group 0 in any epoch, and the shard's markers. */
-const ownSubject = /^tg\.(in\.0-\d{1,4}\.\d+\.\*|seal\.\d+\.>)$/;
+/** What a shard's stream may capture: slots in any epoch, and the shard's markers. */
+const ownSubject = /^tg\.(in\.\d{1,2}-\d{1,4}\.\d+\.\*|seal\.\d+\.>)$/;
 
 /** The stream of a shard with explicit settings. */
 export function shardStreamConfig(

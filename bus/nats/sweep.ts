@@ -9,9 +9,9 @@
  * every room within `sweepMs`.
  */
 import type { NatsConnection } from "@nats-io/transport-node";
+import type { EpochPlace, Route } from "../route.ts";
 import { directGet } from "./direct-get.ts";
 import { type HeardRoom, isNewer, type NatsInterest } from "./interest.ts";
-import { type EpochPlace, epochPlaces, type Route } from "./route.ts";
 import { anchorSubject, inSubject, shardStream } from "./wire.ts";
 
 /** Rooms asked for at once; the server refuses more than 1024 subjects (413). */
@@ -30,6 +30,8 @@ export interface SweepParts {
   /** Option of the same name. */
   readonly sweepMs: number;
   routeOf(slot: number): Route;
+  /** Epochs of a slot that may hold messages, oldest first, the open one last; none: no route. */
+  placesOf(slot: number): readonly EpochPlace[];
   /** Highest sequence seen of a shard: what a fresh answer knows (R6). */
   seenSeq(shard: number): number;
   onSeen(shard: number, seq: number): void;
@@ -127,9 +129,9 @@ export class Sweep {
     const open = new Map<number, Look[]>();
     const sealed = new Map<number, Look[]>();
     for (const heard of rooms) {
-      const route = this.#parts.routeOf(heard.room.slot);
-      const first = this.#firstEpoch.get(heard) ?? route.record.epoch;
-      for (const place of epochPlaces(route)) {
+      const places = this.#parts.placesOf(heard.room.slot);
+      const first = this.#firstEpochOf(heard, places);
+      for (const place of places) {
         if (place.lastSeq === null) push(open, place.shard, { heard, place });
         else if (place.epoch >= first) push(sealed, place.shard, { heard, place });
       }
@@ -278,6 +280,15 @@ export class Sweep {
       if (this.#parts.routeOf(room.slot).record.shard === shard) count += 1;
     }
     return looks.length >= count;
+  }
+
+  /** The first of these that was not proven to be heard; what is not there needs no proof. */
+  #firstEpochOf(heard: HeardRoom, places: readonly EpochPlace[]): number {
+    const last = places.at(-1)?.epoch ?? 0;
+    const known = this.#firstEpoch.get(heard) ?? last;
+    const first = places.find(({ epoch }) => epoch >= known)?.epoch ?? last;
+    if (first !== known) this.#firstEpoch.set(heard, first);
+    return first;
   }
 
   #later(ms: number, action: () => void): void {

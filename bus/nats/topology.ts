@@ -6,28 +6,24 @@
 import type { NatsConnection } from "@nats-io/transport-node";
 import { CodedError } from "../../proto/coded-error.ts";
 import { ProcessKind } from "../../proto/gen/tidegate/bus/v1/lease.ts";
-import type { ShardSettings } from "../../proto/gen/tidegate/bus/v1/shard_settings.ts";
-import { SlotState } from "../../proto/gen/tidegate/bus/v1/slot_route.ts";
-import { checkFacts, checkSlot } from "../check-arguments.ts";
-import type { KeyValue } from "../key-value.ts";
-import { SLOT_COUNT } from "../subjects.ts";
+import { checkFacts } from "../check-arguments.ts";
+import { toSetting } from "../shard-record.ts";
+import { checkKnownSlot } from "../shard-rules.ts";
+import { toSlotEntry } from "../slot-entry.ts";
 import type {
   GroupEntry,
   ProcessEntry,
   ShardEntry,
   ShardFacts,
-  ShardSetting,
   SlotEntry,
   Topology,
 } from "../topology.ts";
 import type { NatsKeyValue } from "./key-value.ts";
 import type { Lease } from "./lease.ts";
 import { listTimedLeases, type TimedLease } from "./lease-records.ts";
-import type { Route } from "./route.ts";
 import type { Routes } from "./routes.ts";
-import { decodeShardSettings, toLimits } from "./shard-settings.ts";
-import { shardSettingsKey } from "./shard-streams.ts";
-import { streamFacts } from "./stream-api.ts";
+import type { ShardRegistry } from "./shard-registry.ts";
+import { newestUs, streamFacts } from "./stream-api.ts";
 import { shardStream } from "./wire.ts";
 
 /** A bucket without an answer after this is given up, ms: its leader may be gone for 4 to 9 s. */
@@ -40,9 +36,8 @@ export interface TopologyParts {
   readonly leaseTtlMs: number;
   /** This process's. */
   readonly lease: Pick<Lease, "announce">;
-  readonly routing: KeyValue;
   readonly routes: Routes;
-  readonly shardCount: number;
+  readonly registry: ShardRegistry;
   /** Runs a read; throws when the bus has ended. */
   read<T>(read: () => Promise<T>): Promise<T>;
 }
@@ -65,38 +60,44 @@ export class NatsTopology implements Topology {
     return found.map((lease) => toProcess(lease, leaseTtlMs));
   }
 
-  shardNumbers(): Promise<number[]> {
-    const { shardCount, read } = this.#parts;
-    return read(async () => Array.from({ length: shardCount }, (_, shard) => shard));
+  async shardNumbers(): Promise<number[]> {
+    const { registry } = this.#parts;
+    await this.#bounded(() => registry.reload());
+    return registry.numbers();
   }
 
   async shards(numbers: readonly number[]): Promise<ShardEntry[]> {
     const slots = await this.slots();
-    const known = numbers.filter((shard) => shard >= 0 && shard < this.#parts.shardCount);
+    const { registry } = this.#parts;
+    const known = numbers.filter((shard) => registry.shards.has(shard));
     return Promise.all(known.map((shard) => this.#shard(shard, slots)));
   }
 
   async groups(): Promise<GroupEntry[]> {
-    return [{ group: 0, firstShards: await this.shardNumbers() }];
+    const { registry } = this.#parts;
+    await this.#bounded(() => registry.reload());
+    const entries = [...registry.groups].map(([group, { firstShards }]) => ({
+      group,
+      firstShards,
+    }));
+    return entries.sort((a, b) => a.group - b.group);
   }
 
   async slots(): Promise<SlotEntry[]> {
     const { routes } = this.#parts;
     await this.#bounded(() => routes.reload());
-    return Array.from({ length: SLOT_COUNT }, (_, slot) => toSlot(slot, routes.of(slot)));
+    return [...routes.slots()].map((slot) => toSlotEntry(slot, routes.of(slot)));
   }
 
   async slot(slot: number): Promise<SlotEntry> {
-    checkSlot(slot);
-    const { routes } = this.#parts;
-    return toSlot(slot, await this.#bounded(() => routes.refresh(slot)));
+    const { routes, registry, read } = this.#parts;
+    await read(async () => checkKnownSlot(slot, registry.groups));
+    return toSlotEntry(slot, await this.#bounded(() => routes.refresh(slot)));
   }
 
   async #shard(shard: number, slots: readonly SlotEntry[]): Promise<ShardEntry> {
-    const [settings, facts] = await Promise.all([
-      attempt(this.#settings(shard)),
-      attempt(this.#facts(shard)),
-    ]);
+    const facts = await attempt(this.#facts(shard));
+    const settings = this.#parts.registry.shards.get(shard);
     const owned = slots.filter((each) => each.shard === shard);
     const arriving = slots.filter((each) => each.targetShard === shard && each.shard !== shard);
     return {
@@ -104,27 +105,21 @@ export class NatsTopology implements Topology {
       store: shardStream(shard),
       slots: owned.map(({ slot }) => slot),
       arrivingSlots: arriving.map(({ slot }) => slot),
-      settings: settings.value,
+      settings: settings === undefined ? null : toSetting(settings),
       facts: facts.value,
-      trouble: facts.trouble || settings.trouble,
+      trouble: facts.trouble,
     };
-  }
-
-  async #settings(shard: number): Promise<ShardSetting> {
-    const key = shardSettingsKey(shard);
-    const entry = await this.#bounded(() => this.#parts.routing.get(key));
-    const record = entry === null ? null : decodeShardSettings(entry.value);
-    if (record !== null) return toSetting(record);
-    const what = entry === null ? "is gone" : "holds no shard settings";
-    throw new CodedError("UNAVAILABLE", `key ${key} of bucket routing ${what}`);
   }
 
   async #facts(shard: number): Promise<ShardFacts> {
     const { connection, read } = this.#parts;
-    const facts = await read(() => streamFacts(connection, shardStream(shard)));
+    const stream = shardStream(shard);
+    const [facts, newest] = await read(() =>
+      Promise.all([streamFacts(connection, stream), newestUs(connection, stream)]),
+    );
     const { leader, messageCount, firstSeq, lastSeq, bytes, config } = facts;
     const limits = { bytesMax: config.max_bytes, replicaCount: config.num_replicas };
-    return { leader, messageCount, firstSeq, lastSeq, bytes, newestUs: 0, ...limits };
+    return { leader, messageCount, firstSeq, lastSeq, bytes, newestUs: newest, ...limits };
   }
 
   async #bounded<T>(read: () => Promise<T>): Promise<T> {
@@ -169,39 +164,4 @@ function toProcess({ lease, writtenUs }: TimedLease, leaseTtlMs: number): Proces
 function partsOf(kind: ProcessKind): ProcessEntry["parts"] {
   if (kind === ProcessKind.CONTROL_PLANE) return "controlplane";
   return kind === ProcessKind.ALL ? "all" : "gateway";
-}
-
-function toSetting(record: ShardSettings): ShardSetting {
-  const whole = { group: 0, region: "", capacity: 1, state: "active" } as const;
-  const times = { createdUs: 0, retiredUs: null };
-  return { revision: record.revision, ...whole, ...times, ...toLimits(record) };
-}
-
-function toSlot(slot: number, { record, revision }: Route): SlotEntry {
-  const { state, epoch, shard, targetShard, deadlineUs, openedUs, sealed } = record;
-  const isMoving = state !== SlotState.OPEN;
-  return {
-    slot,
-    state: stateOf(state),
-    epoch,
-    shard,
-    targetShard: isMoving ? targetShard : null,
-    deadlineUs: isMoving ? Number(deadlineUs) : null,
-    openedUs: Number(openedUs),
-    sealed: sealed.map((each) => ({
-      epoch: each.epoch,
-      shard: each.shard,
-      lastSeq: Number(each.lastSeq),
-      openedUs: Number(each.openedUs),
-      sealedUs: Number(each.sealedUs),
-      wentBackwards: each.wentBackwards,
-    })),
-    revision,
-  };
-}
-
-/** Records with another state are refused when they are decoded. */
-function stateOf(state: SlotState): SlotEntry["state"] {
-  if (state === SlotState.SEALING) return "sealing";
-  return state === SlotState.REMOVING ? "removing" : "open";
 }

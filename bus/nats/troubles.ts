@@ -21,6 +21,8 @@ const texts = {
   shard_missing: "a shard's stream was removed; publishes to its rooms are refused until a restart",
   /** A shard's subject list was not as the records say (R11). */
   list_repaired: "a shard's subject list did not follow the records of its slots; it is repaired",
+  /** A shard's stream was not set as its record says. */
+  settings_repaired: "a shard's stream was not set as its record says; it is now",
   /** This machine's clock and a server's differ by more than R2 allows. */
   clock_differs:
     "the clocks of this machine and of a NATS server differ; let both follow a time server",

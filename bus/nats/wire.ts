@@ -2,11 +2,8 @@
  * Subjects, streams and headers on NATS: the names of docs/nats.md, and reading what servers add.
  */
 import type { Msg, MsgHdrs } from "@nats-io/transport-node";
-import type { RoomAddress } from "../subjects.ts";
+import { formatSlot, parseSlot, type RoomAddress } from "../subjects.ts";
 import { type ScannedHeaders, scanMessage } from "./header-scan.ts";
-
-/** Placement group of everything, until groups are built. */
-const group = 0;
 
 /** Stream of a shard. */
 export function shardStream(shard: number): string {
@@ -15,7 +12,7 @@ export function shardStream(shard: number): string {
 
 /** Where gateways publish messages of durable rooms; captured by the shard's stream. */
 export function inSubject(room: RoomAddress, epoch: number): string {
-  return `tg.in.${group}-${room.slot}.${epoch}.${room.token}`;
+  return `tg.in.${formatSlot(room.slot)}.${epoch}.${room.token}`;
 }
 
 /** The epoch of a room's stored subject; null when it is another room's, or no room's. */
@@ -27,29 +24,29 @@ export function epochOfSubject(subject: string, room: RoomAddress): number | nul
 
 /** All durable rooms of a slot in one epoch; an entry of the owner's subject list. */
 export function inSlotSubjects(slot: number, epoch: number): string {
-  return `tg.in.${group}-${slot}.${epoch}.*`;
+  return `tg.in.${formatSlot(slot)}.${epoch}.*`;
 }
 
 /** The slot and epoch of an entry of a subject list; null for any other. */
 export function parseInSlotSubjects(subject: string): { slot: number; epoch: number } | null {
-  const match = /^tg\.in\.(\d+)-(\d+)\.(\d+)\.\*$/.exec(subject);
-  if (match === null || Number(match[1]) !== group) return null;
-  return { slot: Number(match[2]), epoch: Number(match[3]) };
+  const match = /^tg\.in\.(\d+-\d+)\.(\d+)\.\*$/.exec(subject);
+  const slot = parseSlot(match?.[1] ?? "");
+  return slot === null ? null : { slot, epoch: Number(match?.[2]) };
 }
 
 /** Where an ephemeral message goes; the epoch keeps the shape of durable ones. */
 export function outSubject(room: RoomAddress, epoch: number): string {
-  return `tg.out.${group}-${room.slot}.${epoch}.${room.token}`;
+  return `tg.out.${formatSlot(room.slot)}.${epoch}.${room.token}`;
 }
 
 /** What a gateway subscribes to for a room: any epoch, so that a move needs no new subscription. */
 export function outRoomSubjects(room: RoomAddress): string {
-  return `tg.out.${group}-${room.slot}.*.${room.token}`;
+  return `tg.out.${formatSlot(room.slot)}.*.${room.token}`;
 }
 
 /** What a gateway subscribes to for all rooms of a slot. */
 export function outSlotSubjects(slot: number): string {
-  return `tg.out.${group}-${slot}.*.*`;
+  return `tg.out.${formatSlot(slot)}.*.*`;
 }
 
 /** Where an origin of ephemeral messages answers that it lives; `origin` is its number. */
@@ -64,7 +61,7 @@ export function sealSubjects(shard: number): string {
 
 /** Where the end of a slot's epoch is marked (R10 step 3). */
 export function sealSubject(shard: number, slot: number, epoch: number): string {
-  return `tg.seal.${shard}.${group}-${slot}.${epoch}`;
+  return `tg.seal.${shard}.${formatSlot(slot)}.${epoch}`;
 }
 
 /** Where a shard of an earlier epoch is asked whether it has a publish (R4). */

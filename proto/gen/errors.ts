@@ -123,10 +123,12 @@ export const ERRORS = {
   HISTORY_KEPT: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Wait until they are past it, or delete it with --discard-history: they are lost by that." },
   /** The shard stores more than the new size allows. Give it more, or move slots away and wait for retention. */
   CAPACITY_BELOW_USE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Give it more, or move slots away and wait for retention." },
+  /** The shard is in a region that the group or a class of it does not allow. Choose a shard in an allowed region, or allow this one (groups update, class apply). */
+  REGION_NOT_ALLOWED: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Choose a shard in an allowed region, or allow this one (groups update, class apply)." },
   /** The slot is pinned to another shard. Unpin it, or move it with its pin: tidegatectl slots move --pin. */
   SLOT_PINNED: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Unpin it, or move it with its pin: tidegatectl slots move --pin." },
-  /** The placement group has shards or room classes, or is group 0. Delete its shards first; classes stay in their group for ever, so a group with classes stays. */
-  GROUP_IN_USE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Delete its shards first; classes stay in their group for ever, so a group with classes stays." },
+  /** The placement group has, or had, a room class, or is group 0. Leave it: classes stay in their group for ever, since stored messages do. */
+  GROUP_IN_USE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Leave it: classes stay in their group for ever, since stored messages do." },
   /** A class never changes its placement group, also not through deletion: stored messages stay where they are. Create a class of another name in the other group. */
   GROUP_IMMUTABLE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Create a class of another name in the other group." },
   /** There are as many shards as there may be. Delete retired ones, or make those that are there larger. */

@@ -11,7 +11,8 @@ import { type Position, parsePosition } from "./position.ts";
 import type { PublishResult } from "./publisher.ts";
 import { JoinedRoom, type PublishOptions, type Room } from "./room.ts";
 import type { RoomLink } from "./room-link.ts";
-import { type ClientStatus, type Runtime, SDK_VERSION, Session } from "./session.ts";
+import { SDK_VERSION, Session } from "./session.ts";
+import type { ClientStatus, Runtime } from "./session-setup.ts";
 
 /** How to join a room. */
 export interface JoinOptions<T> {

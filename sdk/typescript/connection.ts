@@ -41,6 +41,8 @@ export interface ConnectionSetup {
   readonly openSocket: OpenSocket;
   readonly clock: Clock;
   readonly serverClock: ServerClock;
+  /** Calls `then` when Hello may be sent; null: at once. */
+  readonly settle: ((then: () => void) => void) | null;
 }
 
 interface WaitingPing {
@@ -151,8 +153,12 @@ export class Connection {
   }
 
   #onOpen(): void {
-    if (this.#hasEnded) return;
-    this.#socket.send(encodeFrame({ $case: "hello", value: this.#setup.hello }));
+    const { hello, settle } = this.#setup;
+    const greet = () => {
+      if (!this.#hasEnded) this.#socket.send(encodeFrame({ $case: "hello", value: hello }));
+    };
+    if (settle === null) greet();
+    else settle(greet);
   }
 
   /** Hot path: once per frame. */

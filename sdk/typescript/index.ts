@@ -22,4 +22,4 @@ export { type Build, type ClientLimits, type ConnectOptions, DEFAULTS } from "./
 export type { Position } from "./position.ts";
 export type { PublishResult } from "./publisher.ts";
 export type { PublishOptions, Room } from "./room.ts";
-export type { ClientStatus } from "./session.ts";
+export type { ClientStatus } from "./session-setup.ts";

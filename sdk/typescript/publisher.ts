@@ -86,6 +86,7 @@ export class Publisher {
   readonly #ready = new Set<RoomLane>();
   readonly #laneOfRequest = new Map<number, RoomLane>();
   #window = 0;
+  #isHeld = false;
   #budgetUs = 20_000_000;
   #waitingCount = 0;
   #waitingBytes = 0;
@@ -145,6 +146,7 @@ export class Publisher {
   /** A connection is open. */
   onWelcome(publishInFlightMax: number, publishBudgetMs: number): void {
     this.#window = Math.min(this.#limits.publishWindowMax, publishInFlightMax || Infinity);
+    this.#isHeld = false;
     if (publishBudgetMs > 0) this.#budgetUs = publishBudgetMs * 1000;
     for (const lane of this.#ready) this.#askMode(lane);
     this.#pump();
@@ -158,6 +160,16 @@ export class Publisher {
       lane.queue.onBreak();
       this.#rest(lane);
     }
+  }
+
+  /** Writes nothing new, until {@link release} or the next Welcome. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  release(): void {
+    this.#isHeld = false;
+    this.#pump();
   }
 
   /** A room was joined. */
@@ -214,7 +226,7 @@ export class Publisher {
 
   /** Writes what may be written; then sets the timer. */
   #pump(): void {
-    let isMore = this.#window > 0;
+    let isMore = this.#window > 0 && !this.#isHeld;
     while (isMore) {
       isMore = false;
       for (const lane of this.#ready) {

@@ -5,66 +5,28 @@
  * is connection.ts; what users see of all this is client.ts.
  */
 import { BACKOFF_PUBLISHING_MAX_MS, backoffMs } from "./backoff.ts";
-import type { CancelTimer, Clock } from "./clock.ts";
-import { Connection, type ServerFrameKind } from "./connection.ts";
+import type { CancelTimer } from "./clock.ts";
+import type { Connection, ServerFrameKind } from "./connection.ts";
 import type { ConnectionEnd } from "./connection-end.ts";
-import { errorText, TidegateError } from "./error.ts";
-import { type ClientFrameKind, frameError, PROTOCOL_VERSION } from "./frame.ts";
+import { Dialler, moveUrl } from "./dialler.ts";
+import { TidegateError } from "./error.ts";
+import { type ClientFrameKind, frameError } from "./frame.ts";
 import type { ErrorFrame } from "./gen/tidegate/client/v1/error.ts";
-import type { Hello, Welcome } from "./gen/tidegate/client/v1/session.ts";
+import type { GoAway, Welcome } from "./gen/tidegate/client/v1/session.ts";
 import { HistoryRequests } from "./history.ts";
-import type { Build, ClientLimits } from "./options.ts";
+import { producerHash } from "./producer-hash.ts";
 import { Publisher, type PublishResult } from "./publisher.ts";
 import { Rooms } from "./rooms.ts";
-import { ServerClock } from "./server-clock.ts";
-import { sha256 } from "./sha256.ts";
-import type { OpenSocket } from "./socket.ts";
+import type { ClientStatus, SessionSetup } from "./session-setup.ts";
 
 /** Version of this SDK, as package.json has it. */
 export const SDK_VERSION = "0.1.0";
 /** Longest wait for the closing handshake, milliseconds; then the connection is cut. */
 const CLOSE_TIMEOUT_MS = 1000;
-
-/** What the client is doing. */
-export type ClientStatus =
-  /** Dialling for the first time; `attempt` counts from 1. */
-  | { readonly state: "connecting"; readonly attempt: number }
-  /** Connected. Quote the connection id to operators. */
-  | {
-      readonly state: "open";
-      readonly connectionId: string;
-      readonly tenant: string;
-      readonly user: string;
-      readonly serverVersion: string;
-    }
-  /** Waiting `delayMs` before try number `attempt`, because of `error`. */
-  | {
-      readonly state: "reconnecting";
-      readonly attempt: number;
-      readonly delayMs: number;
-      readonly error: TidegateError;
-    }
-  /** Over: closed by its user (`error` null), or refused for good. */
-  | { readonly state: "closed"; readonly error: TidegateError | null };
-
-/** What a session is made with besides its options; tests pass their own. */
-export interface Runtime {
-  readonly clock: Clock;
-  readonly openSocket: OpenSocket;
-  /** What the Hello says it runs on. */
-  readonly platform: string;
-  /** From 0 (included) to 1. */
-  random(): number;
-}
-
-/** Where to connect, and as what. */
-export interface SessionSetup {
-  readonly url: string;
-  readonly token: string | (() => string | Promise<string>);
-  readonly build: Build;
-  readonly limits: ClientLimits;
-  readonly runtime: Runtime;
-}
+/** A move waits for open answers this long, milliseconds. */
+const SETTLE_MAX_MS = 500;
+/** How often it looks whether they have come, milliseconds. */
+export const SETTLE_LOOK_MS = 10;
 
 /** The rooms, publishes and requests of one client. */
 export class Session {
@@ -72,28 +34,29 @@ export class Session {
   readonly publisher: Publisher;
   readonly history: HistoryRequests;
   readonly #setup: SessionSetup;
-  /** R1: made once, kept in memory only. */
-  readonly #producerKey = crypto.getRandomValues(new Uint8Array(16));
-  readonly #serverClock = new ServerClock();
+  readonly #dialler: Dialler;
   readonly #statusListeners = new Set<(status: ClientStatus) => void>();
   readonly #errorListeners = new Set<(error: TidegateError) => void>();
   #status: ClientStatus = { state: "connecting", attempt: 1 };
   #connection: Connection | null = null;
+  /** The one to move to, until its Welcome. */
+  #next: Connection | null = null;
+  /** Where a GoAway may send us: of the last Welcome. */
+  #targets: readonly string[] = [];
   #ownProducer = new Uint8Array(0);
-  /** Of the last Welcome: moves our seats to the next. In memory only, as the producer key. */
-  #sessionToken: Uint8Array = new Uint8Array(0);
-  #dialCount = 0;
   #requestId = 0;
   #failedCount = 0;
   #hasOpened = false;
   /** The last wait before a dial: why, until when, and what the gateway asked for. */
   #dialWait: { error: TidegateError; atMs: number; notBeforeMs: number } | null = null;
   #cancelDial: CancelTimer = () => {};
+  #cancelMove: CancelTimer = () => {};
   #cancelGiveUp: CancelTimer = () => {};
   #opened: { resolve(): void; reject(error: TidegateError): void } | null = null;
 
   constructor(setup: SessionSetup) {
     this.#setup = setup;
+    this.#dialler = new Dialler(setup);
     const { clock } = setup.runtime;
     const nextRequestId = () => this.#nextRequestId();
     const backoffMs = (count: number, retryAfterMs: number) => this.backoffMs(count, retryAfterMs);
@@ -108,7 +71,7 @@ export class Session {
       {
         clock,
         backoffMs,
-        serverNowUs: () => this.#serverClock.nowUs(clock.nowMs()),
+        serverNowUs: () => this.#dialler.serverClock.nowUs(clock.nowMs()),
         aliasOf: (room) => this.rooms.aliasOf(room),
         isJoining: (room) => this.rooms.isJoining(room),
         modeOf: (room) => this.rooms.modeOf(room),
@@ -209,40 +172,78 @@ export class Session {
     throw this.#status.error ?? new TidegateError("CLOSED", "the client was closed");
   }
 
-  async #dial(): Promise<void> {
-    const { token, url, build, limits, runtime } = this.#setup;
-    let text: string;
+  /** @param isMove the present connection stays until the new one has its Welcome. */
+  async #dial(url = this.#setup.url, isMove = false): Promise<void> {
+    let token: string;
     try {
-      text = typeof token === "string" ? token : await token();
-    } catch (cause) {
-      const error = new TidegateError("CONNECT_FAILED", `no token: ${errorText(cause)}`, { cause });
-      this.#onEnd({ error, mayReconnect: true });
+      token = await this.#dialler.token();
+    } catch (reason) {
+      const error = reason as TidegateError;
+      if (isMove) this.#moveAgain(error);
+      else this.#onEnd({ error, mayReconnect: true }, null);
       return;
     }
-    if (this.#status.state === "closed") return;
-    this.#dialCount += 1;
-    const hello: Hello = {
-      protocolMin: PROTOCOL_VERSION,
-      protocolMax: PROTOCOL_VERSION,
-      token: text,
-      build: { ...build, platform: runtime.platform },
-      producerKey: this.#producerKey,
-      sessionToken: this.#sessionToken,
-      dialCount: this.#dialCount,
-    };
-    const { handshakeTimeoutMs } = limits;
-    const setup = { ...runtime, url, hello, handshakeTimeoutMs, serverClock: this.#serverClock };
-    this.#connection = new Connection(setup, {
-      onWelcome: (welcome) => this.#onWelcome(welcome),
+    // Broken meanwhile: then the next dial is on its way.
+    if (this.#status.state === "closed" || (isMove && this.#connection === null)) return;
+    const settle = isMove ? (then: () => void) => this.#settle(then, 0) : null;
+    const connection = this.#dialler.open(url, token, settle, {
+      onWelcome: (welcome) => {
+        this.#adopt(connection);
+        this.#onWelcome(welcome);
+      },
       onFrame: (frame, size) => this.#onFrame(frame, size),
-      onEnd: (end) => this.#onEnd(end),
+      onEnd: (end) => this.#onEnd(end, connection),
     });
+    if (isMove) this.#next = connection;
+    else this.#connection = connection;
+  }
+
+  /** A connection has its Welcome: one that it was to replace is left, and answers no more. */
+  #adopt(connection: Connection): void {
+    const left = this.#connection;
+    if (left === connection) return;
+    this.#connection = connection;
+    this.#next = null;
+    left?.close();
+    if (left !== null) this.#onBreak();
+  }
+
+  /** Sends nothing new before the Hello of a move, so that what is open is answered. */
+  #settle(then: () => void, waitedMs: number): void {
+    this.publisher.hold();
+    const isOpen = this.publisher.isWaiting || this.history.isWaiting;
+    if (!isOpen || waitedMs >= SETTLE_MAX_MS) then();
+    else {
+      const again = () => this.#settle(then, waitedMs + SETTLE_LOOK_MS);
+      this.#setup.runtime.clock.setTimer(SETTLE_LOOK_MS, again);
+    }
+  }
+
+  /** Moves in its time slot. */
+  #onGoAway({ target, delayMs }: GoAway): void {
+    if (this.#next !== null) return;
+    this.#moveLater(moveUrl(target, this.#targets, this.#setup.url), delayMs);
+  }
+
+  #moveLater(url: string, delayMs: number): void {
+    const { clock } = this.#setup.runtime;
+    this.#cancelMove();
+    this.#cancelMove = clock.setTimer(delayMs, () => void this.#dial(url, true));
+  }
+
+  /** A move has failed while the connection is still there: once more, where it began. */
+  #moveAgain(error: TidegateError): void {
+    this.publisher.release();
+    this.#failedCount += 1;
+    const delayMs = this.backoffMs(this.#failedCount, error.retryAfterMs);
+    this.#moveLater(this.#setup.url, delayMs);
   }
 
   #onWelcome(welcome: Welcome): void {
     const { connectionId, tenant, user, serverVersion, limits } = welcome;
-    this.#sessionToken = welcome.sessionToken;
-    this.#ownProducer = producerHash(tenant, user, this.#producerKey);
+    this.#dialler.sessionToken = welcome.sessionToken;
+    this.#targets = welcome.targets;
+    this.#ownProducer = producerHash(tenant, user, this.#dialler.producerKey);
     this.#failedCount = 0;
     this.#hasOpened = true;
     this.#cancelGiveUp();
@@ -281,9 +282,11 @@ export class Session {
       case "error":
         this.#onErrorFrame(frame.value);
         return;
+      case "goAway":
+        this.#onGoAway(frame.value);
+        return;
       case "welcome":
       case "pong":
-      case "goAway":
         return; // the connection's own
       default:
         frame satisfies never;
@@ -299,19 +302,38 @@ export class Session {
     for (const listener of this.#errorListeners) queueMicrotask(() => listener(error));
   }
 
-  #onEnd({ error, mayReconnect }: ConnectionEnd): void {
-    const wasOpen = this.#connection?.hasOpened ?? false;
-    this.#connection = null;
+  /** @param ended null when there was not even a connection. */
+  #onEnd({ error, mayReconnect }: ConnectionEnd, ended: Connection | null): void {
+    const isNext = ended !== null && ended === this.#next;
+    if (isNext) this.#next = null;
+    else if (ended !== this.#connection) return; // it was left
     if (this.#status.state === "closed") return;
-    this.publisher.onBreak();
-    this.history.onBreak();
-    this.rooms.onBreak();
+    if (isNext && this.#connection !== null) {
+      if (mayReconnect) this.#moveAgain(error);
+      else this.publisher.release();
+      return;
+    }
+    const wasOpen = !isNext && (this.#connection?.hasOpened ?? false);
+    this.#connection = null;
+    this.#cancelMove();
+    this.#onBreak();
+    if (this.#next !== null) {
+      // Taken over by the next one, or closed while that one is on its way, which now decides.
+      this.#setStatus({ state: "reconnecting", attempt: 1, delayMs: 0, error });
+      return;
+    }
     if (!mayReconnect) {
       this.#end(error);
       return;
     }
     if (!wasOpen) this.#failedCount += 1;
     this.#dialLater(error, error.retryAfterMs);
+  }
+
+  #onBreak(): void {
+    this.publisher.onBreak();
+    this.history.onBreak();
+    this.rooms.onBreak();
   }
 
   /** Dials after the back-off, and not before `leastMs`. */
@@ -344,8 +366,10 @@ export class Session {
     if (this.#status.state === "closed") return;
     this.#setStatus({ state: "closed", error });
     this.#cancelDial();
+    this.#cancelMove();
     this.#cancelGiveUp();
-    this.#connection?.close();
+    for (const each of [this.#next, this.#connection]) each?.close();
+    this.#next = null;
     this.#connection = null;
     const reason = error ?? new TidegateError("CLOSED", "the client was closed");
     this.publisher.close(reason);
@@ -369,13 +393,4 @@ export class Session {
     this.#requestId = this.#requestId >= 0xffffffff ? 1 : this.#requestId + 1;
     return this.#requestId;
   }
-}
-
-/** What Envelope.producer holds for this client's messages (docs/protocol.md). */
-function producerHash(tenant: string, user: string, key: Uint8Array): Uint8Array<ArrayBuffer> {
-  const identity = new TextEncoder().encode(`${tenant}\0${user}\0`);
-  const named = new Uint8Array(identity.length + key.length);
-  named.set(identity);
-  named.set(key, identity.length);
-  return new Uint8Array(sha256(named)).slice(0, 16);
 }

@@ -29,7 +29,13 @@ export function topologyRules(rule: DeclareRule): void {
     const numbers = await bus.topology.shardNumbers();
     expect(numbers).toEqual(numbers.map((_, i) => i));
     const slots = await bus.topology.slots();
-    expect(slots.map(({ slot }) => slot)).toEqual(Array.from({ length: SLOT_COUNT }, (_, i) => i));
+    const groups = await bus.topology.groups();
+    expect(groups[0]?.group).toBe(0);
+    const first = groups.map(({ group }) => group * SLOT_COUNT);
+    const expected = first.flatMap((from) =>
+      Array.from({ length: SLOT_COUNT }, (_, i) => from + i),
+    );
+    expect(slots.map(({ slot }) => slot)).toEqual(expected);
     const shards = await bus.topology.shards(numbers);
     expect(shards.map(({ shard }) => shard)).toEqual(numbers);
     for (const { shard, slots: owned, trouble } of shards) {

@@ -13,6 +13,7 @@ import { closeRules, durableRules, nameRules } from "./contract-durable.ts";
 import { keyRules, watchRules } from "./contract-keys.ts";
 import { liveRules } from "./contract-live.ts";
 import { readRules } from "./contract-reads.ts";
+import { shardRules } from "./contract-shards.ts";
 import { topologyRules } from "./contract-topology.ts";
 
 /** Rules an implementation can not keep: title and reason. */
@@ -48,6 +49,7 @@ export function busContract(name: string, open: () => Promise<Bus>, skip: Skip =
   watchRules(rule);
   commitRules(rule);
   topologyRules(rule);
+  shardRules(rule);
   askRules(rule);
   closeRules(rule);
   if (unknown.size > 0) throw new Error(`no such rules to skip: ${[...unknown].join(", ")}`);

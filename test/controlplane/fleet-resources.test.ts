@@ -73,15 +73,17 @@ test("isWanted: by shard, also of those on their way to it, and by state", () =>
 test("toSlot: times that there are not are absent, shards are named", () => {
   const sealed = { epoch: 1, shard: 0, lastSeq: 9, openedUs: 0, sealedUs: renewedUs };
   const moved = { ...slot, sealed: [{ ...sealed, wentBackwards: true }] };
-  expect(toSlot(moved)).toMatchObject({
+  expect(toSlot(moved, { shard: 3, revision: 7 })).toMatchObject({
     shard: "groups/0/shards/1",
     targetShard: "groups/0/shards/3",
     openTime: undefined,
     deadlineTime: new Date(renewedUs / 1000),
     sealedEpochs: [{ shard: "groups/0/shards/0", lastSequence: 9n, openTime: undefined }],
+    pinnedShard: "groups/0/shards/3",
+    etag: expect.stringMatching(/^\d+\.7$/),
   });
   const open = { ...slot, state: "open", targetShard: null, deadlineUs: null } as const;
-  expect(toSlot(open)).toMatchObject({ targetShard: "", deadlineTime: undefined });
+  expect(toSlot(open, null)).toMatchObject({ targetShard: "", deadlineTime: undefined });
 });
 
 test("toShard: what could not be read is absent, and the trouble is told", () => {

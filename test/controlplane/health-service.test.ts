@@ -32,6 +32,8 @@ test("Check: SERVING overall and by service, NOT_FOUND for others", async () => 
     "",
     "tidegate.control.v1.GatewayService",
     "tidegate.control.v1.MessagingService",
+    "tidegate.control.v1.OperationService",
+    "tidegate.control.v1.PlacementGroupService",
     roomClasses,
     "tidegate.control.v1.RoutingService",
     "tidegate.control.v1.ShardService",

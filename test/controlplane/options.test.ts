@@ -3,6 +3,7 @@ import { CONTROL_PLANE_DEFAULTS, validateControlPlaneOptions } from "../../contr
 
 test("CONTROL_PLANE_DEFAULTS: are these, and valid", () => {
   expect(CONTROL_PLANE_DEFAULTS).toEqual({
+    name: "controlplane",
     host: "127.0.0.1",
     port: 9090,
     messageBytesMax: 131_072,

@@ -69,6 +69,8 @@ test.each(["v1", "v1alpha"] as const)("reflection %s: lists every service", asyn
         "grpc.reflection.v1alpha.ServerReflection",
         `${control}.GatewayService`,
         `${control}.MessagingService`,
+        `${control}.OperationService`,
+        `${control}.PlacementGroupService`,
         `${control}.RoomClassService`,
         `${control}.RoutingService`,
         `${control}.ShardService`,

@@ -25,13 +25,18 @@ test("ListShards: one shard with all slots, and the store's own numbers", async 
   expect(shard?.status).toMatchObject({ messageCount: 10n, lastSequence: 10n });
 });
 
+const page = { pageSize: 0, pageToken: "" };
+
 test("ShardService: unknown shards are NOT_FOUND, other groups and names are refused", async () => {
   const { shards: client } = await testControlPlane();
   const get = (name: string) => refusal(call(client, client.getShard, { name }));
   expect(await get("groups/0/shards/1")).toMatchObject({ grpc: status.NOT_FOUND });
   const invalid = { grpc: status.INVALID_ARGUMENT, code: "REQUEST_INVALID" };
-  expect(await get("groups/1/shards/0")).toMatchObject({ ...invalid, fields: ["name"] });
-  const request = { parent: "groups/1", pageSize: 0, pageToken: "" };
-  const refused = await refusal(call(client, client.listShards, request));
-  expect(refused).toMatchObject({ ...invalid, fields: ["parent"] });
+  // It is there, but not in that group.
+  expect(await get("groups/1/shards/0")).toMatchObject({ grpc: status.NOT_FOUND });
+  expect(await get("groups/16/shards/0")).toMatchObject({ ...invalid, fields: ["name"] });
+  const list = (parent: string) => call(client, client.listShards, { ...page, parent });
+  expect(await refusal(list("groups/1"))).toMatchObject({ grpc: status.NOT_FOUND });
+  expect(await refusal(list("groups"))).toMatchObject({ ...invalid, fields: ["parent"] });
+  expect((await list("groups/-")).shards).toHaveLength(1);
 });

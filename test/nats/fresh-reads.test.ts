@@ -4,7 +4,7 @@ import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { EpochReader } from "../../bus/nats/epoch-reader.ts";
 import { openNatsBus } from "../../bus/nats/nats-bus.ts";
-import { writeAnchor } from "../../bus/nats/shards.ts";
+import { writeAnchor } from "../../bus/nats/stream-api.ts";
 import { anchorSubject } from "../../bus/nats/wire.ts";
 import { newRoom } from "../bus/contract-tools.ts";
 import { startTestNats, type TestNats } from "./start-nats.ts";

@@ -6,10 +6,10 @@ import { connect } from "@nats-io/transport-node";
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import { LEASE_BUCKET } from "../../bus/nats/lease-records.ts";
 import { type NatsBus, openNatsBus } from "../../bus/nats/nats-bus.ts";
-import { encodeRoute, firstRoute, startRemoving, startSealing } from "../../bus/nats/route.ts";
-import { routeKey } from "../../bus/nats/routes.ts";
 import { addEpoch, hasEpoch, removeEpoch } from "../../bus/nats/shard-subjects.ts";
 import type { Position } from "../../bus/position.ts";
+import { routeKey } from "../../bus/record-keys.ts";
+import { encodeRoute, firstRoute, startRemoving, startSealing } from "../../bus/route.ts";
 import { CONTROL_BUCKET } from "../../proto/control-bucket.ts";
 import { Lease, ProcessKind } from "../../proto/gen/tidegate/bus/v1/lease.ts";
 import {
@@ -25,6 +25,7 @@ import { Producer, Reader, textsIn } from "./move-tools.ts";
 import { startTestNats, type TestNats } from "./start-nats.ts";
 
 const shardCount = 4;
+const firstShards = [0, 1, 2, 3];
 let nats: TestNats;
 
 beforeAll(async () => {
@@ -181,7 +182,7 @@ test("a mover that dies while sealing: gateways open the epoch again", async () 
   const bus = await openBus();
   const room = newRoom("sealing");
   const routing = await bus.keyValue(CONTROL_BUCKET);
-  const { record } = firstRoute(room.slot, shardCount);
+  const { record } = firstRoute(room.slot, firstShards);
   const sealing = startSealing(record, 1, false, nowUs());
   await routing.create(routeKey(room.slot), encodeRoute(sealing));
   const ack = await new Producer(bus, room).publish();
@@ -192,7 +193,7 @@ test("a mover that dies before the removal: gateways open the epoch again", asyn
   const bus = await openBus();
   const room = newRoom("removing");
   const routing = await bus.keyValue(CONTROL_BUCKET);
-  const { record } = firstRoute(room.slot, shardCount);
+  const { record } = firstRoute(room.slot, firstShards);
   const removing = startRemoving(startSealing(record, 1, false, nowUs()), nowUs());
   await routing.create(routeKey(room.slot), encodeRoute(removing));
   expect((await new Producer(bus, room).publish()).epoch).toBe(1);
@@ -207,7 +208,7 @@ test("a mover that dies after the removal: gateways commit the next epoch", asyn
   onTestFinished(() => connection.close());
   await addEpoch(connection, target, room.slot, 2, () => {});
   const routing = await bus.keyValue(CONTROL_BUCKET);
-  const { record } = firstRoute(room.slot, shardCount);
+  const { record } = firstRoute(room.slot, firstShards);
   const removing = startRemoving(startSealing(record, target, false, nowUs()), nowUs());
   await routing.create(routeKey(room.slot), encodeRoute(removing));
   await removeEpoch(connection, room.slot % shardCount, room.slot, 1, () => {});
@@ -241,7 +242,7 @@ test("a fleet that was restarted inside a move: the first process finishes it", 
   const before = await openNatsBus({ servers: nats.urls, name: "before", replicaCount: 3 });
   const room = newRoom("restarted");
   const routing = await before.keyValue(CONTROL_BUCKET);
-  const { record } = firstRoute(room.slot, shardCount);
+  const { record } = firstRoute(room.slot, firstShards);
   const sealing = startSealing(record, 1, false, nowUs() + 1_000_000);
   await routing.create(routeKey(room.slot), encodeRoute(sealing));
   await before.close();

@@ -187,6 +187,6 @@ test("a record that holds junk is named", async () => {
   await connection.request("$KV.control.shard.1", "junk");
   await connection.close();
   const text = await refusal({ NATS_URL: nats.urls.join(",") });
-  expect(text).toContain("[BUS_UNSUITABLE] key shard.1 of bucket routing holds no shard settings");
+  expect(text).toContain("[BUS_UNSUITABLE] key shard.1 of bucket control holds no shard settings");
   expect(await configs(manager)).toHaveLength(2);
 }, 60_000);

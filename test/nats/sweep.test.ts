@@ -2,8 +2,8 @@
 import { connect } from "@nats-io/transport-node";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { NatsInterest } from "../../bus/nats/interest.ts";
-import { commit, firstRoute, startSealing } from "../../bus/nats/route.ts";
 import { Sweep } from "../../bus/nats/sweep.ts";
+import { commit, epochPlaces, firstRoute, startSealing } from "../../bus/route.ts";
 import { newRoom } from "../bus/contract-tools.ts";
 import { startTestNats } from "./start-nats.ts";
 
@@ -27,9 +27,10 @@ test("an outage: retries of a room with several epochs do not add up", async () 
   });
   onTestFinished(() => interest.close());
   const room = newRoom("outage");
-  let route = firstRoute(room.slot, 4);
+  let route = firstRoute(room.slot, [0, 1, 2, 3]);
   const sweep = new Sweep({
     ...{ connection, interest, sweepMs: 100, routeOf: () => route, seenSeq: () => 0 },
+    placesOf: () => epochPlaces(route),
     ...{ onSeen: none, onBackwards: none, writeAnchor: () => Promise.resolve(1) },
   });
   onTestFinished(() => sweep.close());

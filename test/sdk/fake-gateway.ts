@@ -80,8 +80,12 @@ export class FakeConnection {
   /** Answers the Hello. */
   async welcome(rest: Partial<Welcome> = {}): Promise<ValueOf<"hello">> {
     const hello = await this.take("hello");
-    this.send({ $case: "welcome", value: { ...WELCOME, ...rest } });
+    this.sendWelcome(rest);
     return hello;
+  }
+
+  sendWelcome(rest: Partial<Welcome> = {}): void {
+    this.send({ $case: "welcome", value: { ...WELCOME, ...rest } });
   }
 
   /** Answers a Join of one room. */
@@ -98,6 +102,11 @@ export class FakeConnection {
     const publish = await this.take("publish");
     this.send(ackOf(publish.requestId, seq, isDuplicate));
     return publish;
+  }
+
+  /** Acknowledges a Publish that was taken. */
+  ackOf(requestId: number, seq: number): void {
+    this.send(ackOf(requestId, seq, false));
   }
 
   /** Answers the question whether a room is durable: it is. */

@@ -9,7 +9,7 @@ import { text } from "../../sdk/typescript/codec.ts";
 import type { RoomEvent } from "../../sdk/typescript/event.ts";
 import type { ConnectOptions } from "../../sdk/typescript/options.ts";
 import type { Room } from "../../sdk/typescript/room.ts";
-import type { ClientStatus } from "../../sdk/typescript/session.ts";
+import type { ClientStatus } from "../../sdk/typescript/session-setup.ts";
 import { openSocket } from "../../sdk/typescript/socket-node.ts";
 import { type FakeConnection, FakeGateway } from "./fake-gateway.ts";
 

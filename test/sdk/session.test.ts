@@ -1,6 +1,6 @@
 /** How long a client waits before it dials again, by a scripted gateway and a clock of its own. */
 import { expect, test } from "vitest";
-import type { ClientStatus } from "../../sdk/typescript/session.ts";
+import type { ClientStatus } from "../../sdk/typescript/session-setup.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { type FakeConnection, POLICY } from "./fake-gateway.ts";
 import { joinRoom, makeClient, startGateway, statusOf } from "./scene.ts";

@@ -32,7 +32,12 @@ test("ClockCheck: a clock that is off is a fault with what to do; a good one is 
   const log = { debug() {}, info() {}, warn() {}, error: (facts: object) => void told.push(facts) };
   const faultAt = async (offsetMs: number) => {
     const troubles = new Troubles(log);
-    const check = new ClockCheck(connection, 4, troubles, () => Date.now() + offsetMs);
+    const check = new ClockCheck(
+      connection,
+      () => [0, 1, 2, 3],
+      troubles,
+      () => Date.now() + offsetMs,
+    );
     onTestFinished(() => check.close());
     for (let shard = 0; shard < 4; shard += 1) await check.check();
     return check.fault?.detail ?? null;

@@ -3,13 +3,13 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { NATS_BUS_DEFAULTS } from "../../../bus/nats/options.ts";
 import {
-  decideSettings,
-  decodeShardSettings,
-  encodeShardSettings,
+  decideSettings as decideAt,
   parseSettingsFile,
-  toLimits,
+  type SettingsFile,
 } from "../../../bus/nats/shard-settings.ts";
-import { checkShardLimits } from "../../../bus/shard-limits.ts";
+import { checkShardLimits, type ShardLimits } from "../../../bus/shard-limits.ts";
+import { decodeShardSettings, encodeShardSettings, toLimits } from "../../../bus/shard-record.ts";
+import type { ShardSettings } from "../../../proto/gen/tidegate/bus/v1/shard_settings.ts";
 
 const { replicaCount, roomMessageCountMax, retentionMs, shardBytesMax } = NATS_BUS_DEFAULTS;
 const options = {
@@ -19,6 +19,12 @@ const options = {
   shardBytesMax,
   placementTags: [],
 };
+const decideSettings = (
+  kept: ShardSettings | null,
+  own: ShardLimits,
+  file: SettingsFile | null,
+  shard: number,
+) => decideAt(kept, own, file, shard, 1_000_000);
 const made = decideSettings(null, options, null, 0).settings;
 
 describe("decideSettings", () => {

@@ -7,6 +7,7 @@ import {
   mendedStream,
   shardStreamConfig,
 } from "../../../bus/nats/stream-config.ts";
+import { ShardState } from "../../../proto/gen/tidegate/bus/v1/shard_settings.ts";
 
 const settings = {
   revision: 1,
@@ -15,6 +16,8 @@ const settings = {
   retentionMs: 60_000n,
   bytesMax: 1_000_000_000n,
   placementTags: ["az:a", "ssd"],
+  ...{ group: 0, region: "", capacity: 1, state: ShardState.ACTIVE },
+  ...{ createdUs: 0n, retiredUs: 0n, wholeFromUs: 0n, stateUs: 0n },
 };
 const subjects = ["tg.seal.0.>", "tg.in.0-5.1.*"];
 const wanted = shardStreamConfig(0, subjects, settings, 30_000);

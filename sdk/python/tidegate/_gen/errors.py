@@ -390,6 +390,13 @@ ERRORS: dict[str, ErrorInfo] = {
         means="The shard stores more than the new size allows.",
         fix="Give it more, or move slots away and wait for retention.",
     ),
+    "REGION_NOT_ALLOWED": ErrorInfo(
+        close=None,
+        retry="no",
+        retry_after_ms=0,
+        means="The shard is in a region that the group or a class of it does not allow.",
+        fix="Choose a shard in an allowed region, or allow this one (groups update, class apply).",
+    ),
     "SLOT_PINNED": ErrorInfo(
         close=None,
         retry="no",
@@ -401,8 +408,8 @@ ERRORS: dict[str, ErrorInfo] = {
         close=None,
         retry="no",
         retry_after_ms=0,
-        means="The placement group has shards or room classes, or is group 0.",
-        fix="Delete its shards first; classes stay in their group for ever, so a group with classes stays.",
+        means="The placement group has, or had, a room class, or is group 0.",
+        fix="Leave it: classes stay in their group for ever, since stored messages do.",
     ),
     "GROUP_IMMUTABLE": ErrorInfo(
         close=None,

@@ -11,10 +11,38 @@ export const protobufPackage = "tidegate.bus.v1";
 
 export const protobufFileName = "tidegate/bus/v1/shard_settings.proto";
 
+/** What a shard is doing. */
+export const ShardState = {
+  UNSPECIFIED: 0,
+  /** ACTIVE - Takes slots. */
+  ACTIVE: 1,
+  /** DRAINING - Takes none any more. */
+  DRAINING: 2,
+  /** RETIRED - Has none; is there for its history. */
+  RETIRED: 3,
+  /** CREATING - Its number is taken, its store is being made. Undone by others when that takes too long. */
+  CREATING: 4,
+  /** DELETING - It is gone; its store is being removed, by whoever leads when the process that began is dead. */
+  DELETING: 5,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type ShardState = typeof ShardState[keyof typeof ShardState];
+
+export namespace ShardState {
+  export type UNSPECIFIED = typeof ShardState.UNSPECIFIED;
+  export type ACTIVE = typeof ShardState.ACTIVE;
+  export type DRAINING = typeof ShardState.DRAINING;
+  export type RETIRED = typeof ShardState.RETIRED;
+  export type CREATING = typeof ShardState.CREATING;
+  export type DELETING = typeof ShardState.DELETING;
+  export type UNRECOGNIZED = typeof ShardState.UNRECOGNIZED;
+}
+
 /**
- * What one shard's stream is made with, where it may differ from shard to shard. One key of the
- * bucket "control", "shard.<number>"; written when the shard is made, and the truth from then on.
- * Every change is a compare-and-set that raises `revision`.
+ * A shard: what its store is made with, and what it is for. One key of the bucket "control",
+ * "shard.<number>"; written when the shard is made, and the truth from then on. Every change is a
+ * compare-and-set that raises `revision`.
  */
 export interface ShardSettings {
   /** Counts changes; 1 is as the shard was made. */
@@ -29,10 +57,46 @@ export interface ShardSettings {
   bytesMax: bigint;
   /** Tags that servers must have to hold a copy, such as "az:a". */
   placementTags: string[];
+  /** Placement group, 0 to 15; never changes. */
+  group: number;
+  /** [a-z0-9-]{0,32}; empty for none. */
+  region: string;
+  /** What it can carry beside the others of its group, above 0. */
+  capacity: number;
+  state: ShardState;
+  /**
+   * When it was made, microseconds since 1970-01-01 UTC. Epochs that were sealed before were on an
+   * earlier shard of this number.
+   */
+  createdUs: bigint;
+  /** When it was retired; 0 while it is not. */
+  retiredUs: bigint;
+  /**
+   * Epochs that opened before this may have lost messages to smaller limits of before, and do not
+   * count as whole (R9); 0 for none.
+   */
+  wholeFromUs: bigint;
+  /** When `state` was written; how long a shard is being made or deleted. */
+  stateUs: bigint;
 }
 
 function createBaseShardSettings(): ShardSettings {
-  return { revision: 0, replicaCount: 0, roomMessageCountMax: 0, retentionMs: 0n, bytesMax: 0n, placementTags: [] };
+  return {
+    revision: 0,
+    replicaCount: 0,
+    roomMessageCountMax: 0,
+    retentionMs: 0n,
+    bytesMax: 0n,
+    placementTags: [],
+    group: 0,
+    region: "",
+    capacity: 0,
+    state: 0,
+    createdUs: 0n,
+    retiredUs: 0n,
+    wholeFromUs: 0n,
+    stateUs: 0n,
+  };
 }
 
 export const ShardSettings: MessageFns<ShardSettings> = {
@@ -60,6 +124,42 @@ export const ShardSettings: MessageFns<ShardSettings> = {
     }
     for (const v of message.placementTags) {
       writer.uint32(50).string(v!);
+    }
+    if (message.group !== 0) {
+      writer.uint32(56).uint32(message.group);
+    }
+    if (message.region !== "") {
+      writer.uint32(66).string(message.region);
+    }
+    if (message.capacity !== 0) {
+      writer.uint32(73).double(message.capacity);
+    }
+    if (message.state !== 0) {
+      writer.uint32(80).int32(message.state);
+    }
+    if (message.createdUs !== 0n) {
+      if (BigInt.asIntN(64, message.createdUs) !== message.createdUs) {
+        throw new globalThis.Error("value provided for field message.createdUs of type int64 too large");
+      }
+      writer.uint32(88).int64(message.createdUs);
+    }
+    if (message.retiredUs !== 0n) {
+      if (BigInt.asIntN(64, message.retiredUs) !== message.retiredUs) {
+        throw new globalThis.Error("value provided for field message.retiredUs of type int64 too large");
+      }
+      writer.uint32(96).int64(message.retiredUs);
+    }
+    if (message.wholeFromUs !== 0n) {
+      if (BigInt.asIntN(64, message.wholeFromUs) !== message.wholeFromUs) {
+        throw new globalThis.Error("value provided for field message.wholeFromUs of type int64 too large");
+      }
+      writer.uint32(104).int64(message.wholeFromUs);
+    }
+    if (message.stateUs !== 0n) {
+      if (BigInt.asIntN(64, message.stateUs) !== message.stateUs) {
+        throw new globalThis.Error("value provided for field message.stateUs of type int64 too large");
+      }
+      writer.uint32(112).int64(message.stateUs);
     }
     return writer;
   },
@@ -123,6 +223,70 @@ export const ShardSettings: MessageFns<ShardSettings> = {
             }
 
             message.placementTags.push(reader.string());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.group = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.region = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 73) {
+              break;
+            }
+
+            message.capacity = reader.double();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.createdUs = reader.int64() as bigint;
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.retiredUs = reader.int64() as bigint;
+            continue;
+          }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.wholeFromUs = reader.int64() as bigint;
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.stateUs = reader.int64() as bigint;
             continue;
           }
         }

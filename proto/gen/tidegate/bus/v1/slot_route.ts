@@ -36,7 +36,7 @@ export namespace SlotState {
 /**
  * The routing record of a slot (R10): which shard owns it, and which owned it before. One key of
  * the bucket "control", "slot.<group>-<slot>"; a slot without a record is open in epoch 1 in the
- * shard slot modulo the group's shard count. Every change is a compare-and-set.
+ * shard that its group began with (GroupRecord). Every change is a compare-and-set.
  */
 export interface SlotRoute {
   state: SlotState;

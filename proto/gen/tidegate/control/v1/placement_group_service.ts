@@ -863,7 +863,10 @@ export const PlacementGroupServiceService = {
       Buffer.from(UpdatePlacementGroupResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): UpdatePlacementGroupResponse => UpdatePlacementGroupResponse.decode(value),
   },
-  /** Deletes a group that no room class is in and that has no shards. Group 0 stays. */
+  /**
+   * Deletes a group with its shards. FAILED_PRECONDITION when a room class is or was in it, when one
+   * of its shards stores messages, and for group 0.
+   */
   deletePlacementGroup: {
     path: "/tidegate.control.v1.PlacementGroupService/DeletePlacementGroup" as const,
     requestStream: false as const,
@@ -905,7 +908,10 @@ export interface PlacementGroupServiceServer extends UntypedServiceImplementatio
    * FAILED_PRECONDITION when no active shard is in them, or a pin is outside.
    */
   updatePlacementGroup: handleUnaryCall<UpdatePlacementGroupRequest, UpdatePlacementGroupResponse>;
-  /** Deletes a group that no room class is in and that has no shards. Group 0 stays. */
+  /**
+   * Deletes a group with its shards. FAILED_PRECONDITION when a room class is or was in it, when one
+   * of its shards stores messages, and for group 0.
+   */
   deletePlacementGroup: handleUnaryCall<DeletePlacementGroupRequest, DeletePlacementGroupResponse>;
   /**
    * Spreads the slots anew, by pins, regions and load, as live moves. Ends at once when all is
@@ -982,7 +988,10 @@ export interface PlacementGroupServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: UpdatePlacementGroupResponse) => void,
   ): ClientUnaryCall;
-  /** Deletes a group that no room class is in and that has no shards. Group 0 stays. */
+  /**
+   * Deletes a group with its shards. FAILED_PRECONDITION when a room class is or was in it, when one
+   * of its shards stores messages, and for group 0.
+   */
   deletePlacementGroup(
     request: DeletePlacementGroupRequest,
     callback: (error: ServiceError | null, response: DeletePlacementGroupResponse) => void,

@@ -27,7 +27,7 @@ export const protobufPackage = "tidegate.control.v1";
 export const protobufFileName = "tidegate/control/v1/shard_service.proto";
 
 export interface ListShardsRequest {
-  /** "groups/{group}". */
+  /** "groups/{group}", or "groups/-" for the shards of every group. */
   parent: string;
   /** 1 to 256, 0 means 64; larger values are lowered to 256. */
   pageSize: number;
@@ -54,8 +54,8 @@ export interface CreateShardRequest {
   /** "groups/{group}". */
   parent: string;
   /**
-   * `region`, `capacity` and `settings` count; settings that are 0 are those of the group's first
-   * shard.
+   * `region`, `capacity` and `settings` count; settings that are 0 are as the options of this control
+   * plane say (SHARD_SETTINGS_FILE, REPLICA_COUNT and so on).
    */
   shard:
     | Shard

@@ -79,6 +79,12 @@ export interface SealedEpoch {
   wentBackwards: boolean;
 }
 
+/** A pin as it is stored. */
+export interface SlotPin {
+  /** "groups/{group}/shards/{shard}". */
+  shard: string;
+}
+
 function createBaseSlot(): Slot {
   return {
     name: "",
@@ -339,6 +345,52 @@ export const SealedEpoch: MessageFns<SealedEpoch> = {
             }
 
             message.wentBackwards = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSlotPin(): SlotPin {
+  return { shard: "" };
+}
+
+export const SlotPin: MessageFns<SlotPin> = {
+  encode(message: SlotPin, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.shard !== "") {
+      writer.uint32(10).string(message.shard);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SlotPin {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSlotPin();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.shard = reader.string();
             continue;
           }
         }

@@ -26,7 +26,7 @@ export const protobufPackage = "tidegate.control.v1";
 export const protobufFileName = "tidegate/control/v1/slot_service.proto";
 
 export interface ListSlotsRequest {
-  /** "groups/{group}". */
+  /** "groups/{group}", or "groups/-" for the slots of every group. */
   parent: string;
   /** 1 to 500, 0 means 100; larger values are lowered to 500. */
   pageSize: number;

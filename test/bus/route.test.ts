@@ -13,11 +13,11 @@ import {
   shardsToProbe,
   startRemoving,
   startSealing,
-} from "../../../bus/nats/route.ts";
+} from "../../bus/route.ts";
 
 const nowUs = 1_000_000_000;
 const windowUs = 30_000_000;
-const first = firstRoute(6, 4);
+const first = firstRoute(6, [0, 1, 2, 3]);
 
 function moved(shards: readonly number[]) {
   let { record } = first;
@@ -61,10 +61,13 @@ test("epochPlaces: oldest first, the open one last; a record survives its bytes"
 
 test("keptPlaces: epochs that ended before retention go, the open one stays", () => {
   const places = epochPlaces(moved([3, 2, 2])); // the first three ended at 0, 1 and 2 s
-  const epochs = (sinceUs: number) => keptPlaces(places, nowUs + sinceUs).map(({ epoch }) => epoch);
+  const epochs = (sinceUs: number, isGone = (_shard: number, _endUs: number) => false) =>
+    keptPlaces(places, nowUs + sinceUs, isGone).map(({ epoch }) => epoch);
   expect(epochs(-1)).toEqual([1, 2, 3, 4]);
   expect(epochs(1_500_000)).toEqual([3, 4]);
   expect(epochs(9_000_000)).toEqual([4]);
+  expect(epochs(-1, () => true)).toEqual([4]);
+  expect(epochs(-1, (shard, endUs) => shard === 2 && endUs < nowUs + 1_500_000)).toEqual([2, 3, 4]);
 });
 
 test.each(["", "garbage", "\u0008\u0009"])("decodeRoute: %j is no record", (text) => {

@@ -9,7 +9,8 @@ import {
   SlotRoute,
   type SlotRoute as SlotRouteRecord,
   SlotState,
-} from "../../proto/gen/tidegate/bus/v1/slot_route.ts";
+} from "../proto/gen/tidegate/bus/v1/slot_route.ts";
+import { SLOT_COUNT } from "./subjects.ts";
 
 /** First epoch of every slot. */
 export const FIRST_EPOCH = 1;
@@ -27,6 +28,18 @@ export interface Route {
   readonly revision: number;
 }
 
+/**
+ * The route of a slot whose group this process does not know: nothing is open there, and nothing
+ * can be read.
+ */
+export const NO_ROUTE: Route = {
+  record: {
+    ...{ state: SlotState.UNSPECIFIED, epoch: 0, shard: -1, targetShard: 0 },
+    ...{ deadlineUs: 0n, openedUs: 0n, wentBackwards: false, sealed: [] },
+  },
+  revision: 0,
+};
+
 /** An epoch of a slot: where its messages are. */
 export interface EpochPlace {
   readonly epoch: number;
@@ -37,12 +50,16 @@ export interface EpochPlace {
   readonly openedUs: number;
 }
 
-/** The route of a slot that never moved. */
-export function firstRoute(slot: number, shardCount: number): Route {
+/**
+ * The route of a slot that never moved.
+ *
+ * @param firstShards of its group, at least one.
+ */
+export function firstRoute(slot: number, firstShards: readonly number[]): Route {
   const record: SlotRouteRecord = {
     state: SlotState.OPEN,
     epoch: FIRST_EPOCH,
-    shard: slot % shardCount,
+    shard: firstShards[(slot % SLOT_COUNT) % firstShards.length] ?? -1,
     targetShard: 0,
     deadlineUs: 0n,
     openedUs: 0n,
@@ -72,7 +89,12 @@ export function isOpen({ record }: Route): boolean {
   return record.state === SlotState.OPEN;
 }
 
-/** Every readable epoch, oldest first; the last is the open one. */
+/** Whether a move of the slot has begun, and is not finished or undone. */
+export function isMoving({ record: { state } }: Route): boolean {
+  return state === SlotState.SEALING || state === SlotState.REMOVING;
+}
+
+/** Every epoch that is not forgotten, oldest first; the last is the open one. */
 export function epochPlaces({ record }: Route): EpochPlace[] {
   const places = record.sealed.map(({ epoch, shard, lastSeq, openedUs }): EpochPlace => {
     return { epoch, shard, lastSeq: Number(lastSeq), openedUs: Number(openedUs) };
@@ -84,10 +106,19 @@ export function epochPlaces({ record }: Route): EpochPlace[] {
 
 /**
  * Of these, oldest first, those that may hold messages: an epoch that ended before `sinceUs` has
- * none left, and its shard may be gone.
+ * none left, and one whose shard was deleted is gone with it.
+ *
+ * @param isGone whether the shard that had an epoch, which ended at `endUs`, was deleted since.
  */
-export function keptPlaces(places: readonly EpochPlace[], sinceUs: number): EpochPlace[] {
-  return places.filter((_, i) => (places[i + 1]?.openedUs ?? Number.POSITIVE_INFINITY) > sinceUs);
+export function keptPlaces(
+  places: readonly EpochPlace[],
+  sinceUs: number,
+  isGone: (shard: number, endUs: number) => boolean,
+): EpochPlace[] {
+  return places.filter(({ shard }, i) => {
+    const endUs = places[i + 1]?.openedUs;
+    return endUs === undefined || (endUs > sinceUs && !isGone(shard, endUs));
+  });
 }
 
 /** R10 step 1: gateways hold publishes of the slot. */

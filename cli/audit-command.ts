@@ -1,0 +1,51 @@
+/**
+ * `tidegatectl audit`: who changed what, and what was refused.
+ */
+import type { AuditEntry } from "../proto/gen/tidegate/control/v1/audit.ts";
+import { AuditServiceClient } from "../proto/gen/tidegate/control/v1/audit_service.ts";
+import { auditTable, auditText } from "./audit-text.ts";
+import type { OutputFormat } from "./command-setup.ts";
+import { type Context, print, type Target } from "./context.ts";
+import { call, withClient } from "./control-client.ts";
+import { formatOutput } from "./output.ts";
+
+/** What is asked for. */
+export interface AuditOptions {
+  readonly format: OutputFormat;
+  readonly resource: string;
+  readonly principal: string;
+  readonly method: string;
+  readonly since: Date | undefined;
+  readonly until: Date | undefined;
+  readonly isRefusedOnly: boolean;
+  /** Entries at most. */
+  readonly countMax: number;
+}
+
+/** Entries of one call at most; the control plane lowers it to its own maximum. */
+const pageSizeMax = 500;
+
+/** Prints entries, newest first. */
+export async function showAudit(
+  context: Context,
+  target: Target,
+  options: AuditOptions,
+): Promise<void> {
+  const { resource, principal, method, countMax } = options;
+  const filter = {
+    ...{ resource, principal, method, refusedOnly: options.isRefusedOnly },
+    ...{ startTime: options.since, endTime: options.until },
+  };
+  await withClient(target.control, AuditServiceClient, async (client) => {
+    const entries: AuditEntry[] = [];
+    let pageToken = "";
+    do {
+      const pageSize = Math.min(countMax - entries.length, pageSizeMax);
+      const request = { ...filter, pageSize, pageToken };
+      const page = await call(client, client.listAuditEntries, request);
+      entries.push(...page.auditEntries);
+      pageToken = page.nextPageToken;
+    } while (pageToken !== "" && entries.length < countMax);
+    await print(context, formatOutput(options.format, entries.map(auditText), auditTable));
+  });
+}

@@ -1,0 +1,72 @@
+/**
+ * Opens connections for a session, each with a fresh token and a Hello that says who comes back.
+ */
+import { Connection, type ConnectionHandlers } from "./connection.ts";
+import { errorText, TidegateError } from "./error.ts";
+import { PROTOCOL_VERSION } from "./frame.ts";
+import { ServerClock } from "./server-clock.ts";
+import type { SessionSetup } from "./session-setup.ts";
+
+/** A move whose Welcome takes longer is given up, milliseconds: the address may be dead. */
+const MOVE_TIMEOUT_MS = 3000;
+
+export class Dialler {
+  readonly #setup: SessionSetup;
+  readonly serverClock = new ServerClock();
+  /** R1: made once, kept in memory only. */
+  readonly producerKey = crypto.getRandomValues(new Uint8Array(16));
+  /** Of the last Welcome: moves our seats to the next. In memory only, as the producer key. */
+  sessionToken: Uint8Array = new Uint8Array(0);
+  #count = 0;
+
+  constructor(setup: SessionSetup) {
+    this.#setup = setup;
+  }
+
+  /** The token for the next connection. @throws {TidegateError} `CONNECT_FAILED`. */
+  async token(): Promise<string> {
+    const { token } = this.#setup;
+    try {
+      return typeof token === "string" ? token : await token();
+    } catch (cause) {
+      throw new TidegateError("CONNECT_FAILED", `no token: ${errorText(cause)}`, { cause });
+    }
+  }
+
+  /** @param settle given for a move: calls its argument when Hello may be sent. */
+  open(
+    url: string,
+    token: string,
+    settle: ((then: () => void) => void) | null,
+    handlers: ConnectionHandlers,
+  ): Connection {
+    const { build, limits, runtime } = this.#setup;
+    this.#count += 1;
+    const hello = {
+      protocolMin: PROTOCOL_VERSION,
+      protocolMax: PROTOCOL_VERSION,
+      token,
+      build: { ...build, platform: runtime.platform },
+      producerKey: this.producerKey,
+      sessionToken: this.sessionToken,
+      dialCount: this.#count,
+    };
+    const handshakeTimeoutMs = settle === null ? limits.handshakeTimeoutMs : MOVE_TIMEOUT_MS;
+    const { serverClock } = this;
+    return new Connection(
+      { ...runtime, url, hello, handshakeTimeoutMs, serverClock, settle },
+      handlers,
+    );
+  }
+}
+
+/**
+ * Where a GoAway leads.
+ *
+ * @param targets of Welcome: to no other one, nor from TLS to none, which would show the token.
+ * @param url where the client began; it goes back there instead.
+ */
+export function moveUrl(target: string, targets: readonly string[], url: string): string {
+  const isSafe = target.startsWith("wss:") || !url.startsWith("wss:");
+  return isSafe && targets.includes(target) ? target : url;
+}
