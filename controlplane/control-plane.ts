@@ -95,7 +95,7 @@ export async function startControlPlane(
   });
   const placement = await addPlacement(server, gate, {
     ...{ bus, store, log, name: options.name, workers: {} },
-    loads: () => new Map(), // until gateways report them
+    loads: () => routing.slotLoads.observed(),
   });
   routing.addTo(server, gate);
   const health = new HealthCalls(serviceNames.control, () => bus.status().isConnected);

@@ -12,8 +12,8 @@ import { readPins } from "../slot-service.ts";
 import { GROUP_PREFIX } from "./placement-keys.ts";
 import type { Snapshot, SnapshotShard, SnapshotSlot } from "./snapshot.ts";
 
-/** Observed loads of slots, messages per second, as the leader was told of them. */
-export type ReadLoads = () => ReadonlyMap<number, number>;
+/** Observed loads of slots, messages per second; slots that are not in it were not observed. */
+export type ReadLoads = () => Promise<ReadonlyMap<number, number>>;
 
 /** Where a snapshot is read from. */
 export interface SnapshotParts {
@@ -25,11 +25,12 @@ export interface SnapshotParts {
 
 /** Reads a snapshot. Throws `UNAVAILABLE`. */
 export async function readSnapshot({ topology, keys, loads }: SnapshotParts): Promise<Snapshot> {
-  const [shards, slots, pins, rules] = await Promise.all([
+  const [shards, slots, pins, rules, observed] = await Promise.all([
     readShards(topology),
     topology.slots(),
     readPins(keys),
     readRules(keys),
+    loads(),
   ]);
   const bySlot = new Map(
     slots.map(({ slot, shard, state }): [number, SnapshotSlot] => {
@@ -37,7 +38,7 @@ export async function readSnapshot({ topology, keys, loads }: SnapshotParts): Pr
     }),
   );
   const shardsOfPins = new Map([...pins].map(([slot, { shard }]) => [slot, shard]));
-  return { shards, slots: bySlot, pins: shardsOfPins, rules, loads: loads() };
+  return { shards, slots: bySlot, pins: shardsOfPins, rules, loads: observed };
 }
 
 /** Those whose record can be read; slots of others make placement say so. */

@@ -11,6 +11,7 @@ import type { Log } from "../log.ts";
 import { encodeResponse } from "./config-log.ts";
 import { ConfigSource } from "./config-source.ts";
 import { type Directory, decideChanges, toDirectory } from "./directory.ts";
+import { FleetLoads } from "./fleet-loads.ts";
 import { RoutingCalls, type RoutingStream, STREAM_METHOD } from "./routing-service.ts";
 import { ReportedLoads } from "./slot-loads.ts";
 import { Watchers } from "./watchers.ts";
@@ -28,6 +29,8 @@ export class Routing {
   readonly source: ConfigSource;
   readonly loads = new ReportedLoads(performance.now());
   readonly calls: RoutingCalls;
+  /** The load of slots over the whole fleet. */
+  readonly slotLoads: FleetLoads;
   readonly #bus: Bus;
   readonly #watchers: Watchers;
   readonly #timers: NodeJS.Timeout[];
@@ -42,6 +45,7 @@ export class Routing {
     this.#watchers = new Watchers(source.log, side, () => performance.now());
     const { loads } = this;
     this.calls = new RoutingCalls({ watchers: this.#watchers, loads, audit, log });
+    this.slotLoads = new FleetLoads(bus, loads, () => this.#watchers.count, log);
     source.follow(() => this.#watchers.flush());
     const tellAge = () => {
       this.#watchers.tellAge();
@@ -70,6 +74,7 @@ export class Routing {
   close(): void {
     for (const timer of this.#timers) clearInterval(timer);
     this.calls.close();
+    this.slotLoads.close();
     this.source.close();
   }
 

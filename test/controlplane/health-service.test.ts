@@ -30,6 +30,7 @@ test("Check: SERVING overall and by service, NOT_FOUND for others", async () => 
   const { statuses } = await call(client, client.list, {});
   expect(Object.keys(statuses).sort()).toEqual([
     "",
+    "tidegate.control.v1.AuditService",
     "tidegate.control.v1.GatewayService",
     "tidegate.control.v1.MessagingService",
     "tidegate.control.v1.OperationService",

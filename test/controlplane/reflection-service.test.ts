@@ -67,6 +67,7 @@ test.each(["v1", "v1alpha"] as const)("reflection %s: lists every service", asyn
         "grpc.health.v1.Health",
         "grpc.reflection.v1.ServerReflection",
         "grpc.reflection.v1alpha.ServerReflection",
+        `${control}.AuditService`,
         `${control}.GatewayService`,
         `${control}.MessagingService`,
         `${control}.OperationService`,
