@@ -2,7 +2,7 @@
  * What the fleet looks like, for operators: processes, shards and slots as they stand now.
  *
  * Reads only, and nothing here is on the way of a message. Both buses answer: on the embedded one
- * there is one process and one shard.
+ * there is one process.
  */
 import type { ShardLimits } from "./shard-limits.ts";
 

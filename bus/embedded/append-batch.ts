@@ -11,8 +11,9 @@
  *   8  f64  first sent, µs     -> time stored, µs; of a refused record the {@link Refusal}
  *  16  f64  0                  -> prev seq
  *  24  u32  bytes of the envelope
- *  28  u32  bytes of the token; {@link preRefused} when the worker must leave the record alone
- *  32       producer, 16 bytes latin1; then the token; then the envelope; padded to 8
+ *  28  u32  bytes of the token, and the slot above 16 bits; {@link preRefused} when the worker must
+ *           leave the record alone
+ *  32       producer, 16 bytes latin1 -> u32 epoch; then the token; then the envelope; padded to 8
  */
 import type { AppendDone, MessageId } from "../bus.ts";
 import type { RoomAddress } from "../subjects.ts";
@@ -35,6 +36,8 @@ export const Refusal = {
   TOO_LARGE: 7,
   /** The name or the time of the first try is not what Bus.append takes. */
   INVALID: 8,
+  /** The room's placement group does not exist. */
+  NO_GROUP: 9,
 } as const;
 export type Refusal = (typeof Refusal)[keyof typeof Refusal];
 
@@ -75,8 +78,12 @@ export class RecordView {
     return this.u32[(at + 24) >> 2] as number;
   }
   tokenLength(at: number): number {
-    const length = this.u32[(at + 28) >> 2] as number;
-    return length === preRefused ? 0 : length;
+    const word = this.u32[(at + 28) >> 2] as number;
+    return word === preRefused ? 0 : word & 0xffff;
+  }
+  /** Of the room; not of a record that is pre-refused. */
+  slot(at: number): number {
+    return (this.u32[(at + 28) >> 2] as number) >>> 16;
   }
   /** Offset of the record after the one at `at`. */
   next(at: number): number {
@@ -95,16 +102,24 @@ export class RecordView {
     const start = at + headBytes + this.tokenLength(at);
     return this.bytes.subarray(start, start + this.envelopeLength(at));
   }
-  /** Writes a result over the record's numbers. */
-  settle(at: number, seq: number, timeUs: number, prevSeq: number): void {
-    const i = at >> 3;
-    this.f64[i] = seq;
-    this.f64[i + 1] = timeUs;
-    this.f64[i + 2] = prevSeq;
+  /** Epoch of a settled record. */
+  epoch(at: number): number {
+    return this.u32[(at + 32) >> 2] as number;
+  }
+  /** Writes a result over the record's numbers and its producer. */
+  settle(at: number, seq: number, timeUs: number, prevSeq: number, epoch: number): void {
+    this.setNumbers(at, seq, timeUs, prevSeq);
+    this.u32[(at + 32) >> 2] = epoch;
   }
   /** Marks the record as not stored. */
   refuse(at: number, refusal: Refusal): void {
-    this.settle(at, 0, refusal, 0);
+    this.setNumbers(at, 0, refusal, 0);
+  }
+  setNumbers(at: number, first: number, second: number, third: number): void {
+    const i = at >> 3;
+    this.f64[i] = first;
+    this.f64[i + 1] = second;
+    this.f64[i + 2] = third;
   }
 }
 
@@ -151,9 +166,9 @@ export class AppendBatch {
     const view = this.#view;
     const at = this.#end;
     const token = room.token;
-    view.settle(at, id.seq, firstSentUs, 0);
+    view.setNumbers(at, id.seq, firstSentUs, 0);
     view.u32[(at + 24) >> 2] = envelope.length;
-    view.u32[(at + 28) >> 2] = token.length;
+    view.u32[(at + 28) >> 2] = token.length | (room.slot << 16);
     view.bytes.write(id.producer, at + 32, 16, "latin1");
     view.bytes.write(token, at + headBytes, token.length, "latin1");
     view.bytes.set(envelope, at + headBytes + token.length);

@@ -15,7 +15,6 @@ import {
   Refusal,
   recordBytes,
 } from "./append-batch.ts";
-import { EMBEDDED_EPOCH } from "./message-log.ts";
 import type { BatchMessage } from "./worker-protocol.ts";
 
 /** Appends that wait for their ack at most; more are refused `UNAVAILABLE`. */
@@ -217,10 +216,11 @@ export class AppendQueue {
       if (seq > 0) {
         const envelope = batch.envelopes[i] as Uint8Array;
         const prevSeq = view.number(at, 2);
-        this.#deliver(room, { epoch: EMBEDDED_EPOCH, seq, timeUs, prevSeq, envelope });
-        done(null, { epoch: EMBEDDED_EPOCH, seq, timeUs, isDuplicate: false });
+        const epoch = view.epoch(at);
+        this.#deliver(room, { epoch, seq, timeUs, prevSeq, envelope });
+        done(null, { epoch, seq, timeUs, isDuplicate: false });
       } else if (seq < 0) {
-        done(null, { epoch: EMBEDDED_EPOCH, seq: -seq, timeUs, isDuplicate: true });
+        done(null, { epoch: view.epoch(at), seq: -seq, timeUs, isDuplicate: true });
       } else {
         if (timeUs === Refusal.OVERLOADED) this.#overloadedCount -= 1;
         done(refusalError(timeUs as Refusal, detail), null);
@@ -249,6 +249,8 @@ function refusalError(refusal: Refusal, detail: string): CodedError {
         "REQUEST_INVALID",
         "a name is a producer of 16 characters and a count from 1 to 2^53 - 1",
       );
+    case Refusal.NO_GROUP:
+      return new CodedError("REQUEST_INVALID", "the room's placement group does not exist");
     case Refusal.TOO_LARGE:
       return new CodedError(
         "PAYLOAD_TOO_LARGE",

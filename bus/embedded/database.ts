@@ -1,6 +1,5 @@
 /**
- * Opens the SQLite file of a data folder: lock, schema, settings; and turns SQLite's errors into
- * codes.
+ * Opens the SQLite file of a data folder, locked; and turns SQLite's errors into codes.
  *
  * One connection holds the file in exclusive locking mode: a second process gets SQLITE_BUSY, the
  * kernel frees the lock when the process dies however it dies, and the WAL index lives in our
@@ -11,33 +10,10 @@ import { closeSync, existsSync, fsyncSync, mkdirSync, openSync } from "node:fs";
 import path from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { CodedError } from "../../proto/coded-error.ts";
+import { pragmaNumber, prepareSchema } from "./schema.ts";
 
 /** File of the store inside the data folder; beside it live SQLite's `-wal` files. */
 export const STORE_FILE = "tidegate.sqlite";
-
-/** "TGEB": says whose SQLite file it is. */
-const applicationId = 0x54474542;
-/** Counts changes of the schema; a file of a later one is refused. */
-const schemaVersion = 1;
-
-// `message` is keyed by seq, so that appends go to its end and age trims its start. The index holds
-// (room_id, seq), since an index entry ends with the row's key.
-const schema = `
-CREATE TABLE room (id INTEGER PRIMARY KEY, token TEXT NOT NULL UNIQUE);
-CREATE TABLE message (
-  seq INTEGER PRIMARY KEY, room_id INTEGER NOT NULL, prev_seq INTEGER NOT NULL,
-  time_us INTEGER NOT NULL, producer BLOB NOT NULL, producer_seq INTEGER NOT NULL,
-  envelope BLOB NOT NULL);
-CREATE INDEX message_by_room ON message (room_id);
-CREATE TABLE trimmed (id INTEGER PRIMARY KEY CHECK (id = 1), seq INTEGER NOT NULL);
-INSERT INTO trimmed VALUES (1, 0);
-CREATE TABLE bucket (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, revision INTEGER NOT NULL);
-CREATE TABLE entry (
-  id INTEGER PRIMARY KEY, bucket_id INTEGER NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,
-  revision INTEGER NOT NULL, expires_us INTEGER NOT NULL);
-CREATE UNIQUE INDEX entry_by_key ON entry (bucket_id, key);
-CREATE INDEX entry_by_expiry ON entry (expires_us) WHERE expires_us > 0;
-`;
 
 /**
  * Opens or makes the store of a folder.
@@ -82,36 +58,11 @@ function makeFolder(dataDir: string): void {
   }
 }
 
-function prepareSchema(database: DatabaseSync, file: string): void {
-  // Taking the write lock now makes a second opener fail here and not at its first append.
-  database.exec("BEGIN IMMEDIATE");
-  const version = pragmaNumber(database, "user_version");
-  const owner = pragmaNumber(database, "application_id");
-  if (version === 0 && owner === 0 && pragmaNumber(database, "page_count") <= 1) {
-    database.exec(schema);
-    database.exec(
-      `PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${schemaVersion}`,
-    );
-  } else if (owner !== applicationId || version < 1 || version > schemaVersion) {
-    throw new CodedError(
-      "STORE_CORRUPT",
-      `${file} is not a store that this version can read (application ${owner}, schema ${version})`,
-    );
-  }
-  database.exec("COMMIT");
-}
-
 /** A statement whose rows are arrays, which cost less than objects. */
 export function prepareArrays(database: DatabaseSync, sql: string): StatementSync {
   const statement = database.prepare(sql);
   statement.setReturnArrays(true);
   return statement;
-}
-
-/** Reads a PRAGMA that is one number. */
-export function pragmaNumber(database: DatabaseSync, name: string): number {
-  const row = database.prepare(`PRAGMA ${name}`).get();
-  return Number(row === undefined ? 0 : Object.values(row)[0]);
 }
 
 /** Bytes of pages in use; free pages inside the file do not count. */

@@ -8,7 +8,7 @@
  * stalled commits.
  */
 
-/** Most names remembered: 140 000 a second over the window, 290 MB then. More are refused. */
+/** Most names remembered: 140 000 a second over the window, 310 MB then. More are refused. */
 export const NAME_COUNT_MAX = 2 ** 22;
 
 const capacityMin = 2 ** 10;
@@ -17,6 +17,7 @@ const capacityMin = 2 ** 10;
 export interface FirstCopy {
   seq: number;
   timeUs: number;
+  epoch: number;
 }
 
 /** Entries by number; arrays hold entry `n` at `n & (capacity - 1)`. */
@@ -31,6 +32,7 @@ interface Ring {
   readonly producerSeqs: Float64Array;
   readonly seqs: Float64Array;
   readonly timesUs: Float64Array;
+  readonly epochs: Uint32Array;
   /** By the clock that never steps. */
   readonly uptimesUs: Float64Array;
 }
@@ -45,7 +47,7 @@ export class DedupeWindow {
   #next = 0;
   readonly #key = new Uint32Array(4);
   readonly #keyBytes = Buffer.from(this.#key.buffer);
-  readonly #found: FirstCopy = { seq: 0, timeUs: 0 };
+  readonly #found: FirstCopy = { seq: 0, timeUs: 0, epoch: 0 };
 
   /**
    * @param windowUs how long a name is remembered, microseconds.
@@ -99,6 +101,7 @@ export class DedupeWindow {
       if (this.#isEqual(at, roomId, producerSeq)) {
         this.#found.seq = ring.seqs[at] as number;
         this.#found.timeUs = ring.timesUs[at] as number;
+        this.#found.epoch = ring.epochs[at] as number;
         return this.#found;
       }
       number = (ring.previous[at] as number) - 1;
@@ -123,6 +126,7 @@ export class DedupeWindow {
     ring.producerSeqs[at] = producerSeq;
     ring.seqs[at] = copy.seq;
     ring.timesUs[at] = copy.timeUs;
+    ring.epochs[at] = copy.epoch;
     ring.uptimesUs[at] = uptimeUs;
     const hash = this.#hash(roomId, producerSeq) & ring.mask;
     ring.previous[at] = ring.heads[hash] as number;
@@ -183,6 +187,7 @@ export class DedupeWindow {
       ring.producerSeqs[to] = old.producerSeqs[from] as number;
       ring.seqs[to] = old.seqs[from] as number;
       ring.timesUs[to] = old.timesUs[from] as number;
+      ring.epochs[to] = old.epochs[from] as number;
       ring.uptimesUs[to] = old.uptimesUs[from] as number;
       const hash = this.#hashOfEntry(ring, to) & ring.mask;
       ring.previous[to] = ring.heads[hash] as number;
@@ -201,6 +206,7 @@ function makeRing(capacity: number): Ring {
     producerSeqs: new Float64Array(capacity),
     seqs: new Float64Array(capacity),
     timesUs: new Float64Array(capacity),
+    epochs: new Uint32Array(capacity),
     uptimesUs: new Float64Array(capacity),
   };
 }

@@ -3,10 +3,11 @@
  *
  * Ephemeral messages are passed on in the call. Durable ones go to a worker thread that owns a
  * SQLite file (store-worker.ts): a commit blocks for milliseconds, which the gateway's loop can
- * not afford. An ack, and delivery, follow the commit's fsync. The epoch is always 1: one store
- * owns every slot.
+ * not afford. An ack, and delivery, follow the commit's fsync. Shards are tables of that file, and
+ * the worker alone writes them: a move is one of its transactions (shard-registry.ts).
  */
 import { CodedError } from "../../proto/coded-error.ts";
+import { CONTROL_BUCKET } from "../../proto/control-bucket.ts";
 import { Answers, checkQuestion } from "../answers.ts";
 import type {
   AnswerHandler,
@@ -30,9 +31,10 @@ import { EmbeddedKeyValue } from "./key-value-client.ts";
 import { decodeAfter, decodeBefore, type EncodedPage } from "./message-page.ts";
 import { type EmbeddedBusOptions, validateEmbeddedBusOptions } from "./options.ts";
 import { EmbeddedShards } from "./shard-admin.ts";
+import type { LogFacts } from "./shard-log.ts";
 import { EmbeddedTopology } from "./topology.ts";
 import { WorkerLink } from "./worker-link.ts";
-import type { AnswerValue, BucketChange, ReadRequest, StoreFacts } from "./worker-protocol.ts";
+import type { AnswerValue, BucketChange, ReadRequest } from "./worker-protocol.ts";
 
 /**
  * Opens the embedded bus on a data folder, which it makes when missing.
@@ -49,7 +51,7 @@ export class EmbeddedBus implements Bus {
   readonly kind = "embedded";
   readonly publishLimits = PUBLISH_LIMITS;
   readonly topology: EmbeddedTopology;
-  readonly shards = new EmbeddedShards();
+  readonly shards: EmbeddedShards;
   readonly #link: WorkerLink;
   readonly #name: string;
   readonly #dataDir: string;
@@ -72,7 +74,13 @@ export class EmbeddedBus implements Bus {
       check: () => {
         if (this.#end !== null) throw this.#end;
       },
-      facts: async () => (await this.#request({ op: "facts" })) as StoreFacts,
+      control: () => this.keyValue(CONTROL_BUCKET),
+      facts: async (shards) =>
+        (await this.#request({ op: "facts", shards })) as readonly (LogFacts | null)[],
+    });
+    this.shards = new EmbeddedShards({
+      shardNumbers: () => this.topology.shardNumbers(),
+      write: (request) => this.#link.request("write", request),
     });
     this.#appends = new AppendQueue(link, (room, message) =>
       this.#interest.deliverDurable(room, message),
@@ -124,12 +132,12 @@ export class EmbeddedBus implements Bus {
   }
 
   async head(room: RoomAddress): Promise<Position | null> {
-    return (await this.#request({ op: "head", token: room.token })) as Position | null;
+    return (await this.#request({ op: "head", ...roomKey(room) })) as Position | null;
   }
 
   async floor(room: RoomAddress, count: number): Promise<Position | null> {
     checkFloorCount(count);
-    return (await this.#request({ op: "floor", token: room.token, count })) as Position | null;
+    return (await this.#request({ op: "floor", ...roomKey(room), count })) as Position | null;
   }
 
   async keyValue(bucket: string): Promise<KeyValue> {
@@ -206,7 +214,11 @@ export class EmbeddedBus implements Bus {
 }
 
 function readArguments(room: RoomAddress, position: Position | null, limit: number) {
-  return { token: room.token, position, limit: checkLimit(limit) };
+  return { ...roomKey(room), position, limit: checkLimit(limit) };
+}
+
+function roomKey({ token, slot }: RoomAddress) {
+  return { token, slot };
 }
 
 /** The answer, or `UNAVAILABLE` when it does not come in time. */

@@ -10,15 +10,15 @@ import type { DatabaseSync } from "node:sqlite";
 import { CodedError } from "../../proto/coded-error.ts";
 import type { KeyValueEntry } from "../key-value.ts";
 import { prepareArrays } from "./database.ts";
-import type { BucketChange, WriteRequest } from "./worker-protocol.ts";
+import type { BucketChange, KeyRequest } from "./worker-protocol.ts";
 
 /** Keys that one step expires at most, so that appends wait some milliseconds at worst. */
 export const EXPIRE_STEP_COUNT_MAX = 512;
 
 type Row = readonly (number | string | Uint8Array)[];
 
-type CommitRequest = Extract<WriteRequest, { op: "kvCommit" }>;
-type Put = Omit<Extract<WriteRequest, { op: "kvCreate" }>, "op">;
+type CommitRequest = Extract<KeyRequest, { op: "kvCommit" }>;
+type Put = Omit<Extract<KeyRequest, { op: "kvCreate" }>, "op">;
 
 export class KeyTable {
   readonly #statements: ReturnType<typeof prepare>;
@@ -68,7 +68,7 @@ export class KeyTable {
    * @returns the new revision, or those of a commit; 0 when there was nothing to delete.
    * @throws {CodedError} `ALREADY_EXISTS`, `ETAG_MISMATCH`; nothing was changed then.
    */
-  apply(request: WriteRequest, nowUs: number): number | number[] {
+  apply(request: KeyRequest, nowUs: number): number | number[] {
     const bucketId = this.#bucketId(request.bucket, true);
     if (request.op === "kvCommit") return this.#applyCommit(bucketId, request, nowUs);
     const { bucket, key } = request;

@@ -1,12 +1,13 @@
 /**
  * A page of stored messages in one transferable buffer: how the worker answers a read.
  *
- * Layout: for each message three float64 (seq, time, prev seq) and one for the envelope's length,
- * then all envelopes one after the other. The decoded messages share the buffer.
+ * Layout: for each message four float64 (seq, time, prev seq, epoch) and one for the envelope's
+ * length, then all envelopes one after the other. The decoded messages share the buffer.
  */
 import type { DurableMessage, ReadAfter, ReadBefore } from "../bus.ts";
 import type { Position } from "../position.ts";
-import { EMBEDDED_EPOCH, type MessageLog, type MessageRow } from "./message-log.ts";
+import type { RoomKey, RoomReader } from "./room-reader.ts";
+import type { MessageRow } from "./shard-log.ts";
 
 /**
  * Envelope bytes of one page; a page ends there before its limit (but has one message at least) and
@@ -23,23 +24,24 @@ export interface EncodedPage {
   readonly hasMore: boolean;
 }
 
-const headBytes = 32;
+const numberCount = 5;
+const headBytes = numberCount * 8;
 /** Rows read from SQLite at a time: 64 MB at most, of envelopes of ENVELOPE_BYTES_MAX. */
 const chunkCount = 64;
 
 /** Reads on from a position, inclusive check first (R9). */
 export function readPageAfter(
-  log: MessageLog,
-  token: string,
+  reader: RoomReader,
+  room: RoomKey,
   after: Position | null,
   limit: number,
 ): EncodedPage {
-  const isContinuous = after === null || log.isHeld(token, after);
+  const isContinuous = after === null || reader.isHeld(room, after);
   const fromSeq = isContinuous && after !== null ? after.seq + 1 : 0;
   const { rows, hasMore } = takeRows(
     limit,
     fromSeq,
-    (seq, count) => log.rowsFrom(token, seq, count),
+    (seq, count) => reader.rowsFrom(room, seq, count),
     ([seq]) => seq + 1,
   );
   return { ...encodeRows(rows), isContinuous, hasMore };
@@ -47,18 +49,16 @@ export function readPageAfter(
 
 /** Reads back from a position, exclusive; null: the newest. The page holds the newest first. */
 export function readPageBefore(
-  log: MessageLog,
-  token: string,
+  reader: RoomReader,
+  room: RoomKey,
   before: Position | null,
   limit: number,
 ): EncodedPage {
-  let beforeSeq = Number.MAX_SAFE_INTEGER;
-  if (before !== null && before.epoch < EMBEDDED_EPOCH) beforeSeq = 0;
-  if (before !== null && before.epoch === EMBEDDED_EPOCH) beforeSeq = before.seq;
+  const beforeSeq = before === null ? Number.MAX_SAFE_INTEGER : reader.seqBefore(room, before);
   const { rows, hasMore } = takeRows(
     limit,
     beforeSeq,
-    (seq, count) => log.rowsBefore(token, seq, count),
+    (seq, count) => reader.rowsBefore(room, seq, count),
     ([seq]) => seq,
   );
   return { ...encodeRows(rows), isContinuous: true, hasMore };
@@ -96,7 +96,7 @@ function encodeRows(rows: readonly MessageRow[]): { count: number; buffer: Array
   let envelopeBytes = 0;
   for (const row of rows) envelopeBytes += row[3].length;
   const buffer = new ArrayBuffer(rows.length * headBytes + envelopeBytes);
-  const numbers = new Float64Array(buffer, 0, rows.length * 4);
+  const numbers = new Float64Array(buffer, 0, rows.length * numberCount);
   const bytes = new Uint8Array(buffer);
   let end = rows.length * headBytes;
   let i = 0;
@@ -104,10 +104,11 @@ function encodeRows(rows: readonly MessageRow[]): { count: number; buffer: Array
     numbers[i] = row[0];
     numbers[i + 1] = row[1];
     numbers[i + 2] = row[2];
-    numbers[i + 3] = row[3].length;
+    numbers[i + 3] = row[4];
+    numbers[i + 4] = row[3].length;
     bytes.set(row[3], end);
     end += row[3].length;
-    i += 4;
+    i += numberCount;
   }
   return { count: rows.length, buffer };
 }
@@ -124,13 +125,13 @@ export function decodeBefore(page: EncodedPage): ReadBefore {
 }
 
 function decodeMessages(page: EncodedPage): DurableMessage[] {
-  const numbers = new Float64Array(page.buffer, 0, page.count * 4);
+  const numbers = new Float64Array(page.buffer, 0, page.count * numberCount);
   const messages: DurableMessage[] = [];
   let end = page.count * headBytes;
-  for (let i = 0; i < page.count * 4; i += 4) {
-    const length = numbers[i + 3] as number;
+  for (let i = 0; i < page.count * numberCount; i += numberCount) {
+    const length = numbers[i + 4] as number;
     messages.push({
-      epoch: EMBEDDED_EPOCH,
+      epoch: numbers[i + 3] as number,
       seq: numbers[i] as number,
       timeUs: numbers[i + 1] as number,
       prevSeq: numbers[i + 2] as number,

@@ -16,7 +16,8 @@ export interface EmbeddedBusOptions {
   /**
    * Newest messages kept of each room, 1 to 1 000 000; the oldest go first. Trimming lags: up to
    * an eighth more are kept, and nothing younger than the de-duplication window (30 s) is
-   * trimmed, since the log is also the memory of names.
+   * trimmed, since the log is also the memory of names. This and the next two are what a new shard
+   * begins with; the first one follows them until a call changes it.
    */
   readonly roomMessageCountMax: number;
   /**
@@ -25,7 +26,7 @@ export interface EmbeddedBusOptions {
    */
   readonly retentionMs: number;
   /**
-   * Bytes of the store at which appends are refused with `STORE_FULL`, 1 MiB to 1 TiB. Reads and
+   * Bytes of the file at which appends are refused with `STORE_FULL`, 1 MiB to 1 TiB. Reads and
    * keys go on; appends too, as soon as trimming by age or count has freed space.
    */
   readonly storeBytesMax: number;

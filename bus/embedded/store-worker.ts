@@ -9,18 +9,26 @@
 import { randomInt } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
 import { CodedError } from "../../proto/coded-error.ts";
-import { RecordView, Refusal } from "./append-batch.ts";
-import { isFsyncError, storeError, usedBytes } from "./database.ts";
+import { SHARD_BOUNDS, type ShardLimits } from "../shard-limits.ts";
+import { Refusal } from "./append-batch.ts";
+import { type AppendMessage, AppendStage } from "./append-stage.ts";
+import { isFsyncError, storeError } from "./database.ts";
 import { KeyTable } from "./key-table.ts";
 import { MessageLog } from "./message-log.ts";
 import { readPageAfter, readPageBefore } from "./message-page.ts";
 import type { EmbeddedBusOptions } from "./options.ts";
-import { dueCountFor, Retention, TRIM_STEP_COUNT } from "./retention.ts";
-import { StoreCounter } from "./store-counter.ts";
-import type { AnswerValue, FromWorker, ReadRequest, ToWorker } from "./worker-protocol.ts";
+import { Retention, TRIM_STEP_COUNT } from "./retention.ts";
+import { RoomReader } from "./room-reader.ts";
+import { ShardLogs } from "./shard-logs.ts";
+import { ShardRegistry } from "./shard-registry.ts";
+import type {
+  AnswerValue,
+  FromWorker,
+  ReadRequest,
+  ShardRequest,
+  ToWorker,
+} from "./worker-protocol.ts";
 
-/** Appends of one commit at most: some 20 ms of inserting. The rest waits for the next one. */
-const commitCountMax = 8192;
 /** Time for reads in one turn, milliseconds; a read itself is bounded by PAGE_BYTES_MAX. */
 const readBudgetMs = 4;
 /**
@@ -31,7 +39,6 @@ const readBudgetMs = 4;
 const checkpointIdlePages = 64;
 const checkpointBusyPages = 8192;
 
-type AppendMessage = Extract<ToWorker, { kind: "append" }>;
 type WriteMessage = Extract<ToWorker, { kind: "write" }>;
 type ReadMessage = Extract<ToWorker, { kind: "read" }>;
 type WriteResult = number | readonly number[] | CodedError;
@@ -48,17 +55,16 @@ export class StoreWorker {
   readonly #options: EmbeddedBusOptions;
   readonly #post: Post;
   readonly #clock: Clock;
+  readonly #logs: ShardLogs;
   readonly #log: MessageLog;
+  readonly #stage: AppendStage;
+  readonly #reader: RoomReader;
   readonly #keys: KeyTable;
+  readonly #registry: ShardRegistry;
   readonly #retention: Retention;
-  readonly #counter: StoreCounter;
   readonly #watchCounts = new Map<string, number>();
-  #appends: AppendMessage[] = [];
   #writes: WriteMessage[] = [];
   #reads: ReadMessage[] = [];
-  #fence = 0;
-  #refusal: Refusal = Refusal.UNAVAILABLE;
-  #detail = "";
   /** Set when the store can not go on: what to tell everyone. */
   #broken: CodedError | null = null;
   #walPages = 0;
@@ -72,24 +78,33 @@ export class StoreWorker {
     this.#options = options;
     this.#post = post;
     this.#clock = clock;
-    const dueCount = dueCountFor(options.roomMessageCountMax);
-    const seed = randomInt(2 ** 32);
-    this.#log = new MessageLog(database, clock.wallUs(), clock.uptimeUs(), seed, dueCount);
+    const nowUs = clock.wallUs();
     this.#keys = new KeyTable(database);
-    this.#retention = new Retention(database, this.#log, options);
-    this.#counter = new StoreCounter(database);
+    this.#logs = new ShardLogs(database);
+    this.#registry = new ShardRegistry(this.#keys, this.#logs, shardDefaults(options), (log) =>
+      this.#retention.sweep(log),
+    );
+    database.exec("BEGIN IMMEDIATE");
+    this.#registry.prepare(nowUs);
+    database.exec("COMMIT");
+    const { routes } = this.#registry;
+    const seed = randomInt(2 ** 32);
+    this.#log = new MessageLog(database, this.#logs, routes, nowUs, clock.uptimeUs(), seed);
+    this.#stage = new AppendStage(database, options, this.#log, this.#logs);
+    this.#reader = new RoomReader(this.#log.rooms, routes);
+    this.#retention = new Retention(database, this.#log, this.#logs);
   }
 
   /** Takes a message; {@link turn} works on it. */
   take(message: Exclude<ToWorker, { kind: "close" }>): void {
-    if (message.kind === "append") this.#appends.push(message);
+    if (message.kind === "append") this.#stage.add(message);
     else if (message.kind === "write") this.#writes.push(message);
     else this.#reads.push(message);
   }
 
   /** Whether {@link turn} has work at once. */
   get hasWork(): boolean {
-    const isAsked = this.#appends.length > 0 || this.#writes.length > 0 || this.#reads.length > 0;
+    const isAsked = this.#stage.hasWork || this.#writes.length > 0 || this.#reads.length > 0;
     return isAsked || !this.#isRecalled || this.#isTrimming;
   }
 
@@ -104,7 +119,7 @@ export class StoreWorker {
     const isExpiring = this.#clock.wallUs() >= this.nextExpiryUs;
     let storedCount = 0;
     if (!this.#isRecalled) this.#recall();
-    if ((this.#appends.length > 0 && this.#isRecalled) || this.#writes.length > 0 || isExpiring) {
+    if ((this.#stage.hasWork && this.#isRecalled) || this.#writes.length > 0 || isExpiring) {
       storedCount = this.#commit();
     }
     this.#readSome();
@@ -130,23 +145,23 @@ export class StoreWorker {
   }
 
   #commit(): number {
-    const appends = this.#takeAppends();
+    const appends = this.#isRecalled ? this.#stage.take() : [];
     const writes = this.#writes.splice(0);
-    const results: WriteResult[] = [];
+    const results: (number | readonly number[] | CodedError)[] = [];
     let storedCount = 0;
     try {
       if (this.#broken !== null) throw this.#broken;
       this.#database.exec("BEGIN IMMEDIATE");
       const nowUs = this.#log.commitTime(this.#clock.wallUs());
       this.#keys.expire(nowUs);
-      storedCount = this.#appendAll(appends, nowUs);
+      storedCount = this.#stage.store(appends, nowUs, this.#clock.uptimeUs());
       for (const { request } of writes) results.push(this.#write(request, nowUs));
       this.#database.exec("COMMIT");
     } catch (reason) {
       this.#rollBack(reason, appends, writes);
       return 0;
     }
-    this.#counter.note(storedCount);
+    this.#settle();
     this.#walPages += 2 + writes.length * 2 + this.#log.touchedPages;
     this.#answerAppends(appends);
     this.#announce();
@@ -154,66 +169,15 @@ export class StoreWorker {
     return storedCount;
   }
 
-  /** Takes waiting appends up to a commit's worth, at least one message. */
-  #takeAppends(): AppendMessage[] {
-    if (!this.#isRecalled) return [];
-    let count = 0;
-    let taken = 0;
-    for (const message of this.#appends) {
-      for (const batch of message.batches) count += batch.count;
-      if (taken > 0 && count > commitCountMax) break;
-      taken += 1;
-    }
-    return this.#appends.splice(0, taken);
+  /** After a transaction that was committed. */
+  #settle(): void {
+    for (const log of this.#logs.all) log.settle();
+    this.#registry.settle();
   }
 
-  #appendAll(appends: readonly AppendMessage[], nowUs: number): number {
-    const uptimeUs = this.#clock.uptimeUs();
-    this.#log.begin(uptimeUs);
-    let storedCount = 0;
-    let refusal: Refusal | null = this.#fullness(appends);
-    let isRefusing = false;
-    let isAnyRefused = false;
-    for (const { batches, fence } of appends) {
-      const isLate = fence < this.#fence;
-      for (const { buffer, count } of batches) {
-        const why = isLate ? this.#refusal : refusal;
-        const view = new RecordView(buffer);
-        const summary = this.#log.append(view, count, nowUs, uptimeUs, why);
-        storedCount += summary.storedCount;
-        isAnyRefused ||= summary.isRefusing;
-        if (!summary.isRefusing || isLate) continue;
-        isRefusing = true;
-        refusal ??= Refusal.UNAVAILABLE;
-      }
-    }
-    if (isRefusing) this.#raiseFence(refusal ?? Refusal.UNAVAILABLE, this.#fullDetail(refusal));
-    else if (appends.length > 0 && !isAnyRefused) this.#detail = "";
-    return storedCount;
-  }
-
-  #fullness(appends: readonly AppendMessage[]): Refusal | null {
-    if (appends.length === 0) return null;
-    let bytes = usedBytes(this.#database);
-    for (const { batches } of appends) for (const batch of batches) bytes += batch.bytes;
-    return bytes > this.#options.storeBytesMax ? Refusal.FULL : null;
-  }
-
-  #fullDetail(refusal: Refusal | null): string {
-    if (refusal === Refusal.FULL) {
-      return `the store holds storeBytesMax (${this.#options.storeBytesMax} bytes)`;
-    }
-    return "too many messages were stored within 30 s to remember their names";
-  }
-
-  #raiseFence(refusal: Refusal, detail: string): void {
-    this.#fence += 1;
-    this.#refusal = refusal;
-    this.#detail = detail;
-  }
-
-  #write(request: WriteMessage["request"], nowUs: number): WriteResult {
+  #write(request: WriteMessage["request"], nowUs: number): number | readonly number[] | CodedError {
     try {
+      if (isShardRequest(request)) return this.#registry.apply(request, this.#log.lastSeq, nowUs);
       return this.#keys.apply(request, nowUs);
     } catch (reason) {
       if (reason instanceof CodedError) return reason;
@@ -228,16 +192,16 @@ export class StoreWorker {
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
       if (isOpen) this.#break(error);
       else {
-        this.#log.rollBack();
+        this.#stage.rollBack();
         this.#keys.rollBack();
+        this.#registry.rollBack(this.#clock.wallUs());
       }
     }
     let refusal: Refusal = Refusal.UNAVAILABLE;
     if (isOpen) refusal = Refusal.UNKNOWN;
     else if (error.code === "STORE_FULL") refusal = Refusal.FULL;
     else if (error.code === "STORE_CORRUPT") refusal = Refusal.CORRUPT;
-    if (appends.length > 0) this.#raiseFence(refusal, error.detail);
-    for (const { batches } of appends) for (const batch of batches) refuseAll(batch, refusal);
+    this.#stage.fail(appends, refusal, error.detail);
     this.#answerAppends(appends);
     const unknown = new CodedError("OUTCOME_UNKNOWN", `it may be written: ${error.detail}`);
     for (const { id } of writes) this.#fail(id, isOpen ? unknown : error);
@@ -253,7 +217,8 @@ export class StoreWorker {
     if (appends.length === 0) return;
     const buffers: ArrayBuffer[] = [];
     for (const { batches } of appends) for (const { buffer } of batches) buffers.push(buffer);
-    this.#post({ kind: "appended", buffers, fence: this.#fence, detail: this.#detail }, buffers);
+    const { fence, detail } = this.#stage;
+    this.#post({ kind: "appended", buffers, fence, detail }, buffers);
   }
 
   #announce(): void {
@@ -295,15 +260,15 @@ export class StoreWorker {
   #read(request: ReadRequest): AnswerValue {
     switch (request.op) {
       case "readAfter":
-        return readPageAfter(this.#log, request.token, request.position, request.limit);
+        return readPageAfter(this.#reader, request, request.position, request.limit);
       case "readBefore":
-        return readPageBefore(this.#log, request.token, request.position, request.limit);
+        return readPageBefore(this.#reader, request, request.position, request.limit);
       case "head":
-        return this.#log.head(request.token);
+        return this.#reader.head(request);
       case "floor":
-        return this.#log.floor(request.token, request.count);
+        return this.#reader.floor(request, request.count);
       case "facts":
-        return this.#counter.read(this.#log.lastSeq);
+        return request.shards.map((shard) => this.#logs.of(shard)?.facts() ?? null);
       case "kvGet":
         return this.#keys.get(request.bucket, request.key, this.#clock.wallUs());
       case "kvList":
@@ -332,15 +297,17 @@ export class StoreWorker {
     try {
       if (this.#options.isSynchronous) this.#database.exec("PRAGMA synchronous = NORMAL");
       this.#database.exec("BEGIN IMMEDIATE");
-      const count = this.#retention.step(nowUs, rowCountMax);
+      const { count, hasMore } = this.#retention.step(nowUs, rowCountMax);
       this.#database.exec("COMMIT");
-      this.#counter.note(-count);
+      this.#settle();
       this.#walPages += Math.ceil(count / 2);
-      this.#isTrimming = count >= rowCountMax;
+      this.#isTrimming = hasMore;
     } catch (reason) {
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+      for (const log of this.#logs.all) log.rollBack();
+      this.#logs.load();
       this.#retention.rollBack();
-      this.#detail = storeError(reason, this.#options.dataDir).detail;
+      this.#stage.detail = storeError(reason, this.#options.dataDir).detail;
     } finally {
       if (this.#options.isSynchronous) this.#database.exec("PRAGMA synchronous = FULL");
     }
@@ -354,17 +321,19 @@ export class StoreWorker {
       this.#database.exec("PRAGMA wal_checkpoint(PASSIVE)");
     } catch (reason) {
       // Nothing is lost: what it holds is on the disk in the log, and the next one tries again.
-      this.#detail = storeError(reason, this.#options.dataDir).detail;
+      this.#stage.detail = storeError(reason, this.#options.dataDir).detail;
     }
   }
 }
 
-function refuseAll(batch: { buffer: ArrayBuffer; count: number }, refusal: Refusal): void {
-  const view = new RecordView(batch.buffer);
-  let at = 0;
-  for (let i = 0; i < batch.count; i += 1) {
-    const next = view.next(at);
-    if (!view.isPreRefused(at)) view.refuse(at, refusal);
-    at = next;
-  }
+function isShardRequest(request: WriteMessage["request"]): request is ShardRequest {
+  return !request.op.startsWith("kv");
+}
+
+/** What a shard is made with that is wanted without limits: those of the options. */
+function shardDefaults(options: EmbeddedBusOptions): ShardLimits {
+  const { roomMessageCountMax, retentionMs, storeBytesMax } = options;
+  const [bytesMin, bytesMax] = SHARD_BOUNDS.shardBytesMax;
+  const shardBytesMax = Math.min(bytesMax, Math.max(bytesMin, storeBytesMax));
+  return { replicaCount: 1, roomMessageCountMax, retentionMs, shardBytesMax, placementTags: [] };
 }

@@ -1,39 +1,49 @@
 /**
- * The fleet of the embedded bus: this process, and its store as the one shard of all slots.
+ * The fleet of the embedded bus: this process, and the shards of its store.
+ *
+ * Read when asked for, from the same records as on NATS.
  */
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
+import type { GroupRecord } from "../../proto/gen/tidegate/bus/v1/group_record.ts";
+import type { ShardSettings } from "../../proto/gen/tidegate/bus/v1/shard_settings.ts";
 import { checkFacts } from "../check-arguments.ts";
+import { decodeGroup } from "../group-record.ts";
+import type { KeyValue } from "../key-value.ts";
+import {
+  GROUP_PREFIX,
+  groupOfKey,
+  ROUTE_PREFIX,
+  routeKey,
+  SHARD_PREFIX,
+  shardOfKey,
+  slotOfKey,
+} from "../record-keys.ts";
+import { decodeRoute, firstRoute, type Route } from "../route.ts";
+import { decodeShardSettings, isThere, toSetting } from "../shard-record.ts";
 import { checkKnownSlot } from "../shard-rules.ts";
-import { SLOT_COUNT } from "../subjects.ts";
-import type { GroupEntry, ProcessEntry, ShardEntry, SlotEntry, Topology } from "../topology.ts";
+import { toSlotEntry } from "../slot-entry.ts";
+import { groupOfSlot, SLOT_COUNT } from "../subjects.ts";
+import type {
+  GroupEntry,
+  ProcessEntry,
+  ShardEntry,
+  ShardFacts,
+  SlotEntry,
+  Topology,
+} from "../topology.ts";
 import { STORE_FILE } from "./database.ts";
 import type { EmbeddedBusOptions } from "./options.ts";
-import type { StoreFacts } from "./worker-protocol.ts";
-
-/** The one owner that every slot ever has. */
-const onlyShard = 0;
-const onlyEpoch = 1;
-const onlyGroups = new Set([0]);
-
-/** Its record, but for the limits that options set. */
-const onlySetting = {
-  revision: 1,
-  replicaCount: 1,
-  placementTags: [],
-  group: 0,
-  region: "",
-  capacity: 1,
-  state: "active",
-  createdUs: 0,
-  retiredUs: null,
-} as const;
+import type { LogFacts } from "./shard-log.ts";
 
 /** The store as the topology asks it. */
 export interface TopologyStore {
   /** Throws when the bus has ended. */
   check(): void;
-  facts(): Promise<StoreFacts>;
+  /** The bucket of records. */
+  control(): Promise<KeyValue>;
+  /** Of shards by their numbers; null for none. */
+  facts(shards: readonly number[]): Promise<readonly (LogFacts | null)[]>;
 }
 
 export class EmbeddedTopology implements Topology {
@@ -56,6 +66,8 @@ export class EmbeddedTopology implements Topology {
   async processes(): Promise<ProcessEntry[]> {
     this.#store.check();
     const { name, parts, version } = this.#options;
+    // A record is applied in the commit that writes it.
+    const revisions = [...(await this.#moved()).values()].map(({ revision }) => revision);
     return [
       {
         ...{ id: name, parts, version },
@@ -65,60 +77,106 @@ export class EmbeddedTopology implements Topology {
         startedUs: this.#startedUs,
         renewedUs: Date.now() * 1000,
         expiresUs: null,
-        routingRevision: 0,
+        routingRevision: revisions.reduce((highest, each) => Math.max(highest, each), 0),
         facts: this.#facts,
       },
     ];
   }
 
   async shardNumbers(): Promise<number[]> {
-    this.#store.check();
-    return [onlyShard];
+    return [...(await this.#settings()).keys()].sort((a, b) => a - b);
   }
 
   async shards(numbers: readonly number[]): Promise<ShardEntry[]> {
-    const { roomMessageCountMax, retentionMs, storeBytesMax } = this.#options;
-    const facts = await this.#store.facts();
-    const limits = { roomMessageCountMax, retentionMs, shardBytesMax: storeBytesMax };
-    const only: ShardEntry = {
-      shard: onlyShard,
-      store: STORE_FILE,
-      slots: Array.from({ length: SLOT_COUNT }, (_, slot) => slot),
-      arrivingSlots: [],
-      settings: { ...onlySetting, ...limits },
-      facts: { ...{ leader: "", bytesMax: storeBytesMax, replicaCount: 1, newestUs: 0 }, ...facts },
-      trouble: "",
-    };
-    return numbers.filter((shard) => shard === onlyShard).map(() => only);
+    const settings = await this.#settings();
+    const known = numbers.filter((shard) => settings.has(shard));
+    const facts = await this.#store.facts(known);
+    const owned = Map.groupBy(await this.slots(), ({ shard }) => shard);
+    return known.map((shard, i) => {
+      const slots = owned.get(shard) ?? [];
+      return toShard(shard, settings.get(shard), facts[i] ?? null, slots);
+    });
   }
 
   async groups(): Promise<GroupEntry[]> {
-    this.#store.check();
-    return [{ group: 0, firstShards: [onlyShard] }];
+    const groups = [...(await this.#groups())].sort(([a], [b]) => a - b);
+    return groups.map(([group, { firstShards }]) => ({ group, firstShards }));
   }
 
   async slots(): Promise<SlotEntry[]> {
-    this.#store.check();
-    return Array.from({ length: SLOT_COUNT }, (_, slot) => toSlot(slot));
+    const groups = await this.groups();
+    const moved = await this.#moved();
+    return groups.flatMap(({ group, firstShards }) =>
+      Array.from({ length: SLOT_COUNT }, (_, i) => {
+        const slot = group * SLOT_COUNT + i;
+        return toSlotEntry(slot, moved.get(slot) ?? firstRoute(slot, firstShards));
+      }),
+    );
   }
 
   async slot(slot: number): Promise<SlotEntry> {
-    checkKnownSlot(slot, onlyGroups);
-    this.#store.check();
-    return toSlot(slot);
+    const groups = await this.#groups();
+    checkKnownSlot(slot, groups);
+    const entry = await (await this.#store.control()).get(routeKey(slot));
+    const record = entry === null ? null : decodeRoute(entry.value);
+    if (entry !== null && record !== null) {
+      return toSlotEntry(slot, { record, revision: entry.revision });
+    }
+    return toSlotEntry(slot, firstRoute(slot, groups.get(groupOfSlot(slot))?.firstShards ?? []));
+  }
+
+  async #settings(): Promise<Map<number, ShardSettings>> {
+    const all = await this.#list(SHARD_PREFIX, shardOfKey, decodeShardSettings);
+    return new Map([...all].filter(([, settings]) => isThere(settings)));
+  }
+
+  #groups(): Promise<Map<number, GroupRecord>> {
+    return this.#list(GROUP_PREFIX, groupOfKey, decodeGroup);
+  }
+
+  /** Routes of slots with a record. */
+  #moved(): Promise<Map<number, Route>> {
+    return this.#list(ROUTE_PREFIX, slotOfKey, (value, revision) => {
+      const record = decodeRoute(value);
+      return record === null ? null : { record, revision };
+    });
+  }
+
+  async #list<T>(
+    prefix: string,
+    numberOf: (key: string) => number | null,
+    decode: (value: Uint8Array, revision: number) => T | null,
+  ): Promise<Map<number, T>> {
+    const all = new Map<number, T>();
+    for (const { key, value, revision } of await (await this.#store.control()).list(prefix)) {
+      const number = numberOf(key);
+      const decoded = decode(value, revision);
+      if (number !== null && decoded !== null) all.set(number, decoded);
+    }
+    return all;
   }
 }
 
-function toSlot(slot: number): SlotEntry {
+function toShard(
+  shard: number,
+  settings: ShardSettings | undefined,
+  facts: LogFacts | null,
+  slots: readonly SlotEntry[],
+): ShardEntry {
+  const setting = settings === undefined ? null : toSetting(settings);
   return {
-    slot,
-    state: "open",
-    epoch: onlyEpoch,
-    shard: onlyShard,
-    targetShard: null,
-    deadlineUs: null,
-    openedUs: 0,
-    sealed: [],
-    revision: 0,
+    shard,
+    store: facts === null ? STORE_FILE : `${STORE_FILE}: ${facts.table}`,
+    slots: slots.map(({ slot }) => slot),
+    arrivingSlots: [],
+    settings: setting,
+    facts: facts === null ? null : toFacts(facts, setting?.shardBytesMax ?? 0),
+    trouble: facts === null ? "it was deleted just now" : "",
   };
+}
+
+function toFacts(facts: LogFacts, bytesMax: number): ShardFacts {
+  const { messageCount, firstSeq, lastSeq, bytes, newestUs } = facts;
+  const where = { leader: "", bytesMax, replicaCount: 1 };
+  return { ...where, messageCount, firstSeq, lastSeq, bytes, newestUs };
 }

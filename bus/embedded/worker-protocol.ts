@@ -7,9 +7,10 @@
 import type { ErrorCode } from "../../proto/coded-error.ts";
 import type { KeyValueChange, KeyValueEntry, KeyWrite } from "../key-value.ts";
 import type { Position } from "../position.ts";
-import type { ShardFacts } from "../topology.ts";
+import type { GroupWish, ShardChange, ShardWish } from "../shard-admin.ts";
 import type { EncodedPage } from "./message-page.ts";
 import type { EmbeddedBusOptions } from "./options.ts";
+import type { LogFacts } from "./shard-log.ts";
 
 /** What the worker is started with. */
 export interface WorkerStart {
@@ -18,18 +19,52 @@ export interface WorkerStart {
 
 /** Reads; answered by their `id`, in any order with respect to appends. */
 export type ReadRequest =
-  | { readonly op: "readAfter"; token: string; position: Position | null; limit: number }
-  | { readonly op: "readBefore"; token: string; position: Position | null; limit: number }
-  | { readonly op: "head"; token: string }
-  | { readonly op: "floor"; token: string; count: number }
-  | { readonly op: "facts" }
+  | PageRequest<"readAfter">
+  | PageRequest<"readBefore">
+  | { readonly op: "head"; token: string; slot: number }
+  | { readonly op: "floor"; token: string; slot: number; count: number }
+  | { readonly op: "facts"; shards: readonly number[] }
   | { readonly op: "kvGet"; bucket: string; key: string }
   | { readonly op: "kvList"; bucket: string; prefix: string }
   | { readonly op: "kvWatch"; bucket: string; prefixes: readonly string[] }
   | { readonly op: "kvUnwatch"; bucket: string };
 
-/** Changes of keys; committed together with the appends that wait. */
-export type WriteRequest =
+interface PageRequest<Op> {
+  readonly op: Op;
+  readonly token: string;
+  readonly slot: number;
+  readonly position: Position | null;
+  readonly limit: number;
+}
+
+/** Changes of shards, groups and slots (bus/shard-admin.ts). */
+export type ShardRequest =
+  | {
+      readonly op: "shardCreate";
+      /** The number it is to get; another asker may have taken it (NUMBER_TAKEN). */
+      readonly shard: number;
+      readonly wish: ShardWish;
+      readonly along: readonly KeyWrite[];
+    }
+  | {
+      readonly op: "shardUpdate";
+      readonly shard: number;
+      readonly change: ShardChange;
+      readonly revision: number;
+      readonly along: readonly KeyWrite[];
+    }
+  | {
+      readonly op: "shardDelete";
+      readonly shard: number;
+      readonly discardHistory: boolean;
+      readonly along: readonly KeyWrite[];
+    }
+  | { readonly op: "groupCreate"; readonly wish: GroupWish; readonly along: readonly KeyWrite[] }
+  | { readonly op: "groupDelete"; readonly group: number; readonly along: readonly KeyWrite[] }
+  | { readonly op: "moveSlot"; readonly slot: number; readonly shard: number };
+
+/** Changes of keys. */
+export type KeyRequest =
   | { readonly op: "kvCreate"; bucket: string; key: string; value: Uint8Array; ttlMs: number }
   | {
       readonly op: "kvUpdate";
@@ -41,6 +76,9 @@ export type WriteRequest =
     }
   | { readonly op: "kvDelete"; bucket: string; key: string; revision: number | null }
   | { readonly op: "kvCommit"; bucket: string; writes: readonly KeyWrite[] };
+
+/** Changes; committed together with the appends that wait. */
+export type WriteRequest = KeyRequest | ShardRequest;
 
 /** One batch of appends. */
 export interface BatchMessage {
@@ -62,14 +100,11 @@ export type ToWorker =
   | { readonly kind: "write"; readonly id: number; readonly request: WriteRequest }
   | { readonly kind: "close" };
 
-/** What the store says of itself (bus/topology.ts). */
-export type StoreFacts = Pick<ShardFacts, "messageCount" | "firstSeq" | "lastSeq" | "bytes">;
-
 /** Value of an answer, by the request's `op`. */
 export type AnswerValue =
   | EncodedPage
   | Position
-  | StoreFacts
+  | readonly (LogFacts | null)[]
   | KeyValueEntry
   | KeyValueEntry[]
   | readonly number[]

@@ -18,6 +18,8 @@ export interface AppendTask {
   /** 0: until killed. */
   readonly total: number;
   readonly isSynchronous?: boolean;
+  /** Above 1: the rooms' slots move among so many shards without end. Default 1. */
+  readonly shardCount?: number;
 }
 
 /** One acknowledged append. */
@@ -35,8 +37,9 @@ const child = path.join(import.meta.dirname, "append-child.ts");
 
 /** The command line that runs the task on the Node of this test. */
 export function commandOf(task: AppendTask): string[] {
-  const { dataDir, producer, roomCount, inFlight, total, isSynchronous = true } = task;
-  const numbers = [roomCount, inFlight, total, reportDescriptor, isSynchronous ? 1 : 0];
+  const { dataDir, producer, roomCount, inFlight, total } = task;
+  const { isSynchronous = true, shardCount = 1 } = task;
+  const numbers = [roomCount, inFlight, total, reportDescriptor, isSynchronous ? 1 : 0, shardCount];
   const flags = ["--disable-warning=ExperimentalWarning"];
   return [process.execPath, ...flags, child, dataDir, producer, ...numbers.map(String)];
 }
@@ -74,9 +77,19 @@ export class AppendProcess {
 
   /** Waits until that many lines were reported, or the process ended. */
   async lineCount(count: number): Promise<void> {
+    await this.#until(() => this.lines.length >= count);
+  }
+
+  /** Waits until a move is begun from now on, or the process ended. */
+  async nextMove(): Promise<void> {
+    const before = this.lines.length;
+    await this.#until(() => this.lines.slice(before).some((line) => line.startsWith("moving ")));
+  }
+
+  async #until(condition: () => boolean): Promise<void> {
     const reached = new Promise<void>((resolve) => {
       this.#watch = () => {
-        if (this.lines.length >= count) resolve();
+        if (condition()) resolve();
       };
       this.#watch();
     });
@@ -103,6 +116,12 @@ export class AppendProcess {
         seq: Number(seq),
         position: parsePosition(position ?? ""),
       }));
+  }
+
+  /** Epoch that each room was said to have last, by its number. */
+  get epochs(): Map<number, number> {
+    const moves = this.lines.map((line) => line.split(" ")).filter(([kind]) => kind === "moved");
+    return new Map(moves.map(([, room, epoch]) => [Number(room), Number(epoch)]));
   }
 
   get errors(): { seq: number; code: string }[] {

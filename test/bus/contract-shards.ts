@@ -229,6 +229,7 @@ function moveRules(rule: DeclareRule): void {
         await (acks.length % 4 === 0 ? acks.at(-1) : null);
       }
     })();
+    while (acks.length < 10) await acks.at(-1); // some of the first epoch
     for (const target of [shard, 0, shard, 0]) {
       await move(bus, room.slot, target);
       const wanted = acks.length + 10; // some of each epoch

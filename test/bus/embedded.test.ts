@@ -13,7 +13,6 @@ import { openEmbeddedBus } from "../../bus/embedded/embedded-bus.ts";
 import type { Position } from "../../bus/position.ts";
 import { AppendProcess, commandOf } from "./append-process.ts";
 import { busContract } from "./contract.ts";
-import { shardRules } from "./contract-shards.ts";
 import {
   append,
   appendMany,
@@ -30,12 +29,7 @@ import {
 const shared = mkdtempSync(path.join(tmpdir(), "tidegate-bus-"));
 afterAll(() => rmSync(shared, { recursive: true, force: true }));
 
-/** It has its one store as its one shard, and can not change it yet. */
-const skip: Record<string, string> = {};
-shardRules((title) => {
-  skip[title] = "it can not change its one shard yet";
-});
-busContract("embedded", () => openEmbeddedBus({ dataDir: shared }), skip);
+busContract("embedded", () => openEmbeddedBus({ dataDir: shared }));
 
 function newFolder(): string {
   const folder = mkdtempSync(path.join(tmpdir(), "tidegate-bus-"));

@@ -40,7 +40,7 @@ test("gateways: this process as a table, as JSON, and alone with all that is kno
 });
 
 test("shards: the store as a table, as JSON, and alone with its settings", async () => {
-  expect(await output("shards")).toMatch(/\n0 +1024 +5 +5 +\d+\.\d KiB +8\.0 GiB +0% +1 +-\n$/);
+  expect(await output("shards")).toMatch(/\n0 +1024 +5 +5 +\d+ B +8\.0 GiB +0% +1 +-\n$/);
   expect(JSON.parse(await output("shards", "-o", "json"))).toMatchObject([
     { shard: 0, slotCount: 1024, messageCount: 5, firstSequence: 1, lastSequence: 5, trouble: "" },
   ]);

@@ -198,6 +198,7 @@ test("changeRecord: a commit without an answer may be repeated with the same id"
 
 test("changeRecord: bad request ids are refused", async () => {
   const { store, keys } = await openStore();
+  const before = await keys.list("");
   for (const requestId of ["a".repeat(65), "ä", "a\nb", "\u007f"]) {
     const changing = store.changeRecord(anna, setThing("a", "x"), { ...plain, requestId });
     await expect(changing).rejects.toMatchObject({
@@ -205,7 +206,7 @@ test("changeRecord: bad request ids are refused", async () => {
       violations: [{ field: "request_id" }],
     });
   }
-  expect(await keys.list("")).toEqual([]);
+  expect(await keys.list("")).toEqual(before);
 });
 
 test("along: entry and memory for a commit that somebody else makes", async () => {

@@ -37,7 +37,7 @@ class HeldSender implements BatchSender {
         if (refusal !== null) view.refuse(at, refusal);
         else if (!view.isPreRefused(at)) {
           this.#lastSeq += 1;
-          view.settle(at, this.#lastSeq, 1, this.#lastSeq - 1);
+          view.settle(at, this.#lastSeq, 1, this.#lastSeq - 1, 1);
         }
         at = next;
       }

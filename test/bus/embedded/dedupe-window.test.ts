@@ -49,7 +49,13 @@ test("DedupeWindow: finds exactly what a map with times would, also after undo",
         if (isKnown) continue;
         const mark = names.mark;
         lastSeq += 1;
-        names.add(room, producerOf(producer), seq, { seq: lastSeq, timeUs: nowUs }, nowUs);
+        names.add(
+          room,
+          producerOf(producer),
+          seq,
+          { seq: lastSeq, timeUs: nowUs, epoch: 1 },
+          nowUs,
+        );
         if (isUndone) names.undo(mark);
         else model.set(key, { seq: lastSeq, atUs: nowUs });
       }
@@ -61,17 +67,18 @@ test("DedupeWindow: finds exactly what a map with times would, also after undo",
 test("DedupeWindow: grows, keeps every name, and shrinks again", () => {
   const names = new DedupeWindow(windowUs, 7);
   const producer = producerOf(1);
-  for (let seq = 1; seq <= 20_000; seq += 1) names.add(1, producer, seq, { seq, timeUs: seq }, 0);
+  const copyOf = (seq: number) => ({ seq, timeUs: seq, epoch: 1 + (seq % 3) });
+  for (let seq = 1; seq <= 20_000; seq += 1) names.add(1, producer, seq, copyOf(seq), 0);
   names.undo(19_990);
   for (const seq of [1, 2, 1024, 1025, 19_990]) {
-    expect(names.find(1, producer, seq)).toEqual({ seq, timeUs: seq });
+    expect(names.find(1, producer, seq)).toEqual(copyOf(seq));
   }
   expect(names.find(1, producer, 19_991)).toBeNull();
   expect(names.find(2, producer, 1)).toBeNull();
   names.expire(windowUs + 1);
   expect(names.count).toBe(0);
   for (let i = 0; i < 6; i += 1) names.expire(windowUs + 1);
-  names.add(1, producer, 5, { seq: 5, timeUs: 5 }, windowUs + 1);
+  names.add(1, producer, 5, { seq: 5, timeUs: 5, epoch: 1 }, windowUs + 1);
   expect(names.find(1, producer, 5)?.seq).toBe(5);
   expect(names.find(1, producer, 4)).toBeNull();
 });
@@ -79,7 +86,8 @@ test("DedupeWindow: grows, keeps every name, and shrinks again", () => {
 test("DedupeWindow: at its maximum it has no space until a name expires", () => {
   const names = new DedupeWindow(windowUs, 7, 2 ** 11);
   const producer = producerOf(1);
-  for (let seq = 1; names.hasSpace; seq += 1) names.add(1, producer, seq, { seq, timeUs: 0 }, seq);
+  const copy = { seq: 1, timeUs: 0, epoch: 1 };
+  for (let seq = 1; names.hasSpace; seq += 1) names.add(1, producer, seq, copy, seq);
   expect(names.count).toBe(2 ** 11);
   names.expire(windowUs + 1);
   expect(names.hasSpace).toBe(false);

@@ -8,11 +8,12 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { onTestFinished } from "vitest";
-import type { DurableMessage } from "../../../bus/bus.ts";
+import type { DurableMessage, ReadAfter, ReadBefore } from "../../../bus/bus.ts";
 import { AppendBatch, RecordView, recordBytes } from "../../../bus/embedded/append-batch.ts";
 import { openDatabase } from "../../../bus/embedded/database.ts";
-import { decodeAfter, type EncodedPage } from "../../../bus/embedded/message-page.ts";
+import { decodeAfter, decodeBefore, type EncodedPage } from "../../../bus/embedded/message-page.ts";
 import { EMBEDDED_BUS_DEFAULTS, type EmbeddedBusOptions } from "../../../bus/embedded/options.ts";
+import type { LogFacts } from "../../../bus/embedded/shard-log.ts";
 import { StoreWorker } from "../../../bus/embedded/store-worker.ts";
 import type {
   AnswerValue,
@@ -20,14 +21,21 @@ import type {
   ReadRequest,
   WriteRequest,
 } from "../../../bus/embedded/worker-protocol.ts";
+import type { KeyValueEntry } from "../../../bus/key-value.ts";
 import type { Position } from "../../../bus/position.ts";
+import { routeKey } from "../../../bus/record-keys.ts";
+import type { ShardLimits } from "../../../bus/shard-limits.ts";
 import type { RoomAddress } from "../../../bus/subjects.ts";
+import { CONTROL_BUCKET } from "../../../proto/control-bucket.ts";
+import { SlotRoute } from "../../../proto/gen/tidegate/bus/v1/slot_route.ts";
 
 /** A record's result: seq above 0 stored, below 0 a duplicate, 0 refused for reason `timeUs`. */
 export interface Result {
   readonly seq: number;
   readonly timeUs: number;
   readonly prevSeq: number;
+  /** 0 when refused. */
+  readonly epoch: number;
 }
 
 /** What to append: a message of `room`, named by (producer, seq). */
@@ -97,6 +105,20 @@ export class StoreHarness {
     return Number(this.#database?.prepare("SELECT count(*) AS n FROM room").get()?.n);
   }
 
+  /** Tables of messages in the file. */
+  tables(): string[] {
+    const sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE 'message%'";
+    const rows = this.#database?.prepare(sql).all() ?? [];
+    return rows.map(({ name }) => String(name)).sort();
+  }
+
+  /** The routing record of a room's slot. */
+  routeOf({ slot }: RoomAddress): SlotRoute {
+    const key = routeKey(slot);
+    const entry = this.read({ op: "kvGet", bucket: CONTROL_BUCKET, key }) as KeyValueEntry;
+    return SlotRoute.decode(entry.value);
+  }
+
   /** Whether SQLite reports a full disk when the file would have to grow. */
   set isDiskFull(isFull: boolean) {
     this.#database?.exec(`PRAGMA max_page_count = ${isFull ? 1 : 4294967294}`);
@@ -149,7 +171,7 @@ export class StoreHarness {
             view.number(at, 1),
             view.number(at, 2),
           ];
-          results.push({ seq, timeUs, prevSeq });
+          results.push({ seq, timeUs, prevSeq, epoch: seq === 0 ? 0 : view.epoch(at) });
           at = view.next(at);
         }
       }
@@ -166,6 +188,35 @@ export class StoreHarness {
     return this.#ask({ kind: "write", id: 0, request });
   }
 
+  /** Makes a shard of group 0, with limits of its own if wanted; its number is the one given. */
+  createShard(shard: number, limits: Partial<ShardLimits> = {}): void {
+    const wish = { group: 0, region: "", capacity: 1, ...limits };
+    const made = this.write({ op: "shardCreate", shard, wish, along: [] });
+    if (made !== shard) throw new Error(`shard ${shard} was not made: ${made}`);
+  }
+
+  /** Gives a room's slot its next epoch in a shard. */
+  move({ slot }: RoomAddress, shard: number): void {
+    this.write({ op: "moveSlot", slot, shard });
+  }
+
+  /** Reads on from a position, one page. */
+  readAfter({ token, slot }: RoomAddress, position: Position | null, limit = 500): ReadAfter {
+    return decodeAfter(this.read({ op: "readAfter", token, slot, position, limit }) as EncodedPage);
+  }
+
+  /** Reads back from a position, one page. */
+  readBefore({ token, slot }: RoomAddress, position: Position | null, limit = 500): ReadBefore {
+    return decodeBefore(
+      this.read({ op: "readBefore", token, slot, position, limit }) as EncodedPage,
+    );
+  }
+
+  /** What a shard says of itself; null when there is none. */
+  factsOf(shard: number): LogFacts | null {
+    return (this.read({ op: "facts", shards: [shard] }) as (LogFacts | null)[])[0] ?? null;
+  }
+
   /** Every seq stored of a room, oldest first. */
   seqsOf(room: RoomAddress): number[] {
     return this.messagesOf(room).map(({ seq }) => seq);
@@ -175,8 +226,7 @@ export class StoreHarness {
   messagesOf(room: RoomAddress): DurableMessage[] {
     const messages: DurableMessage[] = [];
     for (let from: Position | null = null; ; ) {
-      const request = { op: "readAfter", token: room.token, position: from, limit: 500 } as const;
-      const page = decodeAfter(this.read(request) as EncodedPage);
+      const page = this.readAfter(room, from);
       messages.push(...page.messages);
       from = page.messages.at(-1) ?? from;
       if (page.isEnd) return messages;

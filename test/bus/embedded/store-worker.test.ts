@@ -9,6 +9,7 @@ import { type Append, type Result, StoreHarness } from "./store-harness.ts";
 
 const lobby = roomAddress("acme", "chat:lobby");
 const other = roomAddress("acme", "chat:other");
+const lobbyKey = { token: lobby.token, slot: lobby.slot };
 const kept = {
   op: "kvCreate",
   bucket: "b",
@@ -32,7 +33,7 @@ describe("StoreWorker names", () => {
     const [first] = store.append({ room: lobby, producer: "p", seq: 1 });
     store.pass(30);
     expect(store.append({ room: lobby, producer: "p", seq: 1 })).toEqual([
-      { seq: -1, timeUs: first?.timeUs, prevSeq: 0 },
+      { seq: -1, timeUs: first?.timeUs, prevSeq: 0, epoch: 1 },
     ]);
     store.pass(0.001);
     expect(seqsOf(store.append({ room: lobby, producer: "p", seq: 1 }))).toEqual([2]);
@@ -50,7 +51,7 @@ describe("StoreWorker names", () => {
       { room: lobby, producer: "p", seq: 1 },
       { room: other, producer: "p", seq: 1 },
     );
-    expect(again[0]).toEqual({ seq: -1, timeUs: first?.timeUs, prevSeq: 0 });
+    expect(again[0]).toEqual({ seq: -1, timeUs: first?.timeUs, prevSeq: 0, epoch: 1 });
     expect(again[1]?.seq).toBe(-3);
     store.pass(2);
     const late = store.append(
@@ -95,7 +96,7 @@ describe("StoreWorker void rule", () => {
     store.take({ room: lobby, producer: "p", seq: 1, ageUs: 19e6 });
     store.pass(7);
     store.turn();
-    expect(store.results()).toEqual([{ seq: 0, timeUs: Refusal.VOID, prevSeq: 0 }]);
+    expect(store.results()).toEqual([{ seq: 0, timeUs: Refusal.VOID, prevSeq: 0, epoch: 0 }]);
     expect(store.seqsOf(lobby)).toEqual([]);
     store.pass(1);
     const edge = store.append({ room: lobby, producer: "p", seq: 1, ageUs: 25e6 });
@@ -151,7 +152,7 @@ describe("StoreWorker retention", () => {
     const isContinuous = (index: number) => {
       const { seq, timeUs } = results[index] as Result;
       const position = { epoch: 1, seq, timeUs };
-      const request = { op: "readAfter", token: lobby.token, position, limit: 5 } as const;
+      const request = { op: "readAfter", ...lobbyKey, position, limit: 5 } as const;
       return (store.read(request) as { isContinuous: boolean }).isContinuous;
     };
     expect([19, 20, 29].map(isContinuous)).toEqual([false, true, true]);
@@ -176,7 +177,7 @@ describe("StoreWorker retention", () => {
   test("floor: at most a 64th too old, and never a trimmed one", () => {
     const store = new StoreHarness({ retentionMs: 60_000 });
     const floor = () => {
-      const answer = store.read({ op: "floor", token: lobby.token, count: 640 });
+      const answer = store.read({ op: "floor", ...lobbyKey, count: 640 });
       return (answer as { seq: number } | null)?.seq ?? 0;
     };
     expect(floor()).toBe(0);

@@ -1,6 +1,6 @@
 /** What the store says of itself stays true while messages come, are refused and are trimmed. */
 import { expect, test } from "vitest";
-import type { StoreFacts } from "../../../bus/embedded/worker-protocol.ts";
+import type { LogFacts } from "../../../bus/embedded/shard-log.ts";
 import { roomAddress } from "../../../bus/subjects.ts";
 import { type Append, StoreHarness } from "./store-harness.ts";
 
@@ -10,11 +10,13 @@ function appends(count: number, producer = "p"): Append[] {
   return Array.from({ length: count }, (_, i) => ({ room: lobby, producer, seq: i + 1 }));
 }
 
-function facts(store: StoreHarness): Omit<StoreFacts, "bytes"> {
-  const { bytes, ...rest } = store.read({ op: "facts" }) as StoreFacts;
-  expect(bytes % 4096).toBe(0);
-  expect(bytes).toBeGreaterThan(0);
-  return rest;
+function facts(store: StoreHarness): Partial<LogFacts> {
+  const found = store.factsOf(0);
+  if (found === null) throw new Error("no facts");
+  const { messageCount, firstSeq, lastSeq, bytes } = found;
+  const oneBytes = 20 + 64;
+  expect(bytes).toBe(messageCount * oneBytes);
+  return { messageCount, firstSeq, lastSeq };
 }
 
 test("facts: an empty store has no message, and its first sequence is the next one", () => {
