@@ -5,15 +5,24 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 
-/** Whether a message is to be lost; asked once for each, in order. */
-export type Lose = (subject: string, payload: Buffer) => boolean;
+/** Whether a message is to be lost, or held; asked once for each, in order. */
+export type Judge = (subject: string, payload: Buffer) => boolean;
+
+/** A message that is kept inside, with where it was going. */
+interface HeldMessage {
+  readonly unit: Buffer;
+  readonly to: Socket;
+}
 
 export class NatsProxy {
   readonly url: string;
   /** Messages from the process to NATS. */
-  losePublished: Lose = () => false;
+  losePublished: Judge = () => false;
   /** Messages from NATS to the process. */
-  loseReceived: Lose = () => false;
+  loseReceived: Judge = () => false;
+  /** Messages from the process to NATS that are kept inside, while others pass. */
+  holdPublished: Judge = () => false;
+  readonly #held: HeldMessage[] = [];
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #isFrozen = false;
@@ -56,6 +65,33 @@ export class NatsProxy {
     for (const socket of this.#sockets) socket.resume();
   }
 
+  /** What is held goes on its way, where its connection still lives. */
+  release(): void {
+    for (const { unit, to } of this.#held.splice(0)) if (!to.destroyed) to.write(unit);
+  }
+
+  /**
+   * What is held reaches a server late, over a connection of its own, as bytes do that waited in a
+   * buffer while their sender died.
+   *
+   * @param target URL of a nats-server.
+   */
+  async deliverLate(target: string): Promise<void> {
+    const { hostname, port } = new URL(target);
+    const socket = connect(Number(port), hostname);
+    const options = JSON.stringify({ verbose: false, headers: true, no_responders: true });
+    const units = this.#held.splice(0).map(({ unit }) => unit);
+    socket.write(Buffer.concat([Buffer.from(`CONNECT ${options}\r\n`), ...units]));
+    socket.write("PING\r\n");
+    let said = "";
+    for await (const chunk of socket) {
+      said += String(chunk);
+      if (said.includes("-ERR")) throw new Error(`NATS refused what came late: ${said}`);
+      if (said.includes("PONG")) break; // all before it is taken
+    }
+    socket.destroy();
+  }
+
   async stop(): Promise<void> {
     this.kill();
     await new Promise((resolve) => this.#server.close(resolve));
@@ -67,11 +103,16 @@ export class NatsProxy {
       return;
     }
     const nats = connect(port, hostname);
-    this.#pass(process, nats, (subject, payload) => this.losePublished(subject, payload));
-    this.#pass(nats, process, (subject, payload) => this.loseReceived(subject, payload));
+    this.#pass(process, nats, (unit, { subject, payload }) => {
+      if (this.losePublished(subject, payload)) return false;
+      if (!this.holdPublished(subject, payload)) return true;
+      this.#held.push({ unit: Buffer.from(unit), to: nats });
+      return false;
+    });
+    this.#pass(nats, process, (_, { subject, payload }) => !this.loseReceived(subject, payload));
   }
 
-  #pass(from: Socket, to: Socket, lose: Lose): void {
+  #pass(from: Socket, to: Socket, isPassing: (unit: Buffer, message: Message) => boolean): void {
     this.#sockets.add(from);
     let waiting = Buffer.alloc(0);
     from.on("data", (chunk) => {
@@ -80,7 +121,7 @@ export class NatsProxy {
         const unit = waiting.subarray(0, size);
         waiting = waiting.subarray(size);
         const message = readMessage(unit);
-        if (message === null || !lose(message.subject, message.payload)) to.write(unit);
+        if (message === null || isPassing(unit, message)) to.write(unit);
       }
     });
     from.on("close", () => {
@@ -103,7 +144,12 @@ function nextSize(bytes: Buffer): number {
   return bytes.length >= size ? size : 0;
 }
 
-function readMessage(unit: Buffer): { subject: string; payload: Buffer } | null {
+interface Message {
+  readonly subject: string;
+  readonly payload: Buffer;
+}
+
+function readMessage(unit: Buffer): Message | null {
   const end = unit.indexOf("\r\n");
   const words = unit.toString("latin1", 0, end).split(" ");
   if (!isMessage(words[0])) return null;

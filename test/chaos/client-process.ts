@@ -24,7 +24,7 @@ export const PYTHON = path.join(root, ".cache/venv/bin/python");
 export type Language = "typescript" | "python";
 
 /** What all client processes have. They end with their stdin, so none outlives the run. */
-class ClientProcess {
+export class ClientProcess {
   readonly #child: ChildProcess;
   readonly #waiting: (() => void)[] = [];
   #failure: Error | null = null;
@@ -79,6 +79,7 @@ class ClientProcess {
     this.#child.kill("SIGCONT");
   }
 
+  /** Ends it with kill -9. */
   async close(): Promise<void> {
     this.#isClosing = true;
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;

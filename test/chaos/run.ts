@@ -5,7 +5,6 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { publishLimits } from "../../bus/void.ts";
 import { findNatsServer } from "../../deploy/nats/find-server.ts";
 import { CHECK_LIMITS, checkHistory, type Verdict } from "./check.ts";
 import { type Crew, startCrew } from "./crew.ts";
@@ -14,15 +13,8 @@ import { FAULTS } from "./faults/all.ts";
 import type { FaultSpan, History } from "./history.ts";
 import { Nemesis } from "./nemesis.ts";
 import { planFaults } from "./plan.ts";
-import { readStored } from "./stored.ts";
+import { settle } from "./settle.ts";
 import { World } from "./world.ts";
-
-/** What is owed must come; when nothing has come for so long, ms (R8: 20 s), it is missing. */
-const SETTLE_MS_MAX = 40_000;
-/** Then this long nothing more may come, ms: a doubled message needs a moment to show. */
-const AFTER_MS = 1500;
-/** Looks at what is still owed this often, ms. */
-const LOOK_MS = 250;
 
 /** A long freeze is longer than the de-duplication window by this, ms. */
 const LONGER_MS = 4000;
@@ -80,6 +72,7 @@ export async function runChaos(wish: RunWish, progress: RunProgress): Promise<Ru
 }
 
 async function makeHistory(wish: RunWish, folder: string, progress: RunProgress): Promise<History> {
+  const { windowMs } = wish;
   const binary = findNatsServer(wish.natsServer, progress.say);
   progress.say("starting 3 nats-servers, 3 gateways and a control plane");
   const world = await World.start({
@@ -88,7 +81,7 @@ async function makeHistory(wish: RunWish, folder: string, progress: RunProgress)
     binary,
     nodeCount: 3,
     gatewayCount: 3,
-    env: { DEDUPE_WINDOW_MS: String(wish.windowMs) },
+    env: { DEDUPE_WINDOW_MS: String(windowMs) },
   });
   const closers: (() => Promise<void>)[] = [() => world.stop()];
   try {
@@ -98,7 +91,9 @@ async function makeHistory(wish: RunWish, folder: string, progress: RunProgress)
     closers.push(async () => clearInterval(ticker));
     await breakThings(wish, crew, nemesis);
     progress.say("everything is healed; waiting for the last publishes");
-    return await settle(wish, world, crew, nemesis, progress);
+    const { producers, consumers, rooms } = crew;
+    const clients = { world, producers, consumers, ...rooms };
+    return await settle({ ...clients, faults: nemesis.spans, windowMs }, progress.say);
   } finally {
     for (const close of closers.reverse()) await close();
   }
@@ -120,52 +115,6 @@ async function breakThings(wish: RunWish, crew: Crew, nemesis: Nemesis): Promise
 
 function chosenFaults({ faults }: RunWish): Fault[] {
   return FAULTS.filter(({ name }) => faults.length === 0 || faults.includes(name));
-}
-
-async function settle(
-  wish: RunWish,
-  world: World,
-  crew: Crew,
-  nemesis: Nemesis,
-  progress: RunProgress,
-): Promise<History> {
-  await Promise.all(crew.producers.map((producer) => producer.stop()));
-  const { durable, ephemeral } = crew.rooms;
-  progress.say("every publish has ended; waiting until everything owed has come");
-  const { voidAfterUs } = publishLimits(wish.windowMs * 1000);
-  const stored = await readStored(world.admin, durable, voidAfterUs);
-  const shown = stored.filter(({ isVoid }) => !isVoid);
-  const owed = new Map(Map.groupBy(shown, ({ room }) => room).entries());
-  let receivedCount = 0;
-  let endMs = performance.now() + SETTLE_MS_MAX;
-  const isOwing = () =>
-    crew.consumers.some((consumer) =>
-      consumer.history.rooms.some((room) => consumer.countOf(room) < (owed.get(room)?.length ?? 0)),
-    );
-  while (isOwing() && performance.now() < endMs) {
-    const counts = crew.consumers.flatMap(({ countOf }) => durable.map(countOf));
-    const count = counts.reduce((sum, ofRoom) => sum + ofRoom, 0);
-    // A slow consumer has a backlog to read.
-    if (count > receivedCount) endMs = performance.now() + SETTLE_MS_MAX;
-    receivedCount = count;
-    await sleep(LOOK_MS);
-  }
-  await sleep(AFTER_MS);
-  const failures = [...crew.producers, ...crew.consumers].flatMap(({ process }) =>
-    process.failure === null ? [] : [process.failure.message],
-  );
-  return {
-    durableRooms: durable,
-    ephemeralRooms: ephemeral,
-    publishes: crew.producers.flatMap(({ publishes }) => publishes),
-    producerAbsences: Object.fromEntries(
-      crew.producers.map(({ name, absences }) => [name, absences]),
-    ),
-    consumers: crew.consumers.map(({ history }) => history),
-    stored: await readStored(world.admin, durable, voidAfterUs),
-    faults: nemesis.spans,
-    deaths: [...world.deaths, ...failures],
-  };
 }
 
 function progressLine(crew: Crew, nemesis: Nemesis): string {

@@ -68,14 +68,18 @@ export class World {
   readonly clients: ClientSite[] = [];
   /** Processes that ended though nobody ended them. */
   readonly deaths: string[];
+  /** Folder of main.ts: the product, or a broken copy. */
+  readonly root: string;
 
   private constructor(
+    root: string,
     nats: NatsCluster,
     gateways: readonly GatewaySite[],
     controlPlane: ServerProcess,
     admin: NatsConnection,
     deaths: string[],
   ) {
+    this.root = root;
     this.nats = nats;
     this.gateways = gateways;
     this.controlPlane = controlPlane;
@@ -119,7 +123,7 @@ export class World {
       reconnectTimeWait: 100,
       pingInterval: 1000,
     });
-    const world = new World(nats, gateways, controlPlane, admin, deaths);
+    const world = new World(root, nats, gateways, controlPlane, admin, deaths);
     try {
       await controlPlane.start();
       await Promise.all(gateways.map(({ server }) => server.start()));
@@ -130,6 +134,11 @@ export class World {
       throw error;
     }
     return world;
+  }
+
+  /** Copies of each stream, for whoever opens the bus beside the servers. */
+  get busOptions(): { readonly replicaCount: number } {
+    return { replicaCount: this.nats.nodes.length };
   }
 
   /** A new client's way to whichever gateways accept. */

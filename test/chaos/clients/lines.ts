@@ -48,6 +48,8 @@ export type ClientLine =
     }
   | { readonly t: "away"; readonly at: number }
   | { readonly t: "back"; readonly at: number }
+  /** A move that was asked for has ended; `error` is empty when it is done. */
+  | { readonly t: "moved"; readonly id: number; readonly error: string }
   /** Ready to begin: connected, and joined to every room. */
   | { readonly t: "ready" }
   | { readonly t: "broken"; readonly why: string };
@@ -95,6 +97,14 @@ export interface ConsumerWork {
   readonly stallMs: number;
   /** Ends its client and resumes with a new one by its own positions, this often, ms; 0: never. */
   readonly moveMs: number;
+}
+
+/** What a mover is started with: its first argument, as JSON. */
+export interface MoverWork {
+  /** Folder of main.ts: the product, or a broken copy of it. */
+  readonly root: string;
+  /** Of the bus, as NATS options: a name of its own, and its ways to NATS. */
+  readonly bus: Readonly<Record<string, unknown>>;
 }
 
 /** Writes a line. */

@@ -1,0 +1,204 @@
+/**
+ * Where the rows of R10's table are tried: three NATS nodes, three gateways and a control plane,
+ * publishers and members that are busy all the time, and a room for each row in a slot of its own.
+ *
+ * Rows run side by side, since most of each is waiting for a deadline: row i moves its room from
+ * shard 2i to shard 2i + 1, so that no row waits for another's lock.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { roomAddress } from "../../../bus/subjects.ts";
+import { DEDUPE_WINDOW_US } from "../../../bus/void.ts";
+import { findNatsServer } from "../../../deploy/nats/find-server.ts";
+import { CHECK_LIMITS, checkHistory, type Verdict } from "../check.ts";
+import { ConsumerProcess, ProducerProcess } from "../client-process.ts";
+import type { FaultSpan } from "../history.ts";
+import { Mover } from "../mover.ts";
+import { PRODUCT_ROOT } from "../run.ts";
+import { settle } from "../settle.ts";
+import { listedEpochs, SlotRecords } from "../slot-records.ts";
+import { ROOM_CLASS, World } from "../world.ts";
+
+/** Publishes a second of each producer in each room. */
+const PER_SECOND = 8;
+/** What is expected comes within this, ms; every step of the table takes less. */
+const WAIT_MS_MAX = 25_000;
+const LOOK_MS = 50;
+
+/** A room to move, with its slot, its shard, and where it is to go. */
+export interface Row {
+  readonly room: string;
+  readonly slot: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+export class MoveStage {
+  readonly world: World;
+  readonly records: SlotRecords;
+  readonly rows: readonly Row[];
+  /** What is broken on purpose, and may end a publish as OUTCOME_UNKNOWN. */
+  readonly faults: FaultSpan[] = [];
+  readonly #folder: string;
+  readonly #producers: ProducerProcess[] = [];
+  readonly #consumers: ConsumerProcess[] = [];
+  readonly #movers: Mover[] = [];
+
+  private constructor(world: World, folder: string, records: SlotRecords, rows: Row[]) {
+    this.world = world;
+    this.#folder = folder;
+    this.records = records;
+    this.rows = rows;
+  }
+
+  /** Starts everything, movers too; publishers and members are busy when it resolves. */
+  static async start(rowCount: number, moverNames: readonly string[] = []): Promise<MoveStage> {
+    const folder = mkdtempSync(path.join(tmpdir(), "tidegate-moves-"));
+    const world = await World.start({
+      folder,
+      root: PRODUCT_ROOT,
+      binary: findNatsServer(process.env.NATS_SERVER ?? "", console.error),
+      nodeCount: 3,
+      gatewayCount: 3,
+      // Small ones: the disk would not hold so many of the usual size.
+      env: { SHARD_COUNT: String(rowCount * 2), SHARD_BYTES_MAX: String(64 * 1024 ** 2) },
+    });
+    const rows = Array.from({ length: rowCount }, (_, i) => findRow(i, rowCount * 2));
+    const stage = new MoveStage(world, folder, await SlotRecords.watch(world.admin), rows);
+    try {
+      // One after the other, and before there is load: a start takes a core for a second.
+      for (const name of moverNames) await stage.#startMover(name);
+      await stage.#startClients();
+    } catch (error) {
+      await stage.close();
+      throw error;
+    }
+    return stage;
+  }
+
+  /** The row of a number. */
+  row(i: number): Row {
+    const row = this.rows[i];
+    if (row === undefined) throw new RangeError(`there is no row ${i}`);
+    return row;
+  }
+
+  /** Another slot of the row's shard; nobody publishes there. */
+  neighbour({ from, slot }: Row): Row {
+    return findRow(from / 2, this.rows.length * 2, slot);
+  }
+
+  /** A mover that was started with the stage. */
+  mover(name: string): Mover {
+    const mover = this.#movers.find((each) => each.name === name);
+    if (mover === undefined) throw new RangeError(`there is no mover ${name}`);
+    return mover;
+  }
+
+  /** Epochs of the row's slot that each of its two shards takes messages of. */
+  async lists({ slot, from, to }: Row): Promise<{ from: number[]; to: number[] }> {
+    const { admin } = this.world;
+    const [inFrom, inTo] = await Promise.all([
+      listedEpochs(admin, from, slot),
+      listedEpochs(admin, to, slot),
+    ]);
+    return { from: inFrom, to: inTo };
+  }
+
+  /** Resolves when both shards list exactly these epochs of the row's slot. */
+  async untilLists(row: Row, wanted: { from: number[]; to: number[] }): Promise<void> {
+    const isSo = async () => JSON.stringify(await this.lists(row)) === JSON.stringify(wanted);
+    await until(`lists ${JSON.stringify(wanted)} of slot ${row.slot}`, () => isSo());
+  }
+
+  /** Resolves when every producer has had an ack in the row's room for a publish from now on. */
+  async untilAcked({ room }: Row): Promise<void> {
+    const counts = this.#producers.map(({ publishes }) => publishes.length);
+    await until(`acks in ${room}`, () =>
+      this.#producers.every(({ publishes }, i) =>
+        publishes.slice(counts[i]).some((each) => each.room === room && each.outcome === "acked"),
+      ),
+    );
+  }
+
+  /** Epochs in which acknowledged publishes of the row's room are. */
+  ackedEpochs({ room }: Row): number[] {
+    const epochs = this.#producers
+      .flatMap(({ publishes }) => publishes)
+      .flatMap((each) => (each.room === room && each.place !== null ? [each.place.epoch] : []));
+    return [...new Set(epochs)].sort((a, b) => a - b);
+  }
+
+  /** Ends the publishers, waits for what is owed, and judges. */
+  async judge(): Promise<Verdict> {
+    const history = await settle(
+      {
+        world: this.world,
+        producers: this.#producers,
+        consumers: this.#consumers,
+        durable: this.rows.map(({ room }) => room),
+        ephemeral: [],
+        faults: this.faults,
+        windowMs: DEDUPE_WINDOW_US / 1000,
+      },
+      () => {},
+    );
+    return checkHistory(history, CHECK_LIMITS);
+  }
+
+  async close(): Promise<void> {
+    this.records.close();
+    await Promise.all(this.#movers.map((mover) => mover.close()));
+    await this.world.stop();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  async #startMover(name: string): Promise<void> {
+    this.#movers.push(await Mover.start(this.world, name));
+  }
+
+  async #startClients(): Promise<void> {
+    const rooms = this.rows.map(({ room }) => room);
+    for (const name of ["c-one", "c-other"]) {
+      const site = await this.world.addClient(name);
+      const work = { name, url: this.world.urlOf(site), skew: null, rooms, stallMs: 0, moveMs: 0 };
+      const consumer = new ConsumerProcess("typescript", work);
+      site.process = consumer.process;
+      this.#consumers.push(consumer);
+      await consumer.ready();
+    }
+    const published = rooms.map((name) => ({ name, isDurable: true, perSecond: PER_SECOND }));
+    for (const name of ["p-one", "p-other"]) {
+      const site = await this.world.addClient(name);
+      const url = this.world.urlOf(site);
+      const work = { name, url, skew: null, rooms: published, bytes: 40, largeBytes: 400 };
+      const producer = new ProducerProcess("typescript", work);
+      site.process = producer.process;
+      this.#producers.push(producer);
+      await producer.ready();
+    }
+    for (const producer of this.#producers) producer.start();
+    await Promise.all(this.rows.map((row) => this.untilAcked(row)));
+  }
+}
+
+/** Waits until something holds; rejects, naming it, when it does not within {@link WAIT_MS_MAX}. */
+export async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+  const endMs = performance.now() + WAIT_MS_MAX;
+  while (!(await isSo())) {
+    if (performance.now() > endMs) throw new Error(`waited ${WAIT_MS_MAX} ms for ${what}`);
+    await sleep(LOOK_MS);
+  }
+}
+
+/** A room whose slot, which never moved, is in shard 2i; not in the slot `exceptSlot`. */
+function findRow(i: number, shardCount: number, exceptSlot = -1): Row {
+  for (let k = 0; ; k += 1) {
+    const room = `${ROOM_CLASS}:row${i}-${k}`;
+    const { slot } = roomAddress("default", room);
+    const [from, to] = [2 * i, 2 * i + 1];
+    if (slot % shardCount === from && slot !== exceptSlot) return { room, slot, from, to };
+  }
+}

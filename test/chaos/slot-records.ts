@@ -1,0 +1,113 @@
+/**
+ * The routing records of slots and the subject lists of shards, as a run sees them from outside: by
+ * NATS's own client, so that nothing of the product takes part.
+ */
+import { jetstream, jetstreamManager } from "@nats-io/jetstream";
+import { Kvm } from "@nats-io/kv";
+import type { NatsConnection } from "@nats-io/transport-node";
+import { SlotRoute, SlotState } from "../../proto/gen/tidegate/bus/v1/slot_route.ts";
+
+/** A state that was seen, such as "sealing 1" or "open 2". */
+export type SeenState = `${"open" | "sealing" | "removing"} ${number}`;
+
+const names = {
+  [SlotState.OPEN]: "open",
+  [SlotState.SEALING]: "sealing",
+  [SlotState.REMOVING]: "removing",
+} as const;
+
+/** Follows every record. */
+export class SlotRecords {
+  readonly #seen = new Map<number, { state: SeenState; record: SlotRoute; writtenMs: number }[]>();
+  readonly #tried = new Map<number, number>();
+  readonly #waiting = new Set<() => void>();
+  readonly #stop: () => void;
+
+  private constructor(stop: () => void) {
+    this.#stop = stop;
+  }
+
+  /** Starts to follow; records of before are seen too. */
+  static async watch(connection: NatsConnection): Promise<SlotRecords> {
+    const kv = await new Kvm(jetstream(connection)).open("control");
+    const watch = await kv.watch({ key: "slot.>" });
+    // Every write passes here, also those that compare-and-set refuses.
+    const tries = connection.subscribe("$KV.control.slot.>", {
+      callback: (_, { subject }) => records.#countTry(Number(subject.split("-").at(-1))),
+    });
+    const records = new SlotRecords(() => {
+      watch.stop();
+      tries.unsubscribe();
+    });
+    void (async () => {
+      for await (const { key, value, created } of watch) {
+        records.#take(Number(key.split("-").at(-1)), SlotRoute.decode(value), created.getTime());
+      }
+    })();
+    return records;
+  }
+
+  /**
+   * States of a slot, in order. A state that lasted for milliseconds may be left out: the bucket
+   * keeps the newest.
+   */
+  states(slot: number): SeenState[] {
+    return (this.#seen.get(slot) ?? []).map(({ state }) => state);
+  }
+
+  /** Writes of a slot's record that were tried, by whomever, refused ones too. */
+  tries(slot: number): number {
+    return this.#tried.get(slot) ?? 0;
+  }
+
+  /** The newest record; null while there is none: open in epoch 1 since ever. */
+  last(slot: number): SlotRoute | null {
+    return this.#seen.get(slot)?.at(-1)?.record ?? null;
+  }
+
+  /** How long after the deadline of the state before each of these was written, ms. */
+  afterDeadlineMs(slot: number, state: SeenState): number[] {
+    const seen = this.#seen.get(slot) ?? [];
+    return seen.flatMap((each, i) => {
+      const before = seen[i - 1]?.record;
+      if (each.state !== state || before === undefined) return [];
+      return [each.writtenMs - Number(before.deadlineUs) / 1000];
+    });
+  }
+
+  /** Resolves when the slot is in the state. */
+  async until(slot: number, state: SeenState): Promise<void> {
+    while (this.states(slot).at(-1) !== state) {
+      await new Promise<void>((resolve) => this.#waiting.add(resolve));
+    }
+  }
+
+  close(): void {
+    this.#stop();
+  }
+
+  #countTry(slot: number): void {
+    this.#tried.set(slot, this.tries(slot) + 1);
+  }
+
+  #take(slot: number, record: SlotRoute, writtenMs: number): void {
+    const state: SeenState = `${names[record.state as keyof typeof names]} ${record.epoch}`;
+    this.#seen.set(slot, [...(this.#seen.get(slot) ?? []), { state, record, writtenMs }]);
+    for (const wake of this.#waiting) wake();
+    this.#waiting.clear();
+  }
+}
+
+/** Epochs of a slot that a shard takes messages of, by its leader's word. */
+export async function listedEpochs(
+  connection: NatsConnection,
+  shard: number,
+  slot: number,
+): Promise<number[]> {
+  const manager = await jetstreamManager(connection);
+  const { config } = await manager.streams.info(`TG_${shard}`);
+  return (config.subjects ?? []).flatMap((subject) => {
+    const [, kind, where, epoch] = subject.split(".");
+    return kind === "in" && where === `0-${slot}` ? [Number(epoch)] : [];
+  });
+}
