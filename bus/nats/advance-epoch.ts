@@ -5,7 +5,6 @@
  * sealed and nothing is ever compared with it again. Each step is safe to die after; finish-move.ts
  * says what others do then.
  */
-import type { NatsConnection } from "@nats-io/transport-node";
 import { CodedError } from "../../proto/coded-error.ts";
 import type { SlotRoute } from "../../proto/gen/tidegate/bus/v1/slot_route.ts";
 import type { KeyValue } from "../key-value.ts";
@@ -20,7 +19,7 @@ import {
   startSealing,
 } from "../route.ts";
 import { LeaseHolders } from "./holders.ts";
-import { MoverLock } from "./mover-lock.ts";
+import { type LockParts, MoverLock } from "./mover-lock.ts";
 import type { Routes } from "./routes.ts";
 import { awaitAcks, type Holders } from "./seal-acks.ts";
 import { addEpoch, removeEpoch } from "./shard-subjects.ts";
@@ -33,9 +32,7 @@ const SEAL_COUNT_MAX = 3;
 const REMOVE_COUNT_MAX = 5;
 
 /** What a move works with. */
-export interface MoveParts {
-  readonly connection: NatsConnection;
-  readonly control: KeyValue;
+export interface MoveParts extends LockParts {
   readonly routes: Routes;
   /** Leases: every process with one publishes, and must hold (R12). */
   readonly leases: KeyValue;
@@ -71,7 +68,7 @@ export async function advanceEpoch(
 ): Promise<Route> {
   mayAct();
   const { shard } = (await parts.routes.refresh(slot)).record;
-  const lock = await MoverLock.acquire(parts.control, [shard, targetShard], parts.name);
+  const lock = await MoverLock.acquire(parts, [shard, targetShard]);
   try {
     await checkTarget();
     const route = await parts.routes.refresh(slot);

@@ -30,6 +30,8 @@ export class AppendLane {
   /** What the ids of its messages begin with. */
   readonly idPrefix: string;
   isUsed = true;
+  /** Entries that have failed and are not told yet. */
+  #failingCount = 0;
   #entries: LaneEntry[] = [];
   /** Index of the first that is not answered. */
   #first = 0;
@@ -54,6 +56,20 @@ export class AppendLane {
     return this.#subject;
   }
 
+  /**
+   * Whether an entry has failed and was not told so yet: what is sent now would overtake it (R3).
+   * Hot path.
+   */
+  get isFailing(): boolean {
+    return this.#failingCount > 0;
+  }
+
+  /** An entry will be answered with an error, in a moment. */
+  fail(entry: LaneEntry, error: CodedError): void {
+    if (entry.error === null) this.#failingCount += 1;
+    entry.error = error;
+  }
+
   /** Takes the next place. */
   push(entry: LaneEntry): void {
     this.isUsed = true;
@@ -63,12 +79,13 @@ export class AppendLane {
   /** An entry has its answer: told when all before it have theirs. */
   answer(entry: LaneEntry, error: CodedError | null, ack: AppendAck | null): void {
     entry.isAnswered = true;
-    entry.error = error;
+    if (error !== null) this.fail(entry, error);
     entry.ack = ack;
     for (;;) {
       const first = this.#entries[this.#first];
       if (first === undefined || !first.isAnswered) break;
       this.#first += 1;
+      if (first.error !== null) this.#failingCount -= 1;
       first.done(first.error, first.ack);
     }
     if (this.#first === this.#entries.length) {

@@ -89,6 +89,7 @@ class Publish implements Held, Append, TimeWaiter, LaneEntry {
   }
 
   refuse(error: CodedError): void {
+    this.lane.fail(this, error);
     setImmediate(() => this.lane.answer(this, error, null));
   }
 
@@ -162,6 +163,9 @@ export class Appender {
     if (ageUs > this.#parts.limits.voidAfterUs) {
       const detail = `first sent ${Math.round(ageUs / 1e6)} s ago; it would be void (R2)`;
       setImmediate(() => this.#refuse(publish, new CodedError("OUTCOME_UNKNOWN", detail)));
+    } else if (publish.lane.isFailing) {
+      publish.lane.fail(publish, behind());
+      setImmediate(() => this.#refuse(publish, behind()));
     } else if (route.record.sealed.length === 0) {
       this.#send(publish, route);
     } else {

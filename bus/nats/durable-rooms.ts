@@ -73,7 +73,7 @@ export class DurableRooms {
     const { name, inFlightMax } = options;
     const retentionUs = () => registry.retentionUs;
     const nowUs = () => Date.now() * 1000;
-    this.move = { connection, control, routes, leases, name, retentionUs, nowUs };
+    this.move = { connection, control, lease, routes, leases, name, retentionUs, nowUs };
     this.#gate = new PublishGate(routes, (revision) => lease.acknowledge(revision));
     const ackName = `${name}.${lease.incarnation}`;
     this.#watch = new ShardWatch(connection, parts.troubles);

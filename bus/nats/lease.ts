@@ -92,6 +92,7 @@ export class Lease {
   #tickMs = performance.now();
   /** When it last stopped being held: only a renewal begun later counts. */
   #stoppedMs = 0;
+  #stopCount = 0;
   #isNew = false;
   /** Writes in a row that got no answer. */
   #failureCount = 0;
@@ -175,6 +176,11 @@ export class Lease {
     return this.#look();
   }
 
+  /** How often it stopped being held, or might have: who began before may have been passed. */
+  get stopCount(): number {
+    return this.#stopCount;
+  }
+
   /** Why it is not held, as the error that whoever wanted to publish gets. */
   refusal(): CodedError {
     return new CodedError("UNAVAILABLE", `nothing is published now: ${this.#why}`);
@@ -251,6 +257,7 @@ export class Lease {
   /** Nothing may be published until a renewal that begins from now on succeeds. */
   #stop(why: string): void {
     this.#stoppedMs = performance.now();
+    this.#stopCount += 1;
     if (this.#state === "held") this.#become("renewing", why);
     this.#poke();
   }

@@ -63,7 +63,7 @@ export async function openNatsBus(
     const found = await untilReady(connection, async () => {
       const open = (bucket: string) => NatsKeyValue.open(connection, bucket, options.replicaCount);
       const [control, leases] = await Promise.all([open(CONTROL_BUCKET), open(LEASE_BUCKET)]);
-      const dedupeWindowMs = await ensureShards(connection, control, options, log);
+      const dedupeWindowMs = await ensureShards({ connection, control, lease }, options, log);
       const registry = new ShardRegistry(control, troubles);
       const routes = await Routes.watch(control, registry, troubles);
       return { control, leases, dedupeWindowMs, registry, routes };

@@ -128,9 +128,9 @@ export class Reconciler {
    */
   async reconcile(shard: number): Promise<void> {
     const { move } = this.#parts;
-    const { connection, control, name } = move;
+    const { connection } = move;
     if (this.#isRight(shard, await streamFacts(connection, shardStream(shard)))) return;
-    const lock = await MoverLock.acquire(control, [shard], name);
+    const lock = await MoverLock.acquire(move, [shard]);
     try {
       // Under the lock nobody else changes the stream; records are read after it was taken.
       await move.routes.reload();

@@ -273,7 +273,7 @@ export class NatsShards implements ShardAdmin {
 
   /** While no other process changes these shards' streams. */
   async #locked<T>(shards: readonly number[], act: (check: () => void) => Promise<T>): Promise<T> {
-    const lock = await acquireLock(this.#parts.control, shards);
+    const lock = await acquireLock(this.#parts.move, shards);
     if (lock === null) {
       const detail = "another process changes this shard and does not end; try again";
       throw new CodedError("UNAVAILABLE", detail);

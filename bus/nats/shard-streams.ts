@@ -7,15 +7,13 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { JetStreamApiError, type JetStreamManager, type StreamConfig } from "@nats-io/jetstream";
-import type { NatsConnection } from "@nats-io/transport-node";
 import { CodedError } from "../../proto/coded-error.ts";
 import type { ShardSettings } from "../../proto/gen/tidegate/bus/v1/shard_settings.ts";
-import type { KeyValue } from "../key-value.ts";
 import type { Log } from "../log.ts";
 import { shardKey } from "../record-keys.ts";
 import type { ShardLimits } from "../shard-limits.ts";
 import { decodeShardSettings, encodeShardSettings, isThere } from "../shard-record.ts";
-import { MoverLock } from "./mover-lock.ts";
+import { type LockParts, MoverLock } from "./mover-lock.ts";
 import { decideSettings, type SettingsFile } from "./shard-settings.ts";
 import { updateStream as putStream, streamFacts } from "./stream-api.ts";
 import {
@@ -39,11 +37,8 @@ const notFoundCode = 10059;
 const singleServerCode = 10074;
 
 /** What the streams are made and kept with. */
-export interface ShardStreamParts {
-  readonly connection: NatsConnection;
+export interface ShardStreamParts extends LockParts {
   readonly manager: JetStreamManager;
-  /** The bucket "control". */
-  readonly control: KeyValue;
   readonly options: ShardLimits;
   readonly file: SettingsFile | null;
   readonly dedupeWindowMs: number;
@@ -130,8 +125,8 @@ async function ensureSettings(
 
 /** Updates under the lock, by record and stream as they are then. */
 async function updateStream(parts: ShardStreamParts, shard: number): Promise<void> {
-  const { connection, control, log, dedupeWindowMs } = parts;
-  const lock = await acquireLock(control, [shard]);
+  const { connection, log, dedupeWindowMs } = parts;
+  const lock = await acquireLock(parts, [shard]);
   if (lock === null) {
     log.warn({ shard }, "another process is changing this shard and does not end; going on");
     return;
@@ -158,13 +153,13 @@ async function updateStream(parts: ShardStreamParts, shard: number): Promise<voi
 
 /** Waits for the lock of shards; null when another holds it for longer than a move takes. */
 export async function acquireLock(
-  control: KeyValue,
+  parts: LockParts,
   shards: readonly number[],
 ): Promise<MoverLock | null> {
   const endMs = performance.now() + LOCK_MS_MAX;
   while (performance.now() < endMs) {
     try {
-      return await MoverLock.acquire(control, shards, "settings");
+      return await MoverLock.acquire(parts, shards);
     } catch (error) {
       if (CodedError.from(error).code !== "UNAVAILABLE") throw error;
     }

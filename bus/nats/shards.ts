@@ -23,6 +23,7 @@ import {
 } from "../record-keys.ts";
 import { decodeRoute, FIRST_EPOCH, firstRoute } from "../route.ts";
 import { DEDUPE_WINDOW_US } from "../void.ts";
+import type { LockParts } from "./mover-lock.ts";
 import type { NatsBusOptions } from "./options.ts";
 import { slotsOfGroup } from "./routes.ts";
 import { parseSettingsFile } from "./shard-settings.ts";
@@ -38,8 +39,7 @@ import { inSlotSubjects, sealSubjects } from "./wire.ts";
  *   differences; `OPTION_INVALID` for the settings file; `UNAVAILABLE`.
  */
 export async function ensureShards(
-  connection: NatsConnection,
-  control: KeyValue,
+  { connection, control, lease }: LockParts,
   options: NatsBusOptions,
   log: Log,
 ): Promise<number> {
@@ -49,7 +49,8 @@ export async function ensureShards(
   const dedupeWindowMs = group.dedupeWindowMs || DEDUPE_WINDOW_US / 1000;
   const manager = await jetstreamManager(connection);
   const subjectsOf = (shard: number) => subjectsByRecords(control, shard);
-  const parts = { connection, manager, control, options, file, dedupeWindowMs, subjectsOf, log };
+  const own = { connection, manager, control, lease, options, file };
+  const parts = { ...own, dedupeWindowMs, subjectsOf, log };
   if (!group.isMade) await makeFirstShards(parts, group);
   for (const { key } of await control.list(SHARD_PREFIX)) {
     const shard = shardOfKey(key);

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { AppendLanes, type LaneEntry } from "../../../bus/nats/append-lanes.ts";
 import { roomAddress } from "../../../bus/subjects.ts";
+import { CodedError } from "../../../proto/coded-error.ts";
 
 const room = roomAddress("default", "chat:a");
 
@@ -49,6 +50,24 @@ test("AppendLane: an append made in an answer takes its place behind", () => {
   expect(told).toEqual([1]);
   lane.answer(second, null, null);
   expect(told).toEqual([1, 2]);
+  lanes.close();
+});
+
+// A publish that came between a refusal and its answer was stored, and overtook what was refused.
+test("R3: a lane fails from the first failure until the last one is told", () => {
+  const lanes = new AppendLanes();
+  const lane = lanes.of(room, "p");
+  const entries = [1, 2, 3].map((number) => entry(() => {}, number));
+  for (const each of entries) lane.push(each);
+  const [first, second, third] = entries as [LaneEntry, LaneEntry, LaneEntry];
+  const error = new CodedError("UNAVAILABLE", "not now");
+  lane.fail(second, error);
+  expect(lane.isFailing).toBe(true);
+  lane.answer(second, error, null);
+  lane.answer(third, error, null);
+  expect(lane.isFailing).toBe(true); // the first is not answered, so nobody was told
+  lane.answer(first, null, null);
+  expect(lane.isFailing).toBe(false);
   lanes.close();
 });
 

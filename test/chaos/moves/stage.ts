@@ -97,6 +97,13 @@ export class MoveStage {
     return mover;
   }
 
+  /** Resolves when the mover has moved the slot: not before the locks of one before are free. */
+  async untilMoved(mover: Mover, slot: number, shard: number): Promise<void> {
+    await until(`slot ${slot} in shard ${shard}`, async () => {
+      return (await mover.move(slot, shard)) === "done";
+    });
+  }
+
   /** Epochs of the row's slot that each of its two shards takes messages of. */
   async lists({ slot, from, to }: Row): Promise<{ from: number[]; to: number[] }> {
     const { admin } = this.world;
