@@ -113,6 +113,7 @@ export class Drain {
     this.#run = null;
     this.#undo = new AbortController();
     this.#mover = null;
+    this.#name = "";
     this.#parts.context.readiness.refuse(null);
     await this.#parts.setSharedPort(true);
     this.#setState("serving", ServingState.SERVING);

@@ -21,8 +21,9 @@ export interface Peer {
   readonly isServing: boolean;
   /** Whether it sends its clients away now. */
   readonly isDraining: boolean;
-  /** Connections it can still take. */
-  readonly freeCount: number;
+  /** Connections it has, and can have. */
+  readonly connectionCount: number;
+  readonly connectionCountMax: number;
   /** Part of one core that it uses, 0 to 1. */
   readonly cpuShare: number;
   /** What its event loop is late, ms: its queue. */
@@ -44,13 +45,17 @@ export function readPeers(entries: readonly ProcessEntry[], ownId: string, nowUs
   return others.map((entry) => readPeer(entry, nowUs));
 }
 
+/** Connections that it can still take, 0 or more. */
+export function freeCount({ connectionCount, connectionCountMax }: Peer): number {
+  return Math.max(0, connectionCountMax - connectionCount);
+}
+
 function readPeer({ id, facts, renewedUs }: ProcessEntry, nowUs: number): Peer {
   const said = decodeFacts(facts);
   const isFresh = nowUs - renewedUs < SILENT_MS * 1000;
   // A version that says no facts: somebody is there, and how full it is can not be known.
   const isKnown = said.state !== ServingState.UNSPECIFIED;
   const isServing = said.state === ServingState.SERVING || !isKnown;
-  const freeCount = Math.max(0, said.connectionCountMax - said.connectionCount);
   const isUrl =
     /^wss?:\/\/[^/]/.test(said.advertiseUrl) && said.advertiseUrl.length <= URL_BYTES_MAX;
   return {
@@ -59,7 +64,8 @@ function readPeer({ id, facts, renewedUs }: ProcessEntry, nowUs: number): Peer {
     url: isUrl ? said.advertiseUrl : "",
     isServing: isFresh && isServing,
     isDraining: isFresh && said.state === ServingState.DRAINING,
-    freeCount: isKnown ? freeCount : UNKNOWN_FREE_COUNT,
+    connectionCount: said.connectionCount,
+    connectionCountMax: isKnown ? said.connectionCountMax : UNKNOWN_COUNT_MAX,
     cpuShare: said.cpuShare,
     loopDelayMs: said.loopDelayMs,
     connectRate: said.connectRate,
@@ -67,8 +73,8 @@ function readPeer({ id, facts, renewedUs }: ProcessEntry, nowUs: number): Peer {
   };
 }
 
-/** What a gateway that does not say how full it is counts for. */
-const UNKNOWN_FREE_COUNT = 1000;
+/** Connections that a gateway which does not say how full it is counts for. */
+const UNKNOWN_COUNT_MAX = 1000;
 
 /** Facts that do not decode, or of a newer kind, are those of nobody: no reason to fail a drain. */
 function decodeFacts(facts: Uint8Array): GatewayFacts {

@@ -4,7 +4,7 @@
  * Pure. The receivers' comfort gives way to the deadline, and the deadline to the ceiling: late
  * clients are closed by force, but a fleet never gets more reconnects than it was set to take.
  */
-import type { Peer } from "./peer.ts";
+import { freeCount, type Peer } from "./peer.ts";
 
 /** Length of a slot, ms: clients told in it connect spread over it. */
 export const SLOT_MS = 1000;
@@ -74,7 +74,8 @@ export interface SlotPlan {
 export function planSlot(facts: SlotFacts): SlotPlan {
   const receivers = chooseReceivers(facts);
   const slotS = SLOT_MS / 1000;
-  const capacity = receivers.reduce((sum, { ratePerS }) => sum + ratePerS, 0);
+  const rates = receivers.map(({ freeCount, ratePerS }) => Math.min(freeCount / slotS, ratePerS));
+  const capacity = rates.reduce((sum, rate) => sum + rate, 0);
   const room = receivers.reduce((sum, { freeCount }) => sum + freeCount, 0);
   if (room === 0) return { count: 0, shares: [], credit: 0 };
   const timeMs = facts.leftMs === null ? Infinity : Math.max(SLOT_MS, facts.leftMs - LEAVE_MS);
@@ -83,15 +84,14 @@ export function planSlot(facts: SlotFacts): SlotPlan {
   const ratePerS = Math.min(ceilingPerS, Math.max(capacity, neededPerS));
   const wanted = ratePerS * slotS + facts.credit;
   const count = Math.min(Math.floor(wanted), facts.waitingCount, room);
-  const stretch = Math.max(1, (ratePerS * slotS) / Math.max(capacity * slotS, 1e-9));
-  const shares = share(receivers, count, stretch);
+  const shares = share(receivers, count, facts.waitingCount);
   const given = shares.reduce((sum, each) => sum + each.count, 0);
   return { count: given, shares, credit: Math.min(1, Math.max(0, wanted - Math.floor(wanted))) };
 }
 
 /** Whether anybody would take clients at all, fast or slowly. */
 export function hasReceiver(peers: readonly Peer[]): boolean {
-  return peers.some(({ isServing, freeCount }) => isServing && freeCount > 0);
+  return peers.some((peer) => peer.isServing && freeCount(peer) > 0);
 }
 
 /** How fast a gateway takes connections now, a second: less as CPU or event loop fill up. */
@@ -108,6 +108,8 @@ export function acceptRate({ cpuShare, loopDelayMs, connectRate }: Peer, sentPer
 interface Receiver {
   readonly id: string;
   readonly url: string;
+  readonly count: number;
+  readonly countMax: number;
   readonly freeCount: number;
   readonly ratePerS: number;
 }
@@ -116,11 +118,12 @@ function chooseReceivers({ peers, sent, region }: SlotFacts): Receiver[] {
   const able: (Receiver & { isNear: boolean })[] = [];
   for (const peer of peers) {
     const { perS, sinceFacts } = sent.get(peer.id) ?? { perS: 0, sinceFacts: 0 };
-    const freeCount = peer.freeCount - sinceFacts;
-    if (!peer.isServing || freeCount <= 0) continue;
-    const { id, url } = peer;
+    const { id, url, connectionCountMax: countMax } = peer;
+    const count = peer.connectionCount + sinceFacts;
     const ratePerS = acceptRate(peer, perS);
-    able.push({ id, url, freeCount, ratePerS, isNear: peer.region === region });
+    const isNear = peer.region === region;
+    if (!peer.isServing || count >= countMax) continue;
+    able.push({ id, url, count, countMax, freeCount: countMax - count, ratePerS, isNear });
   }
   const near = able.filter(({ isNear }) => isNear);
   const chosen = near.length > 0 ? near : able;
@@ -129,34 +132,63 @@ function chooseReceivers({ peers, sent, region }: SlotFacts): Receiver[] {
 }
 
 /**
- * Spreads `count` by free room, nobody above its rate × `stretch`. What rounding leaves goes to
- * those with most room.
+ * Gives `count` to the receivers: first to those that will be emptier than the others when all is
+ * moved (in a rolling restart: those that have restarted), up to the rate that each takes; then by
+ * free room; what no rate allows, and the deadline wants, by free room alone.
  */
-function share(receivers: readonly Receiver[], count: number, stretch: number): Share[] {
-  const counts = receivers.map(() => 0);
-  const limits = receivers.map(({ freeCount, ratePerS }) =>
-    Math.min(freeCount, Math.ceil((ratePerS * stretch * SLOT_MS) / 1000)),
-  );
-  // All at their rate's end (the deadline presses): by room alone.
-  const isTight = limits.reduce((sum, limit) => sum + limit, 0) < count;
-  const most = isTight ? receivers.map(({ freeCount }) => freeCount) : limits;
+function share(receivers: readonly Receiver[], count: number, waitingCount: number): Share[] {
+  const slotS = SLOT_MS / 1000;
+  const rates = receivers.map(({ freeCount, ratePerS }) => Math.min(freeCount, ratePerS * slotS));
+  const free = receivers.map(({ freeCount }) => freeCount);
+  const given = receivers.map(() => 0);
+  let left = count - pour(given, lacks(receivers, waitingCount), rates.map(Math.floor), count);
+  left -= pour(given, free, rates.map(Math.ceil), left);
+  pour(given, free, free, left);
+  return receivers.flatMap(({ id, url }, i) => {
+    const part = given[i] ?? 0;
+    return part > 0 ? [{ id, url, count: part }] : [];
+  });
+}
+
+/**
+ * How much each lacks to the level that all have after `count` more: equal parts of their maximum.
+ */
+function lacks(receivers: readonly Receiver[], count: number): number[] {
+  const byLevel = [...receivers].sort((a, b) => a.count / a.countMax - b.count / b.countMax);
+  let held = 0;
+  let max = 0;
+  let level = 0;
+  for (const receiver of byLevel) {
+    if (max > 0 && receiver.count / receiver.countMax >= level) break;
+    held += receiver.count;
+    max += receiver.countMax;
+    level = (held + count) / max;
+  }
+  return receivers.map((each) => Math.max(0, level * each.countMax - each.count));
+}
+
+/** Adds up to `count` to `given` by weight, nobody above its limit; returns how much it gave. */
+function pour(
+  given: number[],
+  weights: readonly number[],
+  limits: readonly number[],
+  count: number,
+): number {
   let left = count;
   while (left > 0) {
-    const open = receivers.flatMap((_, i) => ((counts[i] ?? 0) < (most[i] ?? 0) ? [i] : []));
-    const weight = open.reduce((sum, i) => sum + (receivers[i]?.freeCount ?? 0), 0);
+    const isOpen = (i: number) => (given[i] ?? 0) < (limits[i] ?? 0) && (weights[i] ?? 0) > 0;
+    const open = given.flatMap((_, i) => (isOpen(i) ? [i] : []));
+    const total = open.reduce((sum, i) => sum + (weights[i] ?? 0), 0);
     if (open.length === 0) break;
     const round = left;
     for (const i of open) {
-      const fair = Math.max(1, Math.floor((round * (receivers[i]?.freeCount ?? 0)) / weight));
-      const taken = Math.min(fair, left, (most[i] ?? 0) - (counts[i] ?? 0));
-      counts[i] = (counts[i] ?? 0) + taken;
-      left -= taken;
+      const fair = Math.max(1, Math.floor((round * (weights[i] ?? 0)) / total));
+      const part = Math.min(fair, left, (limits[i] ?? 0) - (given[i] ?? 0));
+      given[i] = (given[i] ?? 0) + part;
+      left -= part;
     }
   }
-  return receivers.flatMap(({ id, url }, i) => {
-    const given = counts[i] ?? 0;
-    return given > 0 ? [{ id, url, count: given }] : [];
-  });
+  return count - left;
 }
 
 /** 1 up to `easy`, 0 from `full` on, and straight between. */

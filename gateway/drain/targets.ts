@@ -6,7 +6,7 @@
  * little.
  */
 import { createHash } from "node:crypto";
-import type { Peer } from "./peer.ts";
+import { freeCount, type Peer } from "./peer.ts";
 
 /** Addresses of one Welcome: enough to choose by room later, and below 1 kB as a rule. */
 export const TARGET_COUNT_MAX = 16;
@@ -34,9 +34,10 @@ export function noteTargets(
   for (const target of known) {
     if (nowMs - target.seenMs < TARGET_KEPT_MS) byUrl.set(target.url, target);
   }
-  for (const { url, region, freeCount } of peers) {
+  for (const peer of peers) {
+    const { url, region } = peer;
     byUrl.delete(url); // to the end: the order is that of `seenMs`
-    if (url !== "") byUrl.set(url, { url, region, freeCount, seenMs: nowMs });
+    if (url !== "") byUrl.set(url, { url, region, freeCount: freeCount(peer), seenMs: nowMs });
   }
   return [...byUrl.values()].slice(-KNOWN_COUNT_MAX);
 }

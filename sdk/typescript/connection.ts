@@ -135,10 +135,10 @@ export class Connection {
   }
 
   /** Ends it politely; onEnd follows at once. */
-  close(): void {
+  close(code = 1000): void {
     if (this.#hasEnded) return;
     this.#socket.resume();
-    this.#socket.close(1000, "");
+    this.#socket.close(code, "");
     this.#end({ error: new TidegateError("CLOSED", "closed by its user"), mayReconnect: false });
   }
 

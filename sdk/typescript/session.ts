@@ -23,6 +23,8 @@ import type { ClientStatus, SessionSetup } from "./session-setup.ts";
 export const SDK_VERSION = "0.1.0";
 /** Longest wait for the closing handshake, milliseconds; then the connection is cut. */
 const CLOSE_TIMEOUT_MS = 1000;
+/** How a connection is closed that another has replaced: its seats are on their way there. */
+const MOVED_CLOSE_CODE = 4100;
 /** A move waits for open answers this long, milliseconds. */
 const SETTLE_MAX_MS = 500;
 /** How often it looks whether they have come, milliseconds. */
@@ -204,7 +206,7 @@ export class Session {
     if (left === connection) return;
     this.#connection = connection;
     this.#next = null;
-    left?.close();
+    left?.close(MOVED_CLOSE_CODE);
     if (left !== null) this.#onBreak();
   }
 

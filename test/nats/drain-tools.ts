@@ -3,19 +3,32 @@
  */
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
-import { onTestFinished } from "vitest";
+import { onTestFinished, vi } from "vitest";
 import { RawClient } from "../gateway/raw-client.ts";
 import { type Server, startServer } from "../start-server.ts";
 
-/** A port on which nobody listens now. */
-export async function freePort(): Promise<number> {
+/** The first of `count` ports in a row on which nobody listens now. */
+export async function freePort(count = 1): Promise<number> {
+  for (;;) {
+    const first = await probePort(0);
+    const rest = Array.from({ length: count - 1 }, (_, i) => probePort(first + i + 1));
+    if (!(await Promise.all(rest)).includes(0)) return first;
+  }
+}
+
+/** The port when it is free, 0 when it is not. */
+async function probePort(port: number): Promise<number> {
   const probe = createServer();
-  probe.listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = probe.address() as AddressInfo;
+  probe.listen(port, "127.0.0.1");
+  try {
+    await once(probe, "listening");
+  } catch {
+    return 0; // somebody listens there
+  }
+  const { port: found } = probe.address() as AddressInfo;
   probe.close();
   await once(probe, "close");
-  return port;
+  return found;
 }
 
 /** A gateway with its ADVERTISE_URL, unless `env` says otherwise; ends with the test. */
@@ -45,13 +58,13 @@ export async function startGateway(
 export async function waitForTargets(servers: readonly Server[]): Promise<void> {
   for (const server of servers) {
     const others = servers.filter((each) => each !== server).map(({ url }) => url);
-    for (;;) {
+    const knowsAll = async () => {
       const client = await RawClient.open(server.port);
       const targets = client.welcome?.targets ?? [];
       client.socket.terminate();
-      if (others.every((url) => targets.includes(url))) break;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
+      return others.every((url) => targets.includes(url));
+    };
+    await vi.waitUntil(knowsAll, { timeout: 30_000, interval: 100 });
   }
 }
 

@@ -37,7 +37,7 @@ test("GoAway: the old connection serves until the new one has its Welcome; then 
   const closed = once(connection.socket, "close");
   const hello = await next.welcome();
   expect(Buffer.from(hello.sessionToken).toString()).toBe("seat");
-  expect((await closed)[0]).toBe(1000);
+  expect((await closed)[0]).toBe(4100);
   const join = await next.join(7, { recovered: true });
   expect(join).toMatchObject({ room: "chat:a", after: positionOf(2) });
   next.send(messageOf(7, 3));

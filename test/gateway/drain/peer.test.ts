@@ -1,0 +1,65 @@
+/** What a gateway makes of the others' leases. */
+import { expect, test } from "vitest";
+import type { ProcessEntry } from "../../../bus/topology.ts";
+import { freeCount, readPeers, SILENT_MS } from "../../../gateway/drain/peer.ts";
+import { decideReadEveryMs, FACTS_MS } from "../../../gateway/drain/read-every.ts";
+import {
+  GatewayFacts,
+  ServingState,
+} from "../../../proto/gen/tidegate/control/v1/gateway_facts.ts";
+
+const NOW_US = 1_000_000_000_000;
+
+const nothing = GatewayFacts.decode(new Uint8Array(0));
+
+const entryOf = (id: string, facts: Partial<GatewayFacts>, ageMs = 0): ProcessEntry => ({
+  ...{ id, parts: "gateway", incarnation: "x", host: "h", pid: 1, version: "1.0.0" },
+  ...{ startedUs: 0, renewedUs: NOW_US - ageMs * 1000, expiresUs: null, routingRevision: 0 },
+  facts: GatewayFacts.encode({ ...nothing, ...facts }).finish(),
+});
+
+const serving = { state: ServingState.SERVING, connectionCount: 3, connectionCountMax: 10 };
+
+test("readPeers: all but this gateway and control planes, each with its room", () => {
+  const entries = [
+    entryOf("own", serving),
+    { ...entryOf("cp", serving), parts: "controlplane" as const },
+    entryOf("a", { ...serving, advertiseUrl: "ws://a/ws" }),
+  ];
+  const peers = readPeers(entries, "own", NOW_US);
+  expect(peers).toMatchObject([{ id: "a", url: "ws://a/ws", isServing: true }]);
+  expect(peers.map(freeCount)).toEqual([7]);
+});
+
+test("readPeers: who drains, is about to, has ended or is silent takes nobody", () => {
+  const entries = [
+    entryOf("announcing", { ...serving, state: ServingState.ANNOUNCING }),
+    entryOf("draining", { ...serving, state: ServingState.DRAINING }),
+    entryOf("stopped", { ...serving, state: ServingState.STOPPED }),
+    entryOf("silent", serving, SILENT_MS),
+  ];
+  const peers = readPeers(entries, "own", NOW_US);
+  expect(peers.map(({ isServing }) => isServing)).toEqual([false, false, false, false]);
+  expect(peers.filter(({ isDraining }) => isDraining).map(({ id }) => id)).toEqual(["draining"]);
+});
+
+test("readPeers: one that says nothing, or no facts at all, takes some, and has no address", () => {
+  const garbled = { ...entryOf("b", {}), facts: Buffer.from([0xff, 0xff]) };
+  const longUrl = { ...serving, advertiseUrl: `ws://${"a".repeat(300)}/ws` };
+  const entries = [
+    entryOf("a", {}),
+    garbled,
+    entryOf("c", { ...serving, advertiseUrl: "ftp://c" }),
+  ];
+  for (const peer of readPeers([...entries, entryOf("d", longUrl)], "own", NOW_US)) {
+    expect(peer).toMatchObject({ isServing: true, url: "" });
+    expect(freeCount(peer)).toBeGreaterThan(0);
+  }
+});
+
+test("decideReadEveryMs: a fleet reads at most 10 000 leases a second in all", () => {
+  expect(decideReadEveryMs(4)).toBe(FACTS_MS);
+  for (const count of [1, 10, 100, 1000, 5000]) {
+    expect((count * count * 1000) / decideReadEveryMs(count)).toBeLessThanOrEqual(10_000);
+  }
+});
