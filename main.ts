@@ -264,6 +264,8 @@ function gatewayOptions(options: OptionValues) {
     handshakeMs: options.integer("HANDSHAKE_MS"),
     idleTimeoutS: options.integer("IDLE_TIMEOUT_S"),
     historyPageMax: options.integer("HISTORY_PAGE_MAX"),
+    seatHoldMs: options.integer("SEAT_HOLD_MS"),
+    trustedProxyCount: options.integer("TRUSTED_PROXY_COUNT"),
     allowedOrigins: options.list("ALLOWED_ORIGINS"),
     allowedHosts: options.list("ALLOWED_HOSTS"),
   };

@@ -163,6 +163,18 @@ export const OPTIONS = [
     "Messages of one history page; a larger limit is lowered to it.",
   ),
   row(
+    "SEAT_HOLD_MS",
+    integer(1000, 600_000),
+    GATEWAY.seatHoldMs,
+    "Milliseconds that the seats of a broken connection wait for its client to come back.",
+  ),
+  row(
+    "TRUSTED_PROXY_COUNT",
+    integer(0, 8),
+    GATEWAY.trustedProxyCount,
+    "Proxies in front that write X-Forwarded-For; 0: the socket's address is the client's.",
+  ),
+  row(
     "ROOM_MESSAGE_COUNT_MAX",
     integer(1, 1_000_000),
     BUS.roomMessageCountMax,

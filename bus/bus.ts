@@ -123,6 +123,16 @@ export const ANSWER_COUNT_MAX = 64;
 /** Answers one question. */
 export type AnswerHandler = (body: Uint8Array) => Uint8Array | Promise<Uint8Array>;
 
+/** @param isNew whether the process has a new incarnation, since its lease was gone. */
+export type ResumeStep = (isNew: boolean) => Promise<void>;
+
+/** A process, and which life of it. */
+export interface ProcessName {
+  readonly id: string;
+  /** Changes when its lease was gone before it was renewed (R12), and with each start. */
+  readonly incarnation: string;
+}
+
 export interface Bus {
   /** "embedded" or "nats"; for people, never to branch on. */
   readonly kind: string;
@@ -218,6 +228,16 @@ export interface Bus {
 
   /** Processes, shards and slots of this bus, for operators. */
   readonly topology: Topology;
+
+  /** This process as {@link Topology.processes} lists it, also before others can see it. */
+  readonly self: ProcessName;
+
+  /**
+   * Adds what must be done between the renewal of a lost lease and the first publish after it
+   * (R12). A step that fails, or takes more than 5 s, is called again after the next renewal. It
+   * must not wait for an acknowledgement to be written. Never called where there are no leases.
+   */
+  beforeResume(step: ResumeStep): void;
 
   /** Changes shards, groups and which shard has which slot. */
   readonly shards: ShardAdmin;

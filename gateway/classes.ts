@@ -25,6 +25,8 @@ export type ClassListener = (tenant: string, roomClass: string) => void;
 export class Classes {
   /** Stored classes by KV key; null for deleted ones. */
   readonly #stored = new Map<string, ClassPolicy | null>();
+  /** Classes that limit the members of rooms, by tenant. */
+  readonly #limited = new Map<string, Set<string>>();
   readonly #builtIn = new Map<string, ClassPolicy | null>();
   #onChange: ClassListener | null = null;
 
@@ -41,10 +43,22 @@ export class Classes {
     this.#onChange = listener;
   }
 
+  /** Whether a class of the tenant limits the members of its rooms. */
+  hasMemberLimit(tenant: string): boolean {
+    return (this.#limited.get(tenant)?.size ?? 0) > 0;
+  }
+
   /** The policy of a tenant's class, or null when there is none. */
   find(tenant: string, roomClass: string): ClassPolicy | null {
     const stored = this.#stored.get(roomClassKey(tenant, roomClass));
     return stored === undefined ? (this.#builtIn.get(roomClass) ?? null) : stored;
+  }
+
+  #noteLimit(tenant: string, roomClass: string): void {
+    const isLimited = (this.find(tenant, roomClass)?.memberCountMax ?? 0) > 0;
+    const limited = this.#limited.get(tenant) ?? new Set();
+    if (isLimited) this.#limited.set(tenant, limited.add(roomClass));
+    else limited.delete(roomClass);
   }
 
   /** A record that can not be a class is refused, and the last good one stays. */
@@ -59,6 +73,7 @@ export class Classes {
       if (fault !== null) return fault;
       this.#stored.set(key, classPolicy(roomClass, record));
     }
+    this.#noteLimit(tenant, roomClass);
     this.#onChange?.(tenant, roomClass);
     return null;
   }

@@ -9,6 +9,7 @@ import type { Position } from "../bus/position.ts";
 import { CodedError } from "../proto/coded-error.ts";
 import type { Identity } from "./identity.ts";
 import type { LocalRoom } from "./local-room.ts";
+import type { ConnectionSeats } from "./seats/connection-seats.ts";
 
 /** The socket of a connection. */
 export type Socket = WebSocket<Connection>;
@@ -31,6 +32,10 @@ export interface Connection {
   memberships: Membership[];
   /** Publishes and History requests without an answer yet. */
   inFlightCount: number;
+  /** What it holds under limits; null without any. */
+  seats: ConnectionSeats | null;
+  /** Client's address as a trusted proxy tells it; else empty, and the socket knows it. */
+  readonly address: string;
   /** Off the fast lane: past its backpressure limit and not drained yet. */
   isLagging: boolean;
   /** Where it may be sent, as its Welcome said: one list for many connections. */
@@ -74,7 +79,7 @@ export interface Membership {
 const noTargets: readonly string[] = [];
 
 /** A connection that has just been upgraded. */
-export function newConnection(number: number): Connection {
+export function newConnection(number: number, address = ""): Connection {
   return {
     number,
     socket: null,
@@ -83,6 +88,8 @@ export function newConnection(number: number): Connection {
     producer: "",
     memberships: [],
     inFlightCount: 0,
+    seats: null,
+    address,
     isLagging: false,
     targets: noTargets,
   };

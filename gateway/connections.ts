@@ -53,10 +53,14 @@ export class Connections {
     return this.#open;
   }
 
-  /** State for an upgrade that is about to become a connection. */
-  create(): Connection {
+  /**
+   * State for an upgrade that is about to become a connection.
+   *
+   * @param address as a trusted proxy tells it; else empty.
+   */
+  create(address: string): Connection {
     this.#number += 1;
-    return newConnection(this.#number);
+    return newConnection(this.#number, address);
   }
 
   onOpen(connection: Connection, socket: Socket): void {
@@ -75,8 +79,10 @@ export class Connections {
     this.#greeting.push({ connection, deadlineUs });
   }
 
-  onClose(connection: Connection): void {
+  /** @param code of the WebSocket close; 1006 for none. */
+  onClose(connection: Connection, code: number): void {
     connection.phase = Phase.CLOSED;
+    this.#context.seats.close(connection, isFinalClose(code));
     connection.socket = null;
     this.#open.delete(connection);
     this.#lagging.forget(connection);
@@ -159,4 +165,12 @@ export class Connections {
       this.#context.sender.close(connection, new CodedError("HELLO_TIMEOUT", detail));
     }
   }
+}
+
+/**
+ * Whether the client of a connection that was closed with this code will not come back: it has said
+ * so, or was told so. A taken-over one has come back already, and joins its rooms elsewhere.
+ */
+function isFinalClose(code: number): boolean {
+  return [1000, 1001, 1005, 1008].includes(code) || (code > 4500 && code <= 4999);
 }

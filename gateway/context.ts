@@ -12,6 +12,8 @@ import type { Publisher } from "./publisher.ts";
 import type { Readiness } from "./readiness.ts";
 import type { ResumeReads } from "./resume-reads.ts";
 import type { Rooms } from "./rooms.ts";
+import type { Limits } from "./seats/limits.ts";
+import type { Seats } from "./seats/seats.ts";
 import type { Sender } from "./sender.ts";
 import type { Traffic } from "./traffic.ts";
 
@@ -32,6 +34,8 @@ export interface GatewayContext {
   readonly catchUp: CatchUp;
   readonly resumeReads: ResumeReads;
   readonly publisher: Publisher;
+  readonly limits: Limits;
+  readonly seats: Seats;
   readonly traffic: Traffic;
 }
 

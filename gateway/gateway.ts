@@ -35,6 +35,10 @@ import { Publisher } from "./publisher.ts";
 import { Readiness } from "./readiness.ts";
 import { ResumeReads } from "./resume-reads.ts";
 import { Rooms } from "./rooms.ts";
+import { Limits } from "./seats/limits.ts";
+import { Seats } from "./seats/seats.ts";
+import { SessionTokens } from "./seats/session-token.ts";
+import { Upkeep } from "./seats/upkeep.ts";
 import { Sender } from "./sender.ts";
 import { Traffic } from "./traffic.ts";
 import { routeWebSocket } from "./web-socket.ts";
@@ -86,14 +90,12 @@ export async function startGateway(
   const options = validateGatewayOptions(partialOptions);
   const { bus, log } = parts;
   const config = new GatewayConfig(parts.gatewayId, log);
-  const classes = new Classes(config.feed);
-  await config.feed.open(bus);
+  const quotas = { classes: new Classes(config.feed), limits: new Limits(config.feed) };
+  const [tokens] = await Promise.all([SessionTokens.open(bus), config.feed.open(bus)]);
   const app = App();
-  const assembled = assemble(parts, options, app, classes);
+  const assembled = assemble(parts, options, app, { ...quotas, tokens });
   const { context, connections, fanout } = assembled;
-  classes.follow((tenant, roomClass) =>
-    applyClassChange(context, classes, connections.all(), tenant, roomClass),
-  );
+  const upkeep = followPolicies(context, quotas.classes, connections);
   let isStopping = false;
   const stats = (): HealthFacts => ({
     ...{ isStopping, drain: drain.status, config: config.status },
@@ -127,7 +129,8 @@ export async function startGateway(
     await connections.closeAll();
     announcer.close();
     await config.close();
-    for (const each of [context.publisher, context.rooms]) each.close();
+    for (const each of [upkeep, context.publisher, context.rooms]) each.close();
+    await context.seats.stop();
     app.close();
   };
   let closed: Promise<void> | null = null;
@@ -155,7 +158,22 @@ function readCounts({ context, connections, fanout, lagging }: ReturnType<typeof
     fannedOutCount: fanout.messageCount,
     laggedCount: lagging.count,
     lossCount: fanout.lossCount,
+    seats: context.seats.counters(),
   };
+}
+
+/** Applies changes of classes and limits to those who are here. */
+function followPolicies(
+  context: GatewayContext,
+  classes: Classes,
+  connections: Connections,
+): Upkeep {
+  const upkeep = new Upkeep(context, connections.all());
+  classes.follow((tenant, roomClass) => {
+    applyClassChange(context, classes, connections.all(), tenant, roomClass);
+    upkeep.applyClass(tenant, roomClass);
+  });
+  return upkeep;
 }
 
 /** Makes the parts that work on connections and rooms, and joins them. */
@@ -163,7 +181,7 @@ function assemble(
   parts: GatewayParts,
   options: GatewayOptions,
   app: TemplatedApp,
-  classes: Classes,
+  { classes, limits, tokens }: { classes: Classes; limits: Limits; tokens: SessionTokens },
 ) {
   const { bus, log, gatewayId, version, authenticate } = parts;
   const publishLog = new PublishLog();
@@ -181,6 +199,11 @@ function assemble(
     resumeReads: new ResumeReads(bus),
     publisher: new Publisher(bus, clock, sender),
     traffic: new Traffic(),
+    limits,
+    seats: new Seats({
+      ...{ bus, log, limits, tokens, sender, holdMs: options.seatHoldMs },
+      hasRoomLimit: (tenant) => classes.hasMemberLimit(tenant),
+    }),
   };
   return { context, connections: new Connections(context, lagging), fanout, lagging };
 }

@@ -27,6 +27,8 @@ export interface HealthFacts {
   readonly laggedCount: number;
   /** Times members of ephemeral rooms were told that the bus lost messages. */
   readonly lossCount: number;
+  /** Connections under limits, broken ones whose seats wait, refusals, takeovers. */
+  readonly seats: Readonly<Record<string, number>>;
   readonly version: string;
   readonly gatewayId: string;
 }
@@ -54,6 +56,7 @@ export function decideHealth(
     messages_fanned_out: facts.fannedOutCount,
     slow_member_events: facts.laggedCount,
     bus_losses_told: facts.lossCount,
+    seats: facts.seats,
     drain: describeDrain(facts.drain),
     memory: {
       rss_bytes: memory.rss,

@@ -68,6 +68,17 @@ export interface GatewayOptions {
   readonly idleTimeoutS: number;
   /** Messages of one History page, 1 to 500. Default 500. Larger limits are lowered. */
   readonly historyPageMax: number;
+  /**
+   * Seats of a connection that broke, or whose gateway is gone, wait so long for its client, ms,
+   * 1000 to 600 000. Default 45 000: as long as the lease of a gateway that died, so it is one time
+   * for all. Shorter, and slow reconnects lose their places; longer, and places stand empty.
+   */
+  readonly seatHoldMs: number;
+  /**
+   * Proxies in front of this gateway that write X-Forwarded-For, 0 to 8: the client is who the
+   * outermost of them saw. Default 0: the header is not believed, and the socket's address counts.
+   */
+  readonly trustedProxyCount: number;
   /** Origins of web pages that may connect, beside the gateway's own; "*" for any. Default none. */
   readonly allowedOrigins: readonly string[];
   /**
@@ -96,6 +107,8 @@ export const GATEWAY_DEFAULTS: GatewayOptions = {
   handshakeMs: 5000,
   idleTimeoutS: 30,
   historyPageMax: 500,
+  seatHoldMs: 45_000,
+  trustedProxyCount: 0,
   allowedOrigins: [],
   allowedHosts: [],
 };
@@ -114,6 +127,8 @@ const bounds: Partial<Record<keyof GatewayOptions, readonly [number, number]>> =
   handshakeMs: [100, 60_000],
   idleTimeoutS: [8, 960],
   historyPageMax: [1, 500],
+  seatHoldMs: [1000, 600_000],
+  trustedProxyCount: [0, 8],
 };
 
 /**

@@ -7,6 +7,7 @@ import type { Connections } from "./connections.ts";
 import type { Dispatch } from "./dispatch.ts";
 import { decideHost } from "./host-check.ts";
 import type { GatewayOptions } from "./options.ts";
+import { forwardedAddress } from "./seats/address.ts";
 
 /** Path of the WebSocket. */
 export const WEB_SOCKET_PATH = "/ws";
@@ -33,7 +34,7 @@ export function routeWebSocket(
     message: (socket, bytes, isBinary) => dispatch.handle(socket.getUserData(), bytes, isBinary),
     dropped: (socket, bytes) => connections.onDropped(socket.getUserData(), new Uint8Array(bytes)),
     drain: (socket) => connections.onDrain(socket.getUserData()),
-    close: (socket) => connections.onClose(socket.getUserData()),
+    close: (socket, code) => connections.onClose(socket.getUserData(), code),
   });
 }
 
@@ -55,8 +56,10 @@ function upgrade(
     refuse(res, "400 Bad Request", `this endpoint speaks the subprotocol ${SUBPROTOCOL}`);
     return;
   }
+  const count = options.trustedProxyCount;
+  const forwarded = count > 0 ? req.getHeader("x-forwarded-for") : "";
   res.upgrade(
-    connections.create(),
+    connections.create(count > 0 ? forwardedAddress(forwarded, count) : ""),
     req.getHeader("sec-websocket-key"),
     isOffered ? SUBPROTOCOL : "",
     req.getHeader("sec-websocket-extensions"),

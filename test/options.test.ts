@@ -40,6 +40,8 @@ test("defaults: all of them, as they would be written", () => {
     HANDSHAKE_MS: "5000",
     IDLE_TIMEOUT_S: "30",
     HISTORY_PAGE_MAX: "500",
+    SEAT_HOLD_MS: "45000",
+    TRUSTED_PROXY_COUNT: "0",
     ROOM_MESSAGE_COUNT_MAX: "100000",
     RETENTION_MS: "2592000000",
     STORE_BYTES_MAX: "8589934592",
@@ -123,6 +125,8 @@ describe("bounds", () => {
       handshakeMs: "HANDSHAKE_MS",
       idleTimeoutS: "IDLE_TIMEOUT_S",
       historyPageMax: "HISTORY_PAGE_MAX",
+      seatHoldMs: "SEAT_HOLD_MS",
+      trustedProxyCount: "TRUSTED_PROXY_COUNT",
     };
     for (const [field, name] of Object.entries(own)) {
       const bounds = integers.find((each) => each.name === name);

@@ -15,6 +15,7 @@ import type {
   Bus,
   BusStatus,
   MessageId,
+  ProcessName,
   ReadAfter,
   ReadBefore,
   RoomListener,
@@ -176,6 +177,13 @@ export class EmbeddedBus implements Bus {
   }
 
   /** One process is cut off from nobody. */
+  get self(): ProcessName {
+    return this.topology.self;
+  }
+
+  /** There is no lease to lose. */
+  beforeResume(): void {}
+
   get isCutOff(): boolean {
     return false;
   }

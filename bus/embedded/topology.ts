@@ -7,6 +7,7 @@ import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import type { GroupRecord } from "../../proto/gen/tidegate/bus/v1/group_record.ts";
 import type { ShardSettings } from "../../proto/gen/tidegate/bus/v1/shard_settings.ts";
+import type { ProcessName } from "../bus.ts";
 import { checkFacts } from "../check-arguments.ts";
 import { decodeGroup } from "../group-record.ts";
 import type { KeyValue } from "../key-value.ts";
@@ -61,6 +62,10 @@ export class EmbeddedTopology implements Topology {
   announce(facts: Uint8Array): void {
     checkFacts(facts);
     this.#facts = facts;
+  }
+
+  get self(): ProcessName {
+    return { id: this.#options.name, incarnation: this.#incarnation };
   }
 
   async processes(): Promise<ProcessEntry[]> {

@@ -14,6 +14,7 @@ import {
   Lease as LeaseValue,
   ProcessKind,
 } from "../../proto/gen/tidegate/bus/v1/lease.ts";
+import type { ResumeStep } from "../bus.ts";
 import type { KeyValue } from "../key-value.ts";
 import { toCoded, untilReady } from "./connect.ts";
 import { NatsKeyValue } from "./key-value.ts";
@@ -21,7 +22,7 @@ import { claimLease } from "./lease-claim.ts";
 import { controlSubject, decodeLease, LEASE_BUCKET, leaseKey } from "./lease-records.ts";
 import { heldUntilMs, judgeHolding, judgeReadBack, renewAfterMs } from "./lease-rules.ts";
 import type { NatsBusOptions } from "./options.ts";
-import { type ResumeStep, ResumeSteps } from "./resume-steps.ts";
+import { ResumeSteps } from "./resume-steps.ts";
 
 /** How often the loop's time is taken, ms: a gap is seen to this precision. */
 const TICK_MS = 100;

@@ -13,8 +13,10 @@ import type {
   Bus,
   BusStatus,
   MessageId,
+  ProcessName,
   ReadAfter,
   ReadBefore,
+  ResumeStep,
   RoomListener,
   Unsubscribe,
 } from "../bus.ts";
@@ -230,6 +232,14 @@ export class NatsBus implements Bus {
     const isConnected = this.#ephemeral.link.isUp && !this.#connection.isClosed();
     const { lagMs } = this.#ephemeral.link;
     return { isConnected, detail: `NATS at ${server}`, lagMs, counters, troubles };
+  }
+
+  get self(): ProcessName {
+    return { id: this.lease.id, incarnation: this.lease.incarnation };
+  }
+
+  beforeResume(step: ResumeStep): void {
+    this.lease.beforeResume(step);
   }
 
   get isCutOff(): boolean {

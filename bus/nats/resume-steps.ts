@@ -2,12 +2,10 @@
  * What must be done between the renewal of a lease and the first publish after it (R12).
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import type { ResumeStep } from "../bus.ts";
 
 /** A step gets this long, ms, then the lease is renewed again and all are called anew. */
 const STEP_MS_MAX = 5000;
-
-/** @param isNew whether the process has a new incarnation, since its lease was gone. */
-export type ResumeStep = (isNew: boolean) => Promise<void>;
 
 export class ResumeSteps {
   readonly #steps: ResumeStep[] = [];

@@ -8,10 +8,13 @@ import { TOKEN_BYTES_MAX } from "../auth.ts";
 import { type Connection, Phase } from "../connection.ts";
 import { connectionId, type GatewayContext } from "../context.ts";
 import type { Identity } from "../identity.ts";
+import { addressOfConnection } from "../seats/address.ts";
 import { encodeServerFrame } from "../server-frames.ts";
 
 /** The protocol version this gateway speaks. */
 export const PROTOCOL_VERSION = 1;
+/** Bytes of a session token: room for later forms of it. */
+const SESSION_TOKEN_BYTES_MAX = 64;
 /** Bytes of each part of the client's build. */
 const BUILD_PART_BYTES_MAX = 64;
 
@@ -30,6 +33,10 @@ export async function handleHello(
     checkHello(hello);
     const identity = await context.authenticate(hello.token);
     await context.readiness.wait();
+    if (connection.socket === null || connection.phase !== Phase.VERIFYING) return;
+    const address = () => addressOfConnection(connection);
+    const admitting = context.seats.admit(connection, identity, hello, address);
+    if (admitting !== null) await admitting;
     if (connection.socket === null || connection.phase !== Phase.VERIFYING) return;
     welcome(context, connection, hello, identity);
   } catch (error) {
@@ -59,6 +66,10 @@ function checkHello(hello: Hello): void {
     const detail = `producer_key has ${keyBytes} bytes, must be ${PRODUCER_BYTES} random ones`;
     throw new CodedError("FRAME_INVALID", detail);
   }
+  if (hello.sessionToken.length > SESSION_TOKEN_BYTES_MAX) {
+    const detail = `session_token has ${hello.sessionToken.length} bytes, at most 64`;
+    throw new CodedError("FRAME_INVALID", detail);
+  }
   const { name = "", version = "", platform = "" } = hello.build ?? {};
   for (const part of [name, version, platform]) {
     if (Buffer.byteLength(part) > BUILD_PART_BYTES_MAX) {
@@ -75,6 +86,7 @@ function welcome(
   identity: Identity,
 ): void {
   const { options } = context;
+  const quotas = context.limits.of(identity.tenant);
   connection.phase = Phase.OPEN;
   connection.identity = identity;
   connection.targets = context.directory.targets;
@@ -95,17 +107,17 @@ function welcome(
       roomCountMax: options.roomCountMax,
       publishInFlightMax: options.inFlightMax,
       historyPageMax: options.historyPageMax,
-      tenantConnectionCountMax: 0n,
-      userConnectionCountMax: 0n,
-      ipConnectionCountMax: 0n,
-      tenantRoomCountMax: 0n,
+      tenantConnectionCountMax: BigInt(quotas.tenant.value),
+      userConnectionCountMax: BigInt(identity.user === "" ? 0 : quotas.user.value),
+      ipConnectionCountMax: BigInt(quotas.ip.value),
+      tenantRoomCountMax: BigInt(quotas.rooms.value),
     },
     idleTimeoutMs: options.idleTimeoutS * 1000,
     publishBudgetMs: Math.floor(context.bus.publishLimits.budgetUs / 1000),
     tenant: identity.tenant,
     user: identity.user,
     serverVersion: context.version,
-    sessionToken: Buffer.alloc(0),
+    sessionToken: context.seats.token(connection, identity),
     targets: [...connection.targets],
   };
   context.sender.send(connection, encodeServerFrame({ $case: "welcome", value }));

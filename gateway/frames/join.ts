@@ -51,8 +51,11 @@ async function joinRoom(
 ): Promise<void> {
   const membership = admit(context, connection, identity, wanted);
   const { room } = membership;
-  let isBroken = true;
+  let isBroken = false;
   try {
+    const entering = context.seats.enter(membership);
+    if (entering !== null) await entering;
+    isBroken = true;
     await room.ready;
     isBroken = false;
     if (!isStillJoining(membership)) return;
@@ -60,6 +63,7 @@ async function joinRoom(
     else await joinDurable(context, membership, requestId, wanted);
   } catch (error) {
     if (membership.state !== MemberState.LEFT) {
+      context.seats.leave(connection, room.address.token);
       removeMembership(membership);
       context.rooms.release(room, isBroken);
     }

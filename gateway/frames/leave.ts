@@ -32,6 +32,7 @@ export function endMembership(
 ): void {
   const { connection, room, state } = membership;
   connection.socket?.unsubscribe(room.topic); // also a lagging member that is not detached yet
+  context.seats.leave(connection, room.address.token);
   removeMembership(membership);
   context.rooms.release(room);
   if (state === MemberState.JOINING) return; // knows no alias yet; its Join is answered by an error

@@ -80,7 +80,7 @@ export const ERRORS = {
   /** The store of durable rooms is full: STORE_BYTES_MAX, SHARD_BYTES_MAX or the disk is reached; nothing was stored. Operators: raise that limit, shorten retention or add disk; clients: try again later. */
   STORE_FULL: { close: null, retry: "same", retryAfterMs: 1000, grpc: "RESOURCE_EXHAUSTED", fix: "Operators: raise that limit, shorten retention or add disk; clients: try again later." },
   /** A part that is needed does not answer now; nothing was done. Try again later. */
-  UNAVAILABLE: { close: 4007, retry: "same", retryAfterMs: 250, grpc: "UNAVAILABLE", fix: "Try again later." },
+  UNAVAILABLE: { close: null, retry: "same", retryAfterMs: 250, grpc: "UNAVAILABLE", fix: "Try again later." },
   /** The room is ephemeral: it has no history and no positions. Use a room of a durable class. */
   NOT_DURABLE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Use a room of a durable class." },
   /** A call to the control plane came without a token or client certificate, or with one that it does not accept. Give tidegatectl a token (--token-file) or a client certificate (--tls-cert, --tls-key); gateways take theirs from CONTROL_TOKEN_FILE or CONTROL_TLS_CERT_FILE. */
@@ -97,8 +97,6 @@ export const ERRORS = {
   MODE_IMMUTABLE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Create a class of another name." },
   /** The tenant has as many room classes as there may be, deleted ones included. Use a class that is there; rooms of one class can be told apart by their names. */
   ROOM_CLASS_LIMIT: { close: null, retry: "no", retryAfterMs: 0, grpc: "RESOURCE_EXHAUSTED", fix: "Use a class that is there; rooms of one class can be told apart by their names." },
-  /** More is in use than the new value of the limit. Choose a higher value, or say --allow-below-use: nobody is put out, and nobody new comes in before it is less. */
-  LIMIT_BELOW_USE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Choose a higher value, or say --allow-below-use: nobody is put out, and nobody new comes in before it is less." },
   /** An unchanged built-in class can not be deleted. Leave it, or change its fields. */
   BUILT_IN: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Leave it, or change its fields." },
   /** No shard of the group could take the slots: all others are draining or retired. Create a shard, or stop draining one (tidegatectl operations abort). */

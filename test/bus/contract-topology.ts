@@ -19,6 +19,7 @@ export function topologyRules(rule: DeclareRule): void {
     expect(own[0]).toMatchObject({ host: hostname(), pid: process.pid });
     expect(own[0]?.id).toMatch(/^[a-z0-9-]{1,32}$/);
     expect(own[0]?.incarnation).not.toBe("");
+    expect(bus.self).toEqual({ id: own[0]?.id, incarnation: own[0]?.incarnation });
     const { startedUs = 0, renewedUs = 0 } = own[0] ?? {};
     expect(Math.abs(nowUs() - renewedUs)).toBeLessThan(60_000_000);
     expect(startedUs).toBeLessThanOrEqual(nowUs());

@@ -17,6 +17,7 @@ const facts: HealthFacts = {
   fannedOutCount: 70,
   laggedCount: 4,
   lossCount: 6,
+  seats: { connections: 2, held: 1, refused: 3, taken_over: 4 },
   version: "1.2.3",
   gatewayId: "gw",
 };
@@ -35,6 +36,7 @@ test("decideHealth: every fact, under the names that operators read", () => {
     messages_fanned_out: 70,
     slow_member_events: 4,
     bus_losses_told: 6,
+    seats: { connections: 2, held: 1, refused: 3, taken_over: 4 },
     drain: { state: "serving" },
     memory: { rss_bytes: 100, heap_used_bytes: 50, external_bytes: 25 },
     bus: { connected: true, detail: "store in data", lost: 7, troubles: {} },

@@ -30,6 +30,8 @@ test("Welcome: the limits in force are the options", async () => {
   expect(welcome?.limits).toEqual({
     ...{ frameBytesMax: 2048, roomCountMax: 3, historyPageMax: 7 },
     publishInFlightMax: 5,
+    ...{ tenantConnectionCountMax: 0n, userConnectionCountMax: 0n },
+    ...{ ipConnectionCountMax: 0n, tenantRoomCountMax: 0n },
   });
   expect([welcome?.idleTimeoutMs, welcome?.publishBudgetMs, welcome?.protocol]).toEqual([
     ...[9000, 20_000, 1],

@@ -21,6 +21,8 @@ test("defaults: all of them", () => {
     handshakeMs: 5000,
     idleTimeoutS: 30,
     historyPageMax: 500,
+    seatHoldMs: 45_000,
+    trustedProxyCount: 0,
     allowedOrigins: [],
     allowedHosts: [],
   };
@@ -44,7 +46,7 @@ test.each(["", "5", null, Number.NaN, Number.POSITIVE_INFINITY, 1.5, -1, 2 ** 31
     const names = Object.entries(GATEWAY_DEFAULTS).flatMap(([name, given]) =>
       typeof given === "number" ? [name] : [],
     );
-    expect(names.length).toBe(13);
+    expect(names.length).toBe(15);
     for (const name of names) {
       const attempt = () => validateGatewayOptions({ [name]: value });
       expect(attempt).toThrow("[OPTION_INVALID]");

@@ -70,7 +70,7 @@ export const ERRORS = {
   /** The store of durable rooms is full: STORE_BYTES_MAX, SHARD_BYTES_MAX or the disk is reached; nothing was stored. Operators: raise that limit, shorten retention or add disk; clients: try again later. */
   STORE_FULL: { close: null, retry: "same", retryAfterMs: 1000, },
   /** A part that is needed does not answer now; nothing was done. Try again later. */
-  UNAVAILABLE: { close: 4007, retry: "same", retryAfterMs: 250, },
+  UNAVAILABLE: { close: null, retry: "same", retryAfterMs: 250, },
   /** The room is ephemeral: it has no history and no positions. Use a room of a durable class. */
   NOT_DURABLE: { close: null, retry: "no", retryAfterMs: 0, },
   /** The client or room was closed by its user. Connect or join again. */

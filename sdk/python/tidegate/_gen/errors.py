@@ -237,7 +237,7 @@ ERRORS: dict[str, ErrorInfo] = {
         fix="Operators: raise that limit, shorten retention or add disk; clients: try again later.",
     ),
     "UNAVAILABLE": ErrorInfo(
-        close=4007,
+        close=None,
         retry="same",
         retry_after_ms=250,
         means="A part that is needed does not answer now; nothing was done.",
@@ -298,13 +298,6 @@ ERRORS: dict[str, ErrorInfo] = {
         retry_after_ms=0,
         means="The tenant has as many room classes as there may be, deleted ones included.",
         fix="Use a class that is there; rooms of one class can be told apart by their names.",
-    ),
-    "LIMIT_BELOW_USE": ErrorInfo(
-        close=None,
-        retry="no",
-        retry_after_ms=0,
-        means="More is in use than the new value of the limit.",
-        fix="Choose a higher value, or say --allow-below-use: nobody is put out, and nobody new comes in before it is less.",
     ),
     "BUILT_IN": ErrorInfo(
         close=None,

@@ -123,7 +123,7 @@ export interface RoomClass {
    */
   regions: string[];
   /**
-   * Members a room of the class may have at once, in the whole fleet, 1 to 1000000; 0, the default:
+   * Members a room of the class may have at once, in the whole fleet, 1 to 100000; 0, the default:
    * no limit. Exact. Lowered, it puts nobody out: nobody new comes in until there is room.
    */
   memberCountMax: number;
