@@ -57,7 +57,7 @@ export async function listClasses(
 }
 
 function classTable(classes: readonly RoomClassText[]): string {
-  const head = ["NAME", "MODE", "HISTORY", "AGE", "PUBLISH", "SLOW MEMBERS", "ORIGIN"];
+  const head = ["NAME", "MODE", "HISTORY", "AGE", "PUBLISH", "SLOW MEMBERS", "MEMBERS", "ORIGIN"];
   const rows = classes.map((each) => [
     each.name,
     each.mode,
@@ -65,6 +65,7 @@ function classTable(classes: readonly RoomClassText[]): string {
     each.mode === "durable" ? formatAge(each.historyAgeMaxS) : "-",
     each.publishPermission,
     each.slowMemberPolicy,
+    each.memberCountMax === 0 ? "-" : String(each.memberCountMax),
     originOf(each),
   ]);
   return formatTable([head, ...rows]);

@@ -22,6 +22,7 @@ export interface RoomClassText {
   readonly historyAgeMaxS: number;
   readonly publishPermission: string;
   readonly slowMemberPolicy: string;
+  readonly memberCountMax: number;
   readonly builtIn: boolean;
   readonly etag: string;
   readonly updateTime: string | null;
@@ -44,6 +45,7 @@ const fields = {
   historyAgeMaxS: { mask: "history_age_max_s", words: null },
   publishPermission: { mask: "publish_permission", words: PublishPermission },
   slowMemberPolicy: { mask: "slow_member_policy", words: SlowMemberPolicy },
+  memberCountMax: { mask: "member_count_max", words: null },
 } as const;
 type Field = keyof typeof fields;
 
@@ -67,6 +69,7 @@ export function roomClassText(roomClass: RoomClass): RoomClassText {
     historyAgeMaxS: roomClass.historyAgeMaxS,
     publishPermission: word(PublishPermission, roomClass.publishPermission),
     slowMemberPolicy: word(SlowMemberPolicy, roomClass.slowMemberPolicy),
+    memberCountMax: roomClass.memberCountMax,
     builtIn: roomClass.builtIn,
     etag: roomClass.etag,
     updateTime: roomClass.updateTime?.toISOString() ?? null,
@@ -133,7 +136,8 @@ function parseRoomClass(entry: unknown, index: number, tenant: string): RoomClas
 function setField(roomClass: RoomClass, field: Field, value: unknown, name: string): void {
   switch (field) {
     case "historyCountMax":
-    case "historyAgeMaxS": {
+    case "historyAgeMaxS":
+    case "memberCountMax": {
       const isWhole = typeof value === "number" && Number.isInteger(value);
       if (!isWhole || value < 0 || value > 0xffff_ffff) {
         const text = `class "${name}": ${field} is ${JSON.stringify(value)}`;

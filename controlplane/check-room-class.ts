@@ -9,6 +9,7 @@ import {
   RoomMode,
   SlowMemberPolicy,
 } from "../proto/gen/tidegate/control/v1/room_class.ts";
+import { MEMBER_COUNT_MAX } from "../proto/limits.ts";
 import { defaultRoomClass, HISTORY_AGE_MAX_S, HISTORY_COUNT_MAX } from "../proto/room-class.ts";
 import { type FieldViolation, shown } from "./invalid-fields.ts";
 
@@ -18,6 +19,7 @@ export const SETTABLE_FIELDS = [
   "history_age_max_s",
   "publish_permission",
   "slow_member_policy",
+  "member_count_max",
 ] as const;
 /** One of SETTABLE_FIELDS. */
 export type SettableField = (typeof SETTABLE_FIELDS)[number];
@@ -64,6 +66,9 @@ export function checkRoomClass(record: RoomClass): FieldViolation[] {
     if (mode === RoomMode.DURABLE && (value < 1 || value > max)) {
       refuse(field, `${value} is not from 1 to ${max}`);
     }
+  }
+  if (record.memberCountMax > MEMBER_COUNT_MAX) {
+    refuse("member_count_max", `${record.memberCountMax} is more than ${MEMBER_COUNT_MAX}`);
   }
   if (!isMember(PublishPermission, permission)) {
     refuse("publish_permission", `${permission} is not CLIENTS (1), MEMBERS (2) or BACKEND (3)`);
@@ -147,6 +152,8 @@ function getField(record: RoomClass, field: SettableField): number {
       return record.publishPermission;
     case "slow_member_policy":
       return record.slowMemberPolicy;
+    case "member_count_max":
+      return record.memberCountMax;
     default:
       return field satisfies never;
   }
@@ -165,6 +172,9 @@ function setField(target: RoomClass, field: SettableField, source: RoomClass): v
       return;
     case "slow_member_policy":
       target.slowMemberPolicy = source.slowMemberPolicy;
+      return;
+    case "member_count_max":
+      target.memberCountMax = source.memberCountMax;
       return;
     default:
       field satisfies never;

@@ -35,9 +35,9 @@ test("class list: shows the built-in classes as a table, and as JSON", async () 
   expect(table).toMatchObject({ code: 0, stderr: "" });
   expect(table.stdout).toBe(
     [
-      "NAME  MODE       HISTORY  AGE  PUBLISH  SLOW MEMBERS  ORIGIN",
-      "chat  durable    1000     30d  clients  resync        built in",
-      "live  ephemeral  -        -    clients  gap           built in",
+      "NAME  MODE       HISTORY  AGE  PUBLISH  SLOW MEMBERS  MEMBERS  ORIGIN",
+      "chat  durable    1000     30d  clients  resync        -        built in",
+      "live  ephemeral  -        -    clients  gap           -        built in",
       "",
     ].join("\n"),
   );
@@ -49,6 +49,7 @@ test("class list: shows the built-in classes as a table, and as JSON", async () 
     historyAgeMaxS: 2_592_000,
     publishPermission: "clients",
     slowMemberPolicy: "resync",
+    memberCountMax: 0,
     builtIn: true,
     etag: "0",
     updateTime: null,
