@@ -170,7 +170,9 @@ async function applyClass(
   const changes: Record<string, [unknown, unknown]> = {};
   const old = before === null ? null : roomClassText(before);
   for (const field of FIELD_NAMES) {
-    if (old?.[field] !== text[field]) changes[field] = [old?.[field] ?? null, text[field]];
+    // Lists are compared by what they hold.
+    if (String(old?.[field] ?? null) !== String(text[field]))
+      changes[field] = [old?.[field] ?? null, text[field]];
   }
   const isChanged = Object.keys(changes).length > 0;
   const action = before === null ? "created" : isChanged ? "changed" : "unchanged";

@@ -23,6 +23,9 @@ export interface RoomClassText {
   readonly publishPermission: string;
   readonly slowMemberPolicy: string;
   readonly memberCountMax: number;
+  /** "groups/0"; empty for an ephemeral class. */
+  readonly placementGroup: string;
+  readonly regions: readonly string[];
   readonly builtIn: boolean;
   readonly etag: string;
   readonly updateTime: string | null;
@@ -46,6 +49,8 @@ const fields = {
   publishPermission: { mask: "publish_permission", words: PublishPermission },
   slowMemberPolicy: { mask: "slow_member_policy", words: SlowMemberPolicy },
   memberCountMax: { mask: "member_count_max", words: null },
+  placementGroup: { mask: "placement_group", words: null },
+  regions: { mask: "regions", words: null },
 } as const;
 type Field = keyof typeof fields;
 
@@ -70,6 +75,8 @@ export function roomClassText(roomClass: RoomClass): RoomClassText {
     publishPermission: word(PublishPermission, roomClass.publishPermission),
     slowMemberPolicy: word(SlowMemberPolicy, roomClass.slowMemberPolicy),
     memberCountMax: roomClass.memberCountMax,
+    placementGroup: roomClass.placementGroup,
+    regions: roomClass.regions,
     builtIn: roomClass.builtIn,
     etag: roomClass.etag,
     updateTime: roomClass.updateTime?.toISOString() ?? null,
@@ -146,6 +153,20 @@ function setField(roomClass: RoomClass, field: Field, value: unknown, name: stri
       roomClass[field] = value;
       return;
     }
+    case "placementGroup":
+      if (typeof value !== "string") {
+        const text = `class "${name}": placementGroup is ${JSON.stringify(value)}`;
+        throw usageError(text, 'Write a group, such as "groups/0".');
+      }
+      roomClass.placementGroup = value;
+      return;
+    case "regions":
+      if (!Array.isArray(value) || value.some((each) => typeof each !== "string")) {
+        const text = `class "${name}": regions is ${JSON.stringify(value)}`;
+        throw usageError(text, 'Write a list of regions, such as ["eu"].');
+      }
+      roomClass.regions = value as string[];
+      return;
     case "mode":
       roomClass.mode = parseWord(RoomMode, field, value, name);
       return;

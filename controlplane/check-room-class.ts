@@ -11,6 +11,7 @@ import {
 } from "../proto/gen/tidegate/control/v1/room_class.ts";
 import { MEMBER_COUNT_MAX } from "../proto/limits.ts";
 import { defaultRoomClass, HISTORY_AGE_MAX_S, HISTORY_COUNT_MAX } from "../proto/room-class.ts";
+import { checkRegions } from "./check-regions.ts";
 import { type FieldViolation, shown } from "./invalid-fields.ts";
 
 /** Fields that a change may set, by their names in the .proto file. */
@@ -20,6 +21,7 @@ export const SETTABLE_FIELDS = [
   "publish_permission",
   "slow_member_policy",
   "member_count_max",
+  "regions",
 ] as const;
 /** One of SETTABLE_FIELDS. */
 export type SettableField = (typeof SETTABLE_FIELDS)[number];
@@ -34,11 +36,14 @@ export interface UpdateFields {
   readonly fields: readonly SettableField[];
   /** Whether `mode` is among them; it may be named, but not changed. */
   readonly hasMode: boolean;
+  /** The same of `placement_group`. */
+  readonly hasGroup: boolean;
 }
 
 /** `given` with the defaults of its mode where a field is 0; only settable fields are taken. */
 export function completeRoomClass(name: string, given: RoomClass): RoomClass {
   const complete = defaultRoomClass(name, given.mode);
+  if (given.placementGroup !== "") complete.placementGroup = given.placementGroup;
   for (const field of SETTABLE_FIELDS) {
     if (isGiven(given, field)) setField(complete, field, given);
   }
@@ -70,6 +75,7 @@ export function checkRoomClass(record: RoomClass): FieldViolation[] {
   if (record.memberCountMax > MEMBER_COUNT_MAX) {
     refuse("member_count_max", `${record.memberCountMax} is more than ${MEMBER_COUNT_MAX}`);
   }
+  violations.push(...checkPlacement(record));
   if (!isMember(PublishPermission, permission)) {
     refuse("publish_permission", `${permission} is not CLIENTS (1), MEMBERS (2) or BACKEND (3)`);
   }
@@ -81,29 +87,53 @@ export function checkRoomClass(record: RoomClass): FieldViolation[] {
   return violations;
 }
 
+/** Where it is stored: an ephemeral class is nowhere. That the group exists is not said. */
+function checkPlacement({ mode, placementGroup, regions }: RoomClass): FieldViolation[] {
+  const isDurable = mode === RoomMode.DURABLE;
+  const given = [
+    ["placement_group", placementGroup !== ""],
+    ["regions", regions.length > 0],
+  ] as const;
+  const violations: FieldViolation[] = given
+    .filter(([, isThere]) => isThere && !isDurable)
+    .map(([field]) => {
+      const description = "is given, but an ephemeral class stores nothing; leave it out";
+      return { field: `room_class.${field}`, description };
+    });
+  if (isDurable && !/^groups\/(0|[1-9]|1[0-5])$/.test(placementGroup)) {
+    const description = `${shown(placementGroup)} is not "groups/{group}", group 0 to 15`;
+    violations.push({ field: "room_class.placement_group", description });
+  }
+  return [...violations, ...checkRegions(regions, "room_class.regions")];
+}
+
 /**
  * The fields that an update names: those of the mask, every field for "*", and without a mask every
  * field that is set.
  */
 export function updateFields(mask: readonly string[], given: RoomClass): UpdateFields {
+  const hasMode = given.mode !== RoomMode.UNSPECIFIED;
+  const hasGroup = given.placementGroup !== "";
   if (mask.includes("*")) {
-    return { fields: SETTABLE_FIELDS, hasMode: given.mode !== RoomMode.UNSPECIFIED };
+    return { fields: SETTABLE_FIELDS, hasMode, hasGroup };
   }
   if (mask.length > 0) {
     return {
       fields: SETTABLE_FIELDS.filter((field) => mask.includes(field)),
       hasMode: mask.includes("mode"),
+      hasGroup: mask.includes("placement_group"),
     };
   }
   return {
     fields: SETTABLE_FIELDS.filter((field) => isGiven(given, field)),
-    hasMode: given.mode !== RoomMode.UNSPECIFIED,
+    hasMode,
+    hasGroup,
   };
 }
 
 /** The faults of a mask. */
 export function checkUpdateMask(mask: readonly string[]): FieldViolation[] {
-  const known = ["*", "mode", ...SETTABLE_FIELDS];
+  const known = ["*", "mode", "placement_group", ...SETTABLE_FIELDS];
   if (mask.length > maskPathsMax) {
     const description = `has ${mask.length} paths, at most ${maskPathsMax}`;
     return [{ field: "update_mask", description }];
@@ -139,10 +169,11 @@ export function isSamePolicy(left: RoomClass, right: RoomClass): boolean {
 }
 
 function isGiven(given: RoomClass, field: SettableField): boolean {
-  return getField(given, field) !== 0;
+  const value = getField(given, field);
+  return value !== 0 && value !== "";
 }
 
-function getField(record: RoomClass, field: SettableField): number {
+function getField(record: RoomClass, field: SettableField): number | string {
   switch (field) {
     case "history_count_max":
       return record.historyCountMax;
@@ -154,6 +185,8 @@ function getField(record: RoomClass, field: SettableField): number {
       return record.slowMemberPolicy;
     case "member_count_max":
       return record.memberCountMax;
+    case "regions":
+      return record.regions.join(" ");
     default:
       return field satisfies never;
   }
@@ -175,6 +208,9 @@ function setField(target: RoomClass, field: SettableField, source: RoomClass): v
       return;
     case "member_count_max":
       target.memberCountMax = source.memberCountMax;
+      return;
+    case "regions":
+      target.regions = [...source.regions];
       return;
     default:
       field satisfies never;

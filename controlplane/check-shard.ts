@@ -3,10 +3,10 @@
  *
  * Pure. Settings of 0 mean "not given".
  */
-import type { ShardChange } from "../bus/shard-admin.ts";
-import { CAPACITY_MAX, REGION_CHARS_MAX } from "../bus/shard-admin.ts";
+import { CAPACITY_MAX, REGION_CHARS_MAX, type ShardChange } from "../bus/shard-admin.ts";
 import { SHARD_BOUNDS, type ShardLimits } from "../bus/shard-limits.ts";
 import type { Shard } from "../proto/gen/tidegate/control/v1/shard.ts";
+import { isRegion } from "./check-regions.ts";
 import { type FieldViolation, shown } from "./invalid-fields.ts";
 
 /** Fields that a change may set, by their names in the .proto file. */
@@ -31,13 +31,6 @@ const outputFields = [
 const maskPathsMax = 32;
 const tagCountMax = 16;
 const tagPattern = /^[A-Za-z0-9_:.=-]{1,64}$/;
-const regionPattern = new RegExp(`^[a-z0-9-]{0,${REGION_CHARS_MAX}}$`);
-
-/** Whether a text can be a region. */
-export function isRegion(region: string): boolean {
-  return regionPattern.test(region);
-}
-
 /** The faults of a mask. */
 export function checkShardMask(mask: readonly string[]): FieldViolation[] {
   if (mask.length > maskPathsMax) {

@@ -16,11 +16,13 @@ import { RoomClassServiceService } from "../proto/gen/tidegate/control/v1/room_c
 import { KeyTrimmer } from "./audit/key-trimmer.ts";
 import { AuditCalls } from "./audit-service.ts";
 import { CallGate, forgiving, loadStatus } from "./calls.ts";
+import { ClassPlacement } from "./class-placement.ts";
 import { ControlStore } from "./control-store.ts";
 import { GatewayCalls } from "./gateway-service.ts";
 import { HealthCalls } from "./health-service.ts";
 import type { Log } from "./log.ts";
 import { MessagingCalls } from "./messaging-service.ts";
+import { readSnapshot } from "./operations/read-snapshot.ts";
 import { type ControlPlaneOptions, validateControlPlaneOptions } from "./options.ts";
 import { addPlacement, PLACEMENT_SERVICES } from "./placement-services.ts";
 import { ReflectionDoor } from "./reflection-door.ts";
@@ -74,7 +76,14 @@ export async function startControlPlane(
   routeLibraryLog(log);
   const store = await ControlStore.open(bus);
   const routing = await Routing.open(bus, store.audit, log);
-  const classes = new RoomClassStore(store);
+  const loads = () => routing.slotLoads.observed();
+  const snapshotParts = { topology: bus.topology, keys: store.keys, loads };
+  const readPlacement = () => readSnapshot(snapshotParts);
+  const placementOfClasses = new ClassPlacement({
+    topology: bus.topology,
+    readSnapshot: readPlacement,
+  });
+  const classes = new RoomClassStore(store, placementOfClasses);
   const server = new Server({
     "grpc.max_receive_message_length": options.messageBytesMax,
     "grpc.max_concurrent_streams": options.callCountMax,
@@ -95,7 +104,7 @@ export async function startControlPlane(
   });
   const placement = await addPlacement(server, gate, {
     ...{ bus, store, log, name: options.name, workers: {} },
-    loads: () => routing.slotLoads.observed(),
+    readSnapshot: readPlacement,
   });
   routing.addTo(server, gate);
   const health = new HealthCalls(serviceNames.control, () => bus.status().isConnected);

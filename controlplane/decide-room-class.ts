@@ -12,7 +12,12 @@ import {
   RoomMode,
   SlowMemberPolicy,
 } from "../proto/gen/tidegate/control/v1/room_class.ts";
-import { BUILT_IN_CLASSES, defaultRoomClass, roomClassName } from "../proto/room-class.ts";
+import {
+  BUILT_IN_CLASSES,
+  DEFAULT_PLACEMENT_GROUP,
+  defaultRoomClass,
+  roomClassName,
+} from "../proto/room-class.ts";
 import {
   applyFields,
   checkRoomClass,
@@ -45,7 +50,7 @@ export function presentClass(stored: StoredClass): RoomClass | null {
   const { id, record, revision } = stored;
   const builtInMode = BUILT_IN_CLASSES.get(id.class);
   const base = { etag: String(revision), builtIn: builtInMode !== undefined };
-  if (record !== null && !record.deleted) return { ...record, ...base };
+  if (record !== null && !record.deleted) return { ...withGroup(record), ...base };
   if (builtInMode === undefined) return null;
   return { ...defaultRoomClass(roomClassName(id.tenant, id.class), builtInMode), ...base };
 }
@@ -54,7 +59,8 @@ export function presentClass(stored: StoredClass): RoomClass | null {
  * Creation.
  *
  * @param given the caller's class; its `name` has been checked to be empty or the right one.
- * @throws {CodedError} `REQUEST_INVALID`, `ALREADY_EXISTS`, `MODE_IMMUTABLE`.
+ * @throws {CodedError} `REQUEST_INVALID`, `ALREADY_EXISTS`, `MODE_IMMUTABLE`,
+ *   `GROUP_IMMUTABLE`.
  */
 export function decideCreate(stored: StoredClass, given: RoomClass, nowMs: number): ClassChange {
   const name = nameOf(stored);
@@ -64,7 +70,10 @@ export function decideCreate(stored: StoredClass, given: RoomClass, nowMs: numbe
     const kind = BUILT_IN_CLASSES.has(stored.id.class) ? "is built in" : "exists";
     throw new CodedError("ALREADY_EXISTS", `${name} ${kind}; update it instead`);
   }
-  if (stored.record !== null) refuseOtherMode(stored.record, given.mode);
+  if (stored.record !== null) {
+    refuseOtherMode(stored.record, given.mode);
+    refuseOtherGroup(withGroup(stored.record), record.placementGroup);
+  }
   return { kind: "write", record: { ...record, updateTime: new Date(nowMs) } };
 }
 
@@ -72,7 +81,8 @@ export function decideCreate(stored: StoredClass, given: RoomClass, nowMs: numbe
  * A change of the masked fields.
  *
  * @param mask checked paths; empty means every field that is set.
- * @throws {CodedError} `REQUEST_INVALID`, `NOT_FOUND`, `ETAG_MISMATCH`, `MODE_IMMUTABLE`.
+ * @throws {CodedError} `REQUEST_INVALID`, `NOT_FOUND`, `ETAG_MISMATCH`, `MODE_IMMUTABLE`,
+ *   `GROUP_IMMUTABLE`.
  */
 export function decideUpdate(
   stored: StoredClass,
@@ -88,8 +98,9 @@ export function decideUpdate(
     throw notFound(stored);
   }
   refuseOtherEtag(stored, given.etag);
-  const { fields, hasMode } = updateFields(mask, given);
+  const { fields, hasMode, hasGroup } = updateFields(mask, given);
   if (hasMode) refuseOtherMode(present, given.mode);
+  if (hasGroup) refuseOtherGroup(present, given.placementGroup);
   const record = applyFields(present, fields, given);
   refuseInvalidFields(checkRoomClass(record));
   if (isSamePolicy(present, record)) return { kind: "none", roomClass: present };
@@ -157,6 +168,22 @@ function refuseOtherMode(record: RoomClass, mode: RoomMode): void {
     "MODE_IMMUTABLE",
     `${record.name} ${was} ${modeText(record.mode)}, and a mode never changes (asked: ` +
       `${modeText(mode)}); use a class of another name`,
+  );
+}
+
+/** A durable class whose record names no group is of the first. */
+function withGroup(record: RoomClass): RoomClass {
+  if (record.mode !== RoomMode.DURABLE || record.placementGroup !== "") return record;
+  return { ...record, placementGroup: DEFAULT_PLACEMENT_GROUP };
+}
+
+function refuseOtherGroup(record: RoomClass, group: string): void {
+  if (group === record.placementGroup) return;
+  const was = record.deleted ? "was, when it was deleted," : "is";
+  throw new CodedError(
+    "GROUP_IMMUTABLE",
+    `${record.name} ${was} in ${shown(record.placementGroup)}, and a class never changes its ` +
+      `placement group (asked: ${shown(group)}); use a class of another name`,
   );
 }
 

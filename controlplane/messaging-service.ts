@@ -62,8 +62,7 @@ export class MessagingCalls {
       const description = `has ${request.payload.length} bytes, at most ${PAYLOAD_BYTES_MAX}`;
       throw new InvalidFieldsError([{ field: "payload", description }], "PAYLOAD_TOO_LARGE");
     }
-    const room = parseRoom(tenant, request.room, "room");
-    const policy = await this.#policyOf(room);
+    const { room, policy } = await this.#target(tenant, request.room);
     const id = nameOf(tenant, request.requestId);
     const firstSentUs = Date.now() * 1000;
     const user = request.user || userDefault;
@@ -79,10 +78,10 @@ export class MessagingCalls {
 
   async listHistory(request: ListHistoryRequest): Promise<ListHistoryResponse> {
     const tenant = parseTenant(request.parent, "parent");
-    const room = parseRoom(tenant, request.room, "room");
+    parseRoom(tenant, request.room, "room");
     const scope = ["ListHistory", tenant, request.room];
     const before = parsePlace(decodePageToken(scope, request.pageToken));
-    const policy = await this.#policyOf(room);
+    const { room, policy } = await this.#target(tenant, request.room);
     if (!policy.isDurable) {
       throw new CodedError("NOT_DURABLE", `${room.room} is ephemeral: nothing of it is stored`);
     }
@@ -101,16 +100,15 @@ export class MessagingCalls {
     return { messages: page.messages.toReversed().map(historyMessage), nextPageToken };
   }
 
-  /** The policy of a room's class. Throws `ROOM_CLASS_UNKNOWN`. */
-  async #policyOf(room: RoomAddress): Promise<ClassPolicy> {
-    const record = presentClass(
-      await this.#classes.read({ tenant: room.tenant, class: room.class }),
-    );
-    const policy = record === null ? null : classPolicy(room.class, record);
-    if (policy !== null) return policy;
+  /** Address and policy of a room. Throws `ROOM_NAME_INVALID`, `ROOM_CLASS_UNKNOWN`. */
+  async #target(tenant: string, name: string): Promise<{ room: RoomAddress; policy: ClassPolicy }> {
+    const { class: roomClass } = parseRoom(tenant, name, "room");
+    const record = presentClass(await this.#classes.read({ tenant, class: roomClass }));
+    const policy = record === null ? null : classPolicy(roomClass, record);
+    if (policy !== null) return { room: parseRoom(tenant, name, "room", policy.group), policy };
     throw new CodedError(
       "ROOM_CLASS_UNKNOWN",
-      `tenant "${room.tenant}" has no room class "${room.class}"`,
+      `tenant "${tenant}" has no room class "${roomClass}"`,
     );
   }
 

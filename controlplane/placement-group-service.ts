@@ -26,7 +26,7 @@ import type {
 import { RoomClass } from "../proto/gen/tidegate/control/v1/room_class.ts";
 import { ROOM_CLASS_PREFIX } from "../proto/room-class.ts";
 import type { Caller } from "./access/caller.ts";
-import { isRegion } from "./check-shard.ts";
+import { checkRegions } from "./check-regions.ts";
 import type { ControlStore } from "./control-store.ts";
 import { groupName, parseGroupName, shardName } from "./fleet-names.ts";
 import {
@@ -49,8 +49,6 @@ import { takePage } from "./take-page.ts";
 const service = "tidegate.control.v1.PlacementGroupService";
 /** Groups of a page when the request says 0, and at most. */
 const sizes = { sizeDefault: 100, sizeMax: 100 };
-/** Regions of one rule. */
-export const REGION_COUNT_MAX = 16;
 /** Shards that a group may begin with in one call; more can be created later. */
 const firstShardCountMax = 64;
 
@@ -308,18 +306,4 @@ function checkMask(mask: readonly string[]): FieldViolation[] {
       field: "update_mask",
       description: `${shown(path)} is not a field; write regions or *`,
     }));
-}
-
-/** The faults of a list of regions. */
-export function checkRegions(regions: readonly string[], field: string): FieldViolation[] {
-  if (regions.length > REGION_COUNT_MAX) {
-    const description = `has ${regions.length} regions, at most ${REGION_COUNT_MAX}`;
-    return [{ field, description }];
-  }
-  const bad = regions.find((region) => !isRegion(region));
-  if (bad !== undefined) {
-    return [{ field, description: `${shown(bad)} is not a region: [a-z0-9-]{0,32}` }];
-  }
-  if (new Set(regions).size === regions.length) return [];
-  return [{ field, description: "names a region twice" }];
 }

@@ -18,8 +18,8 @@ import { OperationStarts } from "./operations/begin-operation.ts";
 import { LEADER_BUCKET, OperationLeader } from "./operations/leader.ts";
 import { OperationFeed } from "./operations/operation-feed.ts";
 import { OperationCalls } from "./operations/operation-service.ts";
-import { type ReadLoads, readSnapshot } from "./operations/read-snapshot.ts";
 import { changeShardState } from "./operations/shard-state.ts";
+import type { Snapshot } from "./operations/snapshot.ts";
 import type { OperationWorkers } from "./operations/worker.ts";
 import { PACE_DEFAULTS } from "./placement/next-moves.ts";
 import { PlacementGroupCalls } from "./placement-group-service.ts";
@@ -43,8 +43,8 @@ export interface PlacementParts {
   readonly log: Log;
   /** Name of this process, for people. */
   readonly name: string;
-  /** Observed loads of slots. */
-  readonly loads: ReadLoads;
+  /** Reads what placement is decided from. */
+  readSnapshot(): Promise<Snapshot>;
   /** Operations that move no slots. */
   readonly workers: OperationWorkers;
 }
@@ -68,8 +68,7 @@ export async function addPlacement(
   const { topology, shards: admin } = bus;
   const leaders = await bus.keyValue(LEADER_BUCKET);
   const feed = await OperationFeed.open(store.keys);
-  const snapshotParts = { topology, keys: store.keys, loads: parts.loads };
-  const read = () => readSnapshot(snapshotParts);
+  const read = () => parts.readSnapshot();
   const leader = await OperationLeader.join({
     ...{ shards: admin, keys: store.keys, limits: PACE_DEFAULTS, readSnapshot: read },
     ...{ workers, log, leaders, feed, name },

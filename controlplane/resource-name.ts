@@ -52,11 +52,12 @@ export function parseRoomClassName(name: string, field: string): RoomClassId {
  * The address of a tenant's room.
  *
  * @param field the request's field, named in the error.
+ * @param group placement group of its class; read it once the class is known.
  * @throws {InvalidFieldsError} `ROOM_NAME_INVALID`.
  */
-export function parseRoom(tenant: string, room: string, field: string): RoomAddress {
+export function parseRoom(tenant: string, room: string, field: string, group = 0): RoomAddress {
   try {
-    return roomAddress(tenant, room);
+    return roomAddress(tenant, room, group);
   } catch (reason) {
     if (!(reason instanceof CodedError)) throw reason;
     throw new InvalidFieldsError([{ field, description: reason.detail }], reason.code);

@@ -6,6 +6,7 @@ import { CodedError } from "../proto/coded-error.ts";
 import { RoomClass } from "../proto/gen/tidegate/control/v1/room_class.ts";
 import { BUILT_IN_CLASSES, roomClassKey, roomClassName } from "../proto/room-class.ts";
 import type { Caller } from "./access/caller.ts";
+import type { ClassPlacement } from "./class-placement.ts";
 import type { ChangeSpec, ChangeWish, ControlStore } from "./control-store.ts";
 import {
   type ClassChange,
@@ -24,8 +25,12 @@ export const ROOM_CLASS_COUNT_MAX = 1000;
 export class RoomClassStore {
   readonly #store: ControlStore;
 
-  constructor(store: ControlStore) {
+  readonly #placement: ClassPlacement | null;
+
+  /** @param placement checks where classes ask to be; null where nothing is changed. */
+  constructor(store: ControlStore, placement: ClassPlacement | null = null) {
     this.#store = store;
+    this.#placement = placement;
   }
 
   /** One class as stored. Throws `UNAVAILABLE`. */
@@ -80,6 +85,7 @@ export class RoomClassStore {
         const before = describeClass(presentClass(stored));
         if (change.kind === "erase") return { kind: "erase", before };
         if (record === null) await this.#refuseTooMany(id);
+        await this.#placement?.check(presentClass(stored), change.record);
         const after = describeClass(presentClass({ id, record: change.record, revision }));
         return { kind: "write", value: RoomClass.encode(change.record).finish(), before, after };
       },

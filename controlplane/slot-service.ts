@@ -5,6 +5,7 @@ import type { KeyValue, KeyValueEntry } from "../bus/key-value.ts";
 import { groupOfSlot, parseSlot, SLOT_COUNT } from "../bus/subjects.ts";
 import type { Topology } from "../bus/topology.ts";
 import { CodedError } from "../proto/coded-error.ts";
+import { RoomClass } from "../proto/gen/tidegate/control/v1/room_class.ts";
 import { type Slot, SlotPin, SlotState } from "../proto/gen/tidegate/control/v1/slot.ts";
 import type {
   GetRoomRouteRequest,
@@ -14,6 +15,7 @@ import type {
   ListSlotsRequest,
   ListSlotsResponse,
 } from "../proto/gen/tidegate/control/v1/slot_service.ts";
+import { classPolicy, roomClassKey } from "../proto/room-class.ts";
 import { parseGroupName, parseShardName, parseSlotName } from "./fleet-names.ts";
 import { isWanted, type StoredPin, toSlot } from "./fleet-resources.ts";
 import { InvalidFieldsError } from "./invalid-fields.ts";
@@ -74,7 +76,12 @@ export class SlotCalls {
   }
 
   async roomRoute(request: GetRoomRouteRequest): Promise<GetRoomRouteResponse> {
-    const room = parseRoom(parseTenant(request.parent, "parent"), request.room, "room");
+    const tenant = parseTenant(request.parent, "parent");
+    const parsed = parseRoom(tenant, request.room, "room");
+    const key = roomClassKey(tenant, parsed.class);
+    const entry = await this.#keys.get(key);
+    const policy = entry === null ? null : classPolicy(parsed.class, RoomClass.decode(entry.value));
+    const room = parseRoom(tenant, request.room, "room", policy?.group ?? 0);
     return { slot: await this.#read(room.slot) };
   }
 

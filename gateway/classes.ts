@@ -12,6 +12,7 @@ import {
   type ClassPolicy,
   classPolicy,
   defaultRoomClass,
+  groupOfClass,
   HISTORY_AGE_MAX_S,
   HISTORY_COUNT_MAX,
   ROOM_CLASS_PREFIX,
@@ -85,6 +86,9 @@ function judgeRecord(record: RoomClass, present: ClassPolicy | null): string | n
   const isDurable = mode === RoomMode.DURABLE;
   if (!isDurable && mode !== RoomMode.EPHEMERAL) return `mode ${mode} is not known`;
   if (present !== null && present.isDurable !== isDurable) return "mode never changes";
+  if (isDurable && present !== null && present.group !== groupOfClass(record)) {
+    return "placement_group never changes";
+  }
   if (isDurable && !isWithin(historyCountMax, HISTORY_COUNT_MAX)) {
     return `history_count_max ${historyCountMax} is not 1 to ${HISTORY_COUNT_MAX}`;
   }

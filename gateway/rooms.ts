@@ -60,8 +60,9 @@ export class Rooms {
     const key = `${tenant}\0${name}`;
     const known = this.#targets.get(key);
     if (known !== undefined) return known;
-    const address = roomAddress(tenant, name);
-    const policy = requirePolicy(this.#classes.find(tenant, address.class), address.class);
+    const parsed = roomAddress(tenant, name);
+    const policy = requirePolicy(this.#classes.find(tenant, parsed.class), parsed.class);
+    const address = policy.group === 0 ? parsed : roomAddress(tenant, name, policy.group);
     const target = { address, policy };
     if (this.#targets.size >= TARGET_COUNT_MAX) this.#targets.clear();
     this.#targets.set(key, target);

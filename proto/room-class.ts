@@ -35,6 +35,8 @@ export interface ClassPolicy {
   readonly historyAgeMaxS: number;
   readonly publishPermission: PublishPermission;
   readonly slowMemberPolicy: SlowMemberPolicy;
+  /** Placement group whose shards store its rooms; 0 when ephemeral. */
+  readonly group: number;
   /** Members of a room at once, in the whole fleet; 0: no limit. */
   readonly memberCountMax: number;
 }
@@ -48,6 +50,11 @@ export const BUILT_IN_CLASSES: ReadonlyMap<string, RoomMode> = new Map([
 /** KV key of a class: "class.<tenant>.<class>"; neither part can hold a dot. */
 export function roomClassKey(tenant: string, roomClass: string): string {
   return `${ROOM_CLASS_PREFIX}${tenant}.${roomClass}`;
+}
+
+/** The placement group of a class: 0 where its record says none, or what is none. */
+export function groupOfClass({ placementGroup }: RoomClass): number {
+  return Number(/^groups\/(0|[1-9]|1[0-5])$/.exec(placementGroup)?.[1] ?? 0);
 }
 
 /** Resource name of a class. */
@@ -86,6 +93,7 @@ export function classPolicy(roomClass: string, record: RoomClass): ClassPolicy |
     historyAgeMaxS: isDurable ? record.historyAgeMaxS : 0,
     publishPermission: record.publishPermission,
     slowMemberPolicy: record.slowMemberPolicy,
+    group: isDurable ? groupOfClass(record) : 0,
     memberCountMax: record.memberCountMax,
   };
 }

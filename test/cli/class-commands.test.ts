@@ -50,6 +50,8 @@ test("class list: shows the built-in classes as a table, and as JSON", async () 
     publishPermission: "clients",
     slowMemberPolicy: "resync",
     memberCountMax: 0,
+    placementGroup: "groups/0",
+    regions: [],
     builtIn: true,
     etag: "0",
     updateTime: null,

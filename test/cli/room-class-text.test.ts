@@ -34,7 +34,9 @@ test("parseRoomClassFile: takes words in any case, and as in the .proto files", 
 
 test("parseRoomClassFile: takes what roomClassText prints, with full or short name", () => {
   for (const mode of [RoomMode.DURABLE, RoomMode.EPHEMERAL]) {
-    const record = { ...defaultRoomClass("tenants/acme/roomClasses/a", mode), etag: "7" };
+    const regions = mode === RoomMode.DURABLE ? ["eu", "us"] : [];
+    const base = defaultRoomClass("tenants/acme/roomClasses/a", mode);
+    const record = { ...base, etag: "7", regions };
     const text = roomClassText(record);
     const [wish] = parse([text]);
     expect(wish?.roomClass).toEqual(record);
@@ -60,6 +62,8 @@ test.each([
   [{ name: "game", historyCountMax: 0.5 }, "historyCountMax is 0.5"],
   [{ name: "game", historyAgeMaxS: -1 }, "historyAgeMaxS is -1"],
   [{ name: "game", historyAgeMaxS: 2 ** 32 }, "historyAgeMaxS is 4294967296"],
+  [{ name: "game", placementGroup: 1 }, 'class "game": placementGroup is 1'],
+  [{ name: "game", regions: "eu" }, 'class "game": regions is "eu"'],
   [{ name: "game", etag: 5 }, "etag is not a string"],
   [[{ name: "live" }, { name: "live" }], 'the file has class "live" twice'],
 ])("parseRoomClassFile: %j is a usage error that says why", (input, reason) => {

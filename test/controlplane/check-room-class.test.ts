@@ -56,10 +56,23 @@ describe("update masks", () => {
     expect(updateFields(["history_count_max"], given)).toEqual({
       fields: ["history_count_max"],
       hasMode: false,
+      hasGroup: false,
     });
-    expect(updateFields(["*"], given)).toEqual({ fields: SETTABLE_FIELDS, hasMode: true });
-    expect(updateFields([], given)).toEqual({ fields: ["history_age_max_s"], hasMode: true });
-    expect(updateFields([], roomClass({}))).toEqual({ fields: [], hasMode: false });
+    expect(updateFields(["*"], given)).toEqual({
+      fields: SETTABLE_FIELDS,
+      hasMode: true,
+      hasGroup: false,
+    });
+    expect(updateFields([], given)).toEqual({
+      fields: ["history_age_max_s"],
+      hasMode: true,
+      hasGroup: false,
+    });
+    expect(updateFields([], roomClass({}))).toEqual({
+      fields: [],
+      hasMode: false,
+      hasGroup: false,
+    });
   });
 
   test("applyFields: changes only what is named, and leaves its arguments alone", () => {
