@@ -112,7 +112,10 @@ export async function startControlPlane(
   const reflection = new ReflectionDoor(log, Object.values(serviceNames).flat());
   reflection.addTo(server);
   const [port, trimmer] = await Promise.all([
-    listen(server, options),
+    listen(server, options).catch(async (reason) => {
+      await placement.close(); // this process shall not lead what it does not serve
+      throw reason;
+    }),
     KeyTrimmer.start(store.keys),
   ]);
   const address = `${options.host.includes(":") ? `[${options.host}]` : options.host}:${port}`;
