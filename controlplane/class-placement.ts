@@ -10,18 +10,14 @@ import { placementError } from "./operations/refuse-placement.ts";
 import { placementGroupOf, type Snapshot } from "./operations/snapshot.ts";
 import { findRefusal } from "./placement/find-refusal.ts";
 
-/** What it is checked against. */
-export interface ClassPlacementParts {
-  readonly topology: Topology;
-  readSnapshot(): Promise<Snapshot>;
-}
-
 /** Checks classes before they are written. */
 export class ClassPlacement {
-  readonly #parts: ClassPlacementParts;
+  readonly #topology: Topology;
+  readonly #readSnapshot: () => Promise<Snapshot>;
 
-  constructor(parts: ClassPlacementParts) {
-    this.#parts = parts;
+  constructor(topology: Topology, readSnapshot: () => Promise<Snapshot>) {
+    this.#topology = topology;
+    this.#readSnapshot = readSnapshot;
   }
 
   /**
@@ -37,7 +33,7 @@ export class ClassPlacement {
     const isSame = before?.regions.join(" ") === after.regions.join(" ");
     if (isSame || (before === null && after.regions.length === 0)) return;
     const { name, regions } = after;
-    const snapshot = await this.#parts.readSnapshot();
+    const snapshot = await this.#readSnapshot();
     const others = (snapshot.rules.get(group) ?? []).filter((rule) => rule.name !== name);
     const rules = regions.length === 0 ? others : [...others, { name, regions }];
     const refusal = findRefusal(placementGroupOf(snapshot, group, { rules }));
@@ -47,7 +43,7 @@ export class ClassPlacement {
   }
 
   async #refuseMissing(name: string, group: number): Promise<void> {
-    const groups = await this.#parts.topology.groups();
+    const groups = await this.#topology.groups();
     if (groups.some((entry) => entry.group === group)) return;
     const description = `there is no ${name}; create it first (tidegatectl groups create)`;
     throw new InvalidFieldsError(

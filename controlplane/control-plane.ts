@@ -79,11 +79,7 @@ export async function startControlPlane(
   const loads = () => routing.slotLoads.observed();
   const snapshotParts = { topology: bus.topology, keys: store.keys, loads };
   const readPlacement = () => readSnapshot(snapshotParts);
-  const placementOfClasses = new ClassPlacement({
-    topology: bus.topology,
-    readSnapshot: readPlacement,
-  });
-  const classes = new RoomClassStore(store, placementOfClasses);
+  const classes = new RoomClassStore(store, new ClassPlacement(bus.topology, readPlacement));
   const server = new Server({
     "grpc.max_receive_message_length": options.messageBytesMax,
     "grpc.max_concurrent_streams": options.callCountMax,
@@ -95,13 +91,7 @@ export async function startControlPlane(
   addRoomClasses(server, gate, new RoomClassCalls(classes, options.classPageMax));
   addMessaging(server, gate, new MessagingCalls(bus, classes, options.historyPageMax));
   addFleet(server, gate, bus.topology);
-  const audit = new AuditCalls(store.keys);
-  server.addService(forgiving(AuditServiceService), {
-    listAuditEntries: gate.unary(
-      "tidegate.control.v1.AuditService/ListAuditEntries",
-      audit.list.bind(audit),
-    ),
-  });
+  addAudit(server, gate, new AuditCalls(store.keys));
   const placement = await addPlacement(server, gate, {
     ...{ bus, store, log, name: options.name, workers: {} },
     readSnapshot: readPlacement,
@@ -114,6 +104,7 @@ export async function startControlPlane(
   const [port, trimmer] = await Promise.all([
     listen(server, options).catch(async (reason) => {
       await placement.close(); // this process shall not lead what it does not serve
+      routing.close();
       throw reason;
     }),
     KeyTrimmer.start(store.keys),
@@ -149,6 +140,13 @@ function addRoomClasses(server: Server, gate: CallGate, calls: RoomClassCalls): 
     listRoomClasses: gate.unary(`${service}/ListRoomClasses`, calls.list.bind(calls)),
     updateRoomClass: gate.unary(`${service}/UpdateRoomClass`, calls.update.bind(calls)),
     deleteRoomClass: gate.unary(`${service}/DeleteRoomClass`, calls.delete.bind(calls)),
+  });
+}
+
+function addAudit(server: Server, gate: CallGate, calls: AuditCalls): void {
+  const listAuditEntries = "tidegate.control.v1.AuditService/ListAuditEntries";
+  server.addService(forgiving(AuditServiceService), {
+    listAuditEntries: gate.unary(listAuditEntries, calls.list.bind(calls)),
   });
 }
 
