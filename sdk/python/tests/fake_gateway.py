@@ -46,9 +46,24 @@ class Peer:
         await self.connection.send(frame_pb2.ServerFrame(**frame).SerializeToString())
 
     async def welcome(
-        self, *, idle_timeout_ms: int = 30_000, budget_ms: int = 20_000, in_flight_max: int = 1_024
+        self,
+        *,
+        idle_timeout_ms: int = 30_000,
+        budget_ms: int = 20_000,
+        in_flight_max: int = 1_024,
+        **more: Any,
     ) -> session_pb2.Hello:
         hello: session_pb2.Hello = await self.receive("hello")
+        await self.send_welcome(idle_timeout_ms, budget_ms, in_flight_max, **more)
+        return hello
+
+    async def send_welcome(
+        self,
+        idle_timeout_ms: int = 30_000,
+        budget_ms: int = 20_000,
+        in_flight_max: int = 1_024,
+        **more: Any,
+    ) -> None:
         await self.send(
             welcome=session_pb2.Welcome(
                 protocol=1,
@@ -63,9 +78,9 @@ class Peer:
                 idle_timeout_ms=idle_timeout_ms,
                 publish_budget_ms=budget_ms,
                 tenant="default",
+                **more,
             )
         )
-        return hello
 
     async def joined(self, join: room_pb2.Join, alias: int = 1, **facts: Any) -> None:
         """Answers a Join of one room; durable unless said otherwise."""
@@ -118,6 +133,15 @@ class Peer:
         await self.send(
             left=room_pb2.Left(request_id=leave.request_id, room_alias=leave.room_alias)
         )
+
+    async def go_away(self, target: str, delay_ms: int = 0) -> None:
+        frame = session_pb2.GoAway(
+            reason=session_pb2.GO_AWAY_REASON_DRAIN,
+            target=target,
+            delay_ms=delay_ms,
+            deadline_ms=10_000,
+        )
+        await self.send(go_away=frame)
 
     async def cut(self) -> None:
         self.connection.transport.abort()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import platform
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,6 +27,9 @@ ReplyTaker = Callable[["frame_pb2.ServerFrame | None"], None]
 
 _REQUEST_ID_MAX = 0xFFFF_FFFF
 
+MOVED_CLOSE_CODE = 4100
+"""How a connection is closed that another has replaced: its seats are on their way there."""
+
 _REPLY_KINDS = frozenset({"publish_ack", "history_page", "left"})
 
 
@@ -43,6 +46,29 @@ class CloseFacts:
     error: TidegateError
 
 
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """Which connection to open, and who comes back.
+
+    Attributes:
+        url: Where to.
+        token: Bearer token.
+        producer_key: Of the client.
+        session_token: Of the last Welcome; empty before the first.
+        count: Counts the connections of the client, from 1.
+        timeout_ms: From dialling to Welcome.
+        settle: Waited for before Hello is sent; None for none.
+    """
+
+    url: str
+    token: str
+    producer_key: bytes
+    session_token: bytes
+    count: int
+    timeout_ms: float
+    settle: Callable[[], Awaitable[None]] | None = None
+
+
 class FrameTaker(Protocol):
     """What a connection tells its owner; all of it on the event loop."""
 
@@ -55,7 +81,7 @@ class FrameTaker(Protocol):
     def on_writable(self) -> None:
         """The socket takes bytes again."""
 
-    def on_closed(self, facts: CloseFacts) -> None:
+    def on_closed(self, connection: Connection, facts: CloseFacts) -> None:
         """The connection is gone; every pending request was answered with None before."""
 
 
@@ -64,7 +90,7 @@ class Connection:
 
     def __init__(self, taker: FrameTaker) -> None:
         self.welcome = session_pb2.Welcome()
-        self._taker = taker
+        self._taker: FrameTaker | None = taker
         self._loop = asyncio.get_running_loop()
         self._socket: Socket | None = None
         self._welcomed: asyncio.Future[None] = self._loop.create_future()
@@ -91,33 +117,32 @@ class Connection:
         """Requests that wait for their answer."""
         return len(self._pending)
 
-    async def open(self, options: ConnectOptions, token: str, producer_key: bytes) -> None:
+    async def open(self, options: ConnectOptions, dial: Dial) -> None:
         """Open the socket, say Hello and wait for Welcome.
 
         Raises:
             TidegateError: ``CONNECT_FAILED`` when nobody answers in time; else the gateway's
                 refusal.
         """
-        timeout_s = options.connect_timeout_ms / 1000
         try:
-            await asyncio.wait_for(self._open(options, token, producer_key), timeout_s)
+            await asyncio.wait_for(self._open(options, dial), dial.timeout_ms / 1000)
         except (asyncio.TimeoutError, TimeoutError) as error:
             self.abort()
             raise TidegateError(
                 "CONNECT_FAILED",
-                f"no Welcome from {options.url} within {options.connect_timeout_ms} ms",
+                f"no Welcome from {dial.url} within {dial.timeout_ms:.0f} ms",
                 cause=error,
             ) from error
         except BaseException:
             self.abort()
             raise
 
-    async def _open(self, options: ConnectOptions, token: str, producer_key: bytes) -> None:
+    async def _open(self, options: ConnectOptions, dial: Dial) -> None:
         socket_options = SocketOptions(
-            url=options.url,
+            url=dial.url,
             user_agent=f"{options.app_name}/{options.app_version}",
-            open_timeout_s=options.connect_timeout_ms / 1000,
-            ssl=_tls_context(options),
+            open_timeout_s=dial.timeout_ms / 1000,
+            ssl=_tls_context(options, dial.url),
             proxy=options.proxy,
         )
         try:
@@ -126,16 +151,20 @@ class Connection:
             raise
         except Exception as error:  # each package has its own kinds; all mean the same here
             raise TidegateError(
-                "CONNECT_FAILED", f"can not connect to {options.url}: {error}", cause=error
+                "CONNECT_FAILED", f"can not connect to {dial.url}: {error}", cause=error
             ) from error
+        if dial.settle is not None:
+            await dial.settle()
         hello = encode_hello(
-            token,
+            dial.token,
             options.app_name,
             options.app_version,
             platform.python_implementation().lower(),
-            producer_key,
+            dial.producer_key,
+            dial.session_token,
+            dial.count,
         )
-        self._socket.send(hello)
+        self.send(hello)
         await self._welcomed
         if self._is_open:
             self._check_health()
@@ -189,6 +218,15 @@ class Connection:
         if self._socket is not None:
             self._socket.close(close_code, reason)
 
+    def leave(self) -> None:
+        """Close because another connection has taken its place; nothing of it is told any more."""
+        self._is_open = False
+        self._end_pending()
+        self.close(MOVED_CLOSE_CODE)
+        self._taker = None
+        if self._health_timer is not None:
+            self._health_timer.cancel()
+
     def abort(self, error: TidegateError | None = None) -> None:
         """Cut the TCP connection; `on_closed` follows, with this error."""
         if error is not None:
@@ -199,6 +237,9 @@ class Connection:
     def on_frame(self, data: bytes) -> None:
         """Of the socket: a frame came; hot path."""
         self._health.last_frame_s = self._loop.time()
+        taker = self._taker
+        if taker is None:
+            return  # it was left
         try:
             frame = ServerFrame.FromString(data)
         except DecodeError as error:
@@ -222,11 +263,12 @@ class Connection:
         elif kind == "welcome":
             self._take_welcome(frame.welcome)
             return
-        self._taker.on_frame(kind, frame)
+        taker.on_frame(kind, frame)
 
     def on_writable(self) -> None:
         """Of the socket: it takes bytes again."""
-        self._taker.on_writable()
+        if self._taker is not None:
+            self._taker.on_writable()
 
     def on_closed(self, close_code: int | None, reason: str) -> None:
         """Of the socket: it is gone."""
@@ -234,15 +276,19 @@ class Connection:
         if self._health_timer is not None:
             self._health_timer.cancel()
         error = self._last_error or _close_error(close_code, reason)
-        pending, self._pending = self._pending, {}
-        for on_reply in pending.values():
-            on_reply(None)
+        self._end_pending()
         if not self._welcomed.done():
             self._welcomed.set_exception(CloseError(CloseFacts(close_code, error)))
             self._welcomed.exception()  # `open` may have ended before: then nobody else looks
         elif self._is_open:
             self._is_open = False
-            self._taker.on_closed(CloseFacts(close_code, error))
+            if self._taker is not None:
+                self._taker.on_closed(self, CloseFacts(close_code, error))
+
+    def _end_pending(self) -> None:
+        pending, self._pending = self._pending, {}
+        for on_reply in pending.values():
+            on_reply(None)
 
     def _take_error(self, frame: frame_pb2.ServerFrame) -> bool:
         request_id = frame.error.request_id
@@ -257,7 +303,7 @@ class Connection:
         return True
 
     def _take_pong(self, frame: frame_pb2.ServerFrame) -> None:
-        self._taker.on_server_time(frame.pong.server_time_us)
+        self._note_time(frame.pong.server_time_us)
         on_reply = self._pending.pop(frame.pong.id, None)
         if on_reply is not None:
             on_reply(frame)
@@ -270,9 +316,13 @@ class Connection:
             self.abort(TidegateError("PROTOCOL_UNSUPPORTED", detail))
             return
         self.welcome.CopyFrom(welcome)
-        self._taker.on_server_time(welcome.server_time_us)
+        self._note_time(welcome.server_time_us)
         self._is_open = True
         self._welcomed.set_result(None)
+
+    def _note_time(self, server_time_us: int) -> None:
+        if self._taker is not None:
+            self._taker.on_server_time(server_time_us)
 
     def _check_health(self) -> None:
         idle_timeout_s = max(self.welcome.idle_timeout_ms, 1_000) / 1000
@@ -287,8 +337,8 @@ class Connection:
         self._health_timer = self._loop.call_later(wait_s, self._check_health)
 
 
-def _tls_context(options: ConnectOptions) -> ssl.SSLContext | None:
-    if not options.url.startswith("wss:"):
+def _tls_context(options: ConnectOptions, url: str) -> ssl.SSLContext | None:
+    if not url.startswith("wss:"):
         return None
     return options.ssl or ssl.create_default_context()
 

@@ -87,6 +87,7 @@ class Publisher:
         self._frame_bytes_max = 65_536
         self._window = 1
         self._unanswered = 0
+        self._is_held = False
         self._count = 0
         self._bytes = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -143,6 +144,7 @@ class Publisher:
         """A connection has its Welcome: go on, what failed first."""
         welcome = connection.welcome
         self._connection = connection
+        self._is_held = False
         self._window = max(welcome.limits.publish_in_flight_max, 1)
         self._frame_bytes_max = welcome.limits.frame_bytes_max or 65_536
         self._budget_us = (welcome.publish_budget_ms or DEFAULT_BUDGET_MS) * 1000
@@ -150,6 +152,15 @@ class Publisher:
             lane.queue.budget_us = self._budget_us
         # First end what has passed its budget: this process may have been stopped meanwhile.
         self._expire()
+        self.pump()
+
+    def hold(self) -> None:
+        """Write nothing new, until `release` or the next connection."""
+        self._is_held = True
+
+    def release(self) -> None:
+        """Go on writing."""
+        self._is_held = False
         self.pump()
 
     def detach(self) -> None:
@@ -165,7 +176,7 @@ class Publisher:
     def pump(self) -> None:
         """Write what may be written now; hot path."""
         connection = self._connection
-        if connection is None:
+        if connection is None or self._is_held:
             return
         now_us = self._now_us()
         for _ in range(len(self._ready)):

@@ -9,11 +9,12 @@ import asyncio
 import contextlib
 import inspect
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal, Protocol
 
+from tidegate._gen.tidegate.client.v1 import session_pb2
 from tidegate.backoff import PUBLISHING_CEILING_MS, reconnect_delay_ms, should_reconnect
-from tidegate.connection import CloseError, CloseFacts, Connection, FrameTaker
+from tidegate.connection import CloseError, CloseFacts, Connection, Dial, FrameTaker
 from tidegate.errors import TidegateError, copy_error
 from tidegate.options import ConnectOptions
 
@@ -25,6 +26,9 @@ STABLE_S = 1.0
 that always closes at once is not asked four times a second."""
 
 _CLOSE_WAIT_S = 2.0
+
+MOVE_TIMEOUT_MS = 3_000
+"""A move whose Welcome takes longer is given up: the address may be dead."""
 
 _FINAL_CODES = frozenset(
     {"HOST_REFUSED", "ORIGIN_REFUSED", "OPTION_INVALID", "PROTOCOL_UNSUPPORTED"}
@@ -40,6 +44,15 @@ class ConnectionUser(FrameTaker, Protocol):
 
     def on_connected(self, connection: Connection) -> None:
         """A connection got its Welcome."""
+
+    async def settle(self) -> None:
+        """A move's Hello is next: have answered what is open."""
+
+    def on_stayed(self) -> None:
+        """The move has failed, and the connection is still there."""
+
+    def on_left(self) -> None:
+        """Another connection takes the place of the present one."""
 
     def on_ended(self, error: TidegateError) -> None:
         """No connection will be opened any more: by the user (``CLOSED``), or by a refusal."""
@@ -67,6 +80,10 @@ class Reconnector:
         self._callbacks: list[Callable[[Status], object]] = []
         self._runner: asyncio.Task[None] | None = None
         self._hasten = asyncio.Event()
+        self._session_token = b""
+        self._dial_count = 0
+        self._mover: asyncio.Task[None] | None = None
+        self._moving: Connection | None = None
 
     async def start(self) -> None:
         """Connect for the first time.
@@ -134,11 +151,84 @@ class Reconnector:
         """A publish came: a long wait for the next try is cut short."""
         self._hasten.set()
 
-    def on_closed(self, facts: CloseFacts) -> None:
-        """Of the connection, by way of its user: it is gone."""
+    def on_closed(self, connection: Connection, facts: CloseFacts) -> bool:
+        """Of a connection, by way of its user: it is gone. Tells whether it was the present one."""
+        if connection is self._moving:
+            return False  # `_try_move` sees it
         self.connection = None
-        if not self._closed.done():
+        if self._moving is not None:
+            # Taken over by that one, or closed while it is on its way: it decides now.
+            self.error = facts.error
+            self._lose()
+        elif not self._closed.done():
+            self._cancel_move()
             self._closed.set_result(facts)
+        return True
+
+    def take_go_away(self, frame: session_pb2.GoAway) -> None:
+        """The gateway wants this client to go: it moves in its time slot."""
+        if self._moving is not None or self.connection is None:
+            return
+        url = move_url(frame.target, self.connection.welcome.targets, self._options.url)
+        self._cancel_move()
+        self._mover = asyncio.create_task(self._move(url, frame.delay_ms), name="tidegate-move")
+
+    async def _move(self, url: str, delay_ms: float) -> None:
+        """Connect there before leaving here; what fails is tried again where the client began."""
+        failed_tries = 0
+        while True:
+            await asyncio.sleep(delay_ms / 1000)
+            facts = await self._try_move(url)
+            if facts is None or self._is_ended():
+                return
+            if self.connection is None:
+                if not self._closed.done():
+                    self._closed.set_result(facts)
+                return
+            self._user.on_stayed()
+            if _is_final(facts):
+                return  # this gateway took the client, and says when it ends
+            failed_tries += 1
+            url = self._options.url
+            delay_ms = self._delay_ms(failed_tries, facts.error.retry_after_ms)
+
+    async def _try_move(self, url: str) -> CloseFacts | None:
+        """Open a connection there, and leave the present one; tells what failed."""
+        connection = Connection(self._user)
+        self._moving = connection
+        try:
+            facts = await self._open(connection, url, MOVE_TIMEOUT_MS, self._user.settle)
+        finally:
+            self._moving = None
+        if facts is not None:
+            return facts
+        if not connection.is_open or self._is_ended():
+            connection.close(1000)
+            return CloseFacts(None, TidegateError("CONNECT_FAILED", "it ended after its Welcome"))
+        if self.connection is not None:
+            self.connection.leave()
+            self._user.on_left()
+        self._adopt(connection)
+        return None
+
+    def _adopt(self, connection: Connection) -> None:
+        self.connection = connection
+        self._session_token = connection.welcome.session_token
+        self._user.on_connected(connection)
+        if not self._connected.done():
+            self._connected.set_result(None)
+        self._set_status("connected")
+
+    def _lose(self) -> None:
+        """Nobody may count on a connection until there is one again."""
+        if self._connected.done():
+            self._connected = self._loop.create_future()
+            self._set_status("reconnecting")
+
+    def _cancel_move(self) -> None:
+        if self._mover is not None:
+            self._mover.cancel()
+            self._mover = None
 
     async def _run(self) -> None:
         failed_tries = 0
@@ -151,9 +241,7 @@ class Reconnector:
                 self._end(facts.error)
                 return
             failed_tries = 0 if was_stable else failed_tries + 1
-            if self._connected.done():
-                self._connected = self._loop.create_future()
-                self._set_status("reconnecting")
+            self._lose()
             await self._pause(max(failed_tries - 1, 0), facts.error.retry_after_ms)
 
     async def _pause(self, failed_tries: int, retry_after_ms: float) -> None:
@@ -179,24 +267,36 @@ class Reconnector:
         """Open one and live through it; tells how it ended and whether it had lasted."""
         self._closed = self._loop.create_future()
         connection = Connection(self._user)
-        try:
-            token = await self._fresh_token()
-            await connection.open(self._options, token, self._producer_key)
-        except CloseError as error:
-            return error.facts, False
-        except TidegateError as error:
-            return CloseFacts(None, error), False
+        options = self._options
+        failed = await self._open(connection, options.url, options.connect_timeout_ms, None)
+        if failed is not None:
+            return failed, False
         started_s = self._loop.time()
         if self._is_ended():  # closed while opening; before Python 3.12 wait_for loses the cancel
             connection.close(1000)
         elif connection.is_open:  # else it ended between its Welcome and here
-            self.connection = connection
-            self._user.on_connected(connection)
-            if not self._connected.done():
-                self._connected.set_result(None)
-            self._set_status("connected")
+            self._adopt(connection)
         facts = await self._closed
         return facts, facts.code is None or self._loop.time() - started_s >= STABLE_S
+
+    async def _open(
+        self,
+        connection: Connection,
+        url: str,
+        timeout_ms: float,
+        settle: Callable[[], Awaitable[None]] | None,
+    ) -> CloseFacts | None:
+        """Say Hello there, with a fresh token; tells what failed."""
+        try:
+            token = await self._fresh_token()
+            self._dial_count += 1
+            who = (self._producer_key, self._session_token, self._dial_count)
+            await connection.open(self._options, Dial(url, token, *who, timeout_ms, settle))
+        except CloseError as error:
+            return error.facts
+        except TidegateError as error:
+            return CloseFacts(None, error)
+        return None
 
     async def _fresh_token(self) -> str:
         token = self._options.token
@@ -214,6 +314,7 @@ class Reconnector:
             return
         self._set_status("closed")
         self.error = error
+        self._cancel_move()
         self._user.on_ended(error)
         if not self._connected.done():
             self._connected.set_exception(error)
@@ -228,6 +329,18 @@ class Reconnector:
         self.status = status
         for callback in list(self._callbacks):
             self._loop.call_soon(callback, status)
+
+
+def move_url(target: str, targets: Sequence[str], url: str) -> str:
+    """Where a GoAway leads.
+
+    Args:
+        target: Of the GoAway.
+        targets: Of Welcome: to no other one, nor from TLS to none, which would show the token.
+        url: Where the client began; it goes back there instead.
+    """
+    is_safe = target.startswith("wss:") or not url.startswith("wss:")
+    return target if is_safe and target in targets else url
 
 
 def _is_final(facts: CloseFacts) -> bool:

@@ -28,6 +28,11 @@ from tidegate.wire import encode_history, encode_leave, producer_id, read_error
 
 T = TypeVar("T")
 
+SETTLE_MAX_S = 0.5
+"""A move waits this long for open answers: what they are about is then asked again anyway."""
+
+_SETTLE_LOOK_S = 0.01
+
 MODE_COUNT_MAX = 1_024
 """Room classes whose mode is remembered; those beyond count as not known."""
 
@@ -229,6 +234,8 @@ class Session:
                 link.take_policy(frame.room_policy_changed.policy)
         elif kind == "left":
             self._take_left(frame)
+        elif kind == "go_away":
+            self.life.take_go_away(frame.go_away)
         elif kind == "error":
             self._joiner.take_error(frame.error)
 
@@ -240,9 +247,27 @@ class Session:
         """The socket takes bytes again."""
         self.publisher.pump()
 
-    def on_closed(self, facts: CloseFacts) -> None:
-        """The connection is gone."""
-        self.life.on_closed(facts)
+    async def settle(self) -> None:
+        """Before a move: write no publish any more, and wait a moment for what is unanswered."""
+        self.publisher.hold()
+        give_up_s = self._loop.time() + SETTLE_MAX_S
+        while self._loop.time() < give_up_s:
+            connection = self.life.connection
+            if connection is None or connection.pending_count == 0:
+                return
+            await asyncio.sleep(_SETTLE_LOOK_S)
+
+    def on_stayed(self) -> None:
+        """A move has failed, and the connection is still there."""
+        self.publisher.release()
+
+    def on_closed(self, connection: Connection, facts: CloseFacts) -> None:
+        """A connection is gone."""
+        if self.life.on_closed(connection, facts):
+            self.on_left()
+
+    def on_left(self) -> None:
+        """There is no connection any more, or another one has taken its place."""
         self._joiner.detach()
         for link in list(self._links.values()):
             link.take_break()

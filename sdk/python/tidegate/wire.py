@@ -32,7 +32,13 @@ _GAP_REASONS: dict[int, GapReason] = {
 
 
 def encode_hello(
-    token: str, app_name: str, app_version: str, platform: str, producer_key: bytes
+    token: str,
+    app_name: str,
+    app_version: str,
+    platform: str,
+    producer_key: bytes,
+    session_token: bytes,
+    dial_count: int,
 ) -> bytes:
     """Encode the first frame of a connection."""
     frame = frame_pb2.ClientFrame()
@@ -44,6 +50,8 @@ def encode_hello(
     hello.build.version = app_version
     hello.build.platform = platform
     hello.producer_key = producer_key
+    hello.session_token = session_token
+    hello.dial_count = dial_count
     return frame.SerializeToString()
 
 
