@@ -13,11 +13,13 @@ import { AuditServiceService } from "../proto/gen/tidegate/control/v1/audit_serv
 import { GatewayServiceService } from "../proto/gen/tidegate/control/v1/gateway_service.ts";
 import { MessagingServiceService } from "../proto/gen/tidegate/control/v1/messaging_service.ts";
 import { RoomClassServiceService } from "../proto/gen/tidegate/control/v1/room_class_service.ts";
+import { RoomServiceService } from "../proto/gen/tidegate/control/v1/room_service.ts";
 import { KeyTrimmer } from "./audit/key-trimmer.ts";
 import { AuditCalls } from "./audit-service.ts";
 import { CallGate, forgiving, loadStatus } from "./calls.ts";
 import { ClassPlacement } from "./class-placement.ts";
 import { ControlStore } from "./control-store.ts";
+import { DisconnectCalls } from "./disconnect-service.ts";
 import { GatewayCalls } from "./gateway-service.ts";
 import { HealthCalls } from "./health-service.ts";
 import type { Log } from "./log.ts";
@@ -28,6 +30,7 @@ import { addPlacement, PLACEMENT_SERVICES } from "./placement-services.ts";
 import { ReflectionDoor } from "./reflection-door.ts";
 import { RoomClassCalls } from "./room-class-service.ts";
 import { RoomClassStore } from "./room-class-store.ts";
+import { RoomCalls } from "./room-service.ts";
 import { Routing } from "./routing/routing.ts";
 
 /** A connection that is silent for so long is pinged, and ended when it is silent as long again. */
@@ -54,6 +57,7 @@ const serviceNames = {
     "tidegate.control.v1.AuditService",
     ...Object.values(PLACEMENT_SERVICES),
     "tidegate.control.v1.RoutingService",
+    "tidegate.control.v1.RoomService",
   ],
   other: [
     "grpc.health.v1.Health",
@@ -89,7 +93,9 @@ export async function startControlPlane(
   });
   const gate = new CallGate({ log, countMax: options.callCountMax, audit: store.audit });
   addRoomClasses(server, gate, new RoomClassCalls(classes, options.classPageMax));
-  addMessaging(server, gate, new MessagingCalls(bus, classes, options.historyPageMax));
+  const messaging = new MessagingCalls(bus, classes, options.historyPageMax);
+  addMessaging(server, gate, messaging, new DisconnectCalls(bus, store.audit));
+  addRooms(server, gate, new RoomCalls(bus));
   addFleet(server, gate, bus.topology);
   addAudit(server, gate, new AuditCalls(store.keys));
   const placement = await addPlacement(server, gate, {
@@ -150,11 +156,27 @@ function addAudit(server: Server, gate: CallGate, calls: AuditCalls): void {
   });
 }
 
-function addMessaging(server: Server, gate: CallGate, calls: MessagingCalls): void {
+function addMessaging(
+  server: Server,
+  gate: CallGate,
+  calls: MessagingCalls,
+  ends: DisconnectCalls,
+): void {
   const service = serviceNames.control[1];
   server.addService(forgiving(MessagingServiceService), {
     publish: gate.unary(`${service}/Publish`, calls.publish.bind(calls)),
     listHistory: gate.unary(`${service}/ListHistory`, calls.listHistory.bind(calls)),
+    disconnectConnection: gate.unary(`${service}/DisconnectConnection`, ends.connection.bind(ends)),
+    disconnectUser: gate.unary(`${service}/DisconnectUser`, ends.user.bind(ends)),
+  });
+}
+
+function addRooms(server: Server, gate: CallGate, calls: RoomCalls): void {
+  const service = "tidegate.control.v1.RoomService";
+  server.addService(forgiving(RoomServiceService), {
+    listRooms: gate.unary(`${service}/ListRooms`, calls.list.bind(calls)),
+    getRoom: gate.unary(`${service}/GetRoom`, calls.get.bind(calls)),
+    listMembers: gate.unary(`${service}/ListMembers`, calls.listMembers.bind(calls)),
   });
 }
 

@@ -49,6 +49,7 @@ export class Fanout implements RoomOutput {
     const frame = this.#writer.durable(room.alias, message, prevSeq, message.envelope);
     this.#app.publish(room.topic, frame, true);
     this.messageCount += 1;
+    room.messageCount += 1;
   }
 
   ephemeral(room: LocalRoom, envelope: Uint8Array): void {
@@ -58,6 +59,7 @@ export class Fanout implements RoomOutput {
     const frame = this.#writer.ephemeral(room.alias, count, envelope);
     this.#app.publish(room.topic, frame, true);
     this.messageCount += 1;
+    room.messageCount += 1;
   }
 
   loss(room: LocalRoom, missedCount: number): void {

@@ -32,6 +32,7 @@ import { type GatewayOptions, validateGatewayOptions } from "./options.ts";
 import { applyClassChange } from "./policy-change.ts";
 import { PublishLog } from "./publish-log.ts";
 import { Publisher } from "./publisher.ts";
+import { answerQuestions } from "./questions/answer-questions.ts";
 import { Readiness } from "./readiness.ts";
 import { ResumeReads } from "./resume-reads.ts";
 import { Rooms } from "./rooms.ts";
@@ -119,6 +120,7 @@ export async function startGateway(
     followCutOff(context, connections.all()),
     followCutOffMoves(context, drain),
     answerDrainOrders(context, drain, () => connections.count),
+    answerQuestions(context, connections.all()),
   ];
   const close = async () => {
     isStopping = true;

@@ -54,6 +54,12 @@ export class LocalRoom implements RoomListener {
   policy: ClassPolicy;
   /** Members and joiners. */
   memberCount = 0;
+  /** Messages handed out since it was opened. */
+  messageCount = 0;
+  /** Of these, a second, over the last 10 s; kept by rooms.ts. */
+  messageRate = 0;
+  /** `messageCount` when the rate was taken. */
+  ratedCount = 0;
   /** Ephemeral messages handed out, and those known to be lost on the way here. */
   ephemeralCount = 0;
   /** Durable: the last message handed out (or skipped as void); null in an empty room. */

@@ -11,6 +11,8 @@ import { LocalRoom, type RoomOutput, requirePolicy } from "./local-room.ts";
 export const LINGER_MS = 5000;
 /** Rooms that linger at once; beyond it the one that was left first is closed. About 1 kB each. */
 export const LINGER_COUNT_MAX = 4096;
+/** Message rates of rooms are over this time, ms; 100 000 rooms take some ms of it. */
+const RATE_MS = 10_000;
 /** Addresses kept for publishes by name; when full, all are looked up anew. */
 const TARGET_COUNT_MAX = 10_000;
 
@@ -27,12 +29,14 @@ export class Rooms {
   readonly #rooms = new Map<string, LocalRoom>();
   readonly #lingering = new Map<LocalRoom, NodeJS.Timeout>();
   readonly #targets = new Map<string, Target>();
+  readonly #rateTimer: NodeJS.Timeout;
   #aliasCount = 0;
 
   constructor(bus: Bus, classes: Classes, output: RoomOutput) {
     this.#bus = bus;
     this.#classes = classes;
     this.#output = output;
+    this.#rateTimer = setInterval(() => this.#takeRates(), RATE_MS).unref();
   }
 
   /** Rooms with an interest on the bus. */
@@ -67,6 +71,11 @@ export class Rooms {
     if (this.#targets.size >= TARGET_COUNT_MAX) this.#targets.clear();
     this.#targets.set(key, target);
     return target;
+  }
+
+  /** An open room by name, or null. @throws {CodedError} `ROOM_NAME_INVALID`. */
+  find(tenant: string, name: string): LocalRoom | null {
+    return this.#rooms.get(roomAddress(tenant, name).token) ?? null;
   }
 
   /** The classes changed: look targets up anew. */
@@ -108,9 +117,17 @@ export class Rooms {
 
   /** Ends every interest. */
   close(): void {
+    clearInterval(this.#rateTimer);
     for (const timer of this.#lingering.values()) clearTimeout(timer);
     for (const room of this.#rooms.values()) room.close();
     this.#rooms.clear();
+  }
+
+  #takeRates(): void {
+    for (const room of this.#rooms.values()) {
+      room.messageRate = ((room.messageCount - room.ratedCount) * 1000) / RATE_MS;
+      room.ratedCount = room.messageCount;
+    }
   }
 
   #close(room: LocalRoom): void {

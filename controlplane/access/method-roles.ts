@@ -30,7 +30,12 @@ const rules: Readonly<Record<string, Readonly<Record<string, MethodRule>>>> = {
   AuditService: { ListAuditEntries: look },
   GatewayService: { ListGateways: see, GetGateway: see },
   LimitService: { GetLimit: see, ListLimits: see, UpdateLimit: run, DeleteLimit: run },
-  MessagingService: { Publish: speak, ListHistory: look },
+  MessagingService: {
+    Publish: speak,
+    ListHistory: look,
+    DisconnectConnection: run,
+    DisconnectUser: run,
+  },
   OperationService: {
     GetOperation: see,
     ListOperations: see,
@@ -54,6 +59,7 @@ const rules: Readonly<Record<string, Readonly<Record<string, MethodRule>>>> = {
     UpdateRoomClass: run,
     DeleteRoomClass: decide,
   },
+  RoomService: { ListRooms: see, GetRoom: see, ListMembers: look },
   RoutingService: { StreamRouting: follow },
   ShardService: {
     ListShards: see,

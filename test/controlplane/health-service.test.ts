@@ -36,6 +36,7 @@ test("Check: SERVING overall and by service, NOT_FOUND for others", async () => 
     "tidegate.control.v1.OperationService",
     "tidegate.control.v1.PlacementGroupService",
     roomClasses,
+    "tidegate.control.v1.RoomService",
     "tidegate.control.v1.RoutingService",
     "tidegate.control.v1.ShardService",
     "tidegate.control.v1.SlotService",

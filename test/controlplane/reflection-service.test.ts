@@ -73,6 +73,7 @@ test.each(["v1", "v1alpha"] as const)("reflection %s: lists every service", asyn
         `${control}.OperationService`,
         `${control}.PlacementGroupService`,
         `${control}.RoomClassService`,
+        `${control}.RoomService`,
         `${control}.RoutingService`,
         `${control}.ShardService`,
         `${control}.SlotService`,

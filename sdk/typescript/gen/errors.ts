@@ -29,6 +29,8 @@ export const ERRORS = {
   TOO_MANY_CONNECTIONS: { close: 1013, retry: "reconnect", retryAfterMs: 1000, },
   /** Another connection has shown this one's session token: its seats are there now. Use the other connection, or connect anew for a session of its own. */
   TAKEN_OVER: { close: 4500, retry: "no", retryAfterMs: 0, },
+  /** An operator or backend has ended this connection, or all of this user's. Do not reconnect by yourself; ask whoever runs the service. */
+  DISCONNECTED: { close: 4505, retry: "no", retryAfterMs: 0, },
   /** A quota of the tenant is used up: connections of the tenant, the user or the IP address, or rooms; the fields limit and limit_value say which. Close what is not needed, or try later; operators: tidegatectl limits set. */
   LIMIT_REACHED: { close: 4008, retry: "reconnect", retryAfterMs: 5000, },
   /** The room has as many members as its class allows. Join another room, or try later; operators: raise member_count_max of the class. */

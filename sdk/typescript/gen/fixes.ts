@@ -10,6 +10,7 @@ export const FIXES: Readonly<Record<string, string>> = {
   TOKEN_INVALID: "Get a new token from whoever issues them, and connect with it.",
   TOO_MANY_CONNECTIONS: "Try again later or at another gateway; operators: add gateways.",
   TAKEN_OVER: "Use the other connection, or connect anew for a session of its own.",
+  DISCONNECTED: "Do not reconnect by yourself; ask whoever runs the service.",
   LIMIT_REACHED: "Close what is not needed, or try later; operators: tidegatectl limits set.",
   ROOM_FULL: "Join another room, or try later; operators: raise member_count_max of the class.",
   SLOW_CONSUMER: "Read faster, join fewer rooms, or resume after the reconnect.",

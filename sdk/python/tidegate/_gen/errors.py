@@ -75,6 +75,13 @@ ERRORS: dict[str, ErrorInfo] = {
         means="Another connection has shown this one's session token: its seats are there now.",
         fix="Use the other connection, or connect anew for a session of its own.",
     ),
+    "DISCONNECTED": ErrorInfo(
+        close=4505,
+        retry="no",
+        retry_after_ms=0,
+        means="An operator or backend has ended this connection, or all of this user's.",
+        fix="Do not reconnect by yourself; ask whoever runs the service.",
+    ),
     "LIMIT_REACHED": ErrorInfo(
         close=4008,
         retry="reconnect",

@@ -78,6 +78,49 @@ export interface ListHistoryResponse {
   nextPageToken: string;
 }
 
+/** Which connection to close. */
+export interface DisconnectConnectionRequest {
+  /** "tenants/{tenant}". */
+  parent: string;
+  /** As Welcome and ListMembers have it. */
+  connection: string;
+  /** Told to the client, 0 to 200 characters; empty means "an operator has ended this connection". */
+  reason: string;
+  /** Looks whether it is there, and closes nothing. */
+  validateOnly: boolean;
+  /** For the audit log, 0 to 64 characters. */
+  requestId: string;
+}
+
+/** It is closed. */
+export interface DisconnectConnectionResponse {
+}
+
+/** Whose connections to close. */
+export interface DisconnectUserRequest {
+  /** "tenants/{tenant}". */
+  parent: string;
+  /** As their token says, 1 to 128 bytes. */
+  user: string;
+  /** As in DisconnectConnection. */
+  reason: string;
+  /** Counts them, and closes nothing. */
+  validateOnly: boolean;
+  /** For the audit log, 0 to 64 characters. */
+  requestId: string;
+}
+
+/** What was closed. */
+export interface DisconnectUserResponse {
+  /** Connections that were closed, 0 when the user had none. */
+  connectionCount: number;
+  /**
+   * "gateways/{gateway}" of those that did not answer, at most 100: the user may be connected there
+   * still. Repeat the call.
+   */
+  silentGateways: string[];
+}
+
 function createBasePublishRequest(): PublishRequest {
   return { parent: "", room: "", payload: Buffer.alloc(0), user: "", requestId: "" };
 }
@@ -440,6 +483,278 @@ export const ListHistoryResponse: MessageFns<ListHistoryResponse> = {
   },
 };
 
+function createBaseDisconnectConnectionRequest(): DisconnectConnectionRequest {
+  return { parent: "", connection: "", reason: "", validateOnly: false, requestId: "" };
+}
+
+export const DisconnectConnectionRequest: MessageFns<DisconnectConnectionRequest> = {
+  encode(message: DisconnectConnectionRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.parent !== "") {
+      writer.uint32(10).string(message.parent);
+    }
+    if (message.connection !== "") {
+      writer.uint32(18).string(message.connection);
+    }
+    if (message.reason !== "") {
+      writer.uint32(26).string(message.reason);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(32).bool(message.validateOnly);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(42).string(message.requestId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DisconnectConnectionRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDisconnectConnectionRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.parent = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.connection = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseDisconnectConnectionResponse(): DisconnectConnectionResponse {
+  return {};
+}
+
+export const DisconnectConnectionResponse: MessageFns<DisconnectConnectionResponse> = {
+  encode(_: DisconnectConnectionResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DisconnectConnectionResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDisconnectConnectionResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseDisconnectUserRequest(): DisconnectUserRequest {
+  return { parent: "", user: "", reason: "", validateOnly: false, requestId: "" };
+}
+
+export const DisconnectUserRequest: MessageFns<DisconnectUserRequest> = {
+  encode(message: DisconnectUserRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.parent !== "") {
+      writer.uint32(10).string(message.parent);
+    }
+    if (message.user !== "") {
+      writer.uint32(18).string(message.user);
+    }
+    if (message.reason !== "") {
+      writer.uint32(26).string(message.reason);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(32).bool(message.validateOnly);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(42).string(message.requestId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DisconnectUserRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDisconnectUserRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.parent = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.user = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseDisconnectUserResponse(): DisconnectUserResponse {
+  return { connectionCount: 0, silentGateways: [] };
+}
+
+export const DisconnectUserResponse: MessageFns<DisconnectUserResponse> = {
+  encode(message: DisconnectUserResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.connectionCount !== 0) {
+      writer.uint32(8).uint32(message.connectionCount);
+    }
+    for (const v of message.silentGateways) {
+      writer.uint32(18).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DisconnectUserResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDisconnectUserResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.connectionCount = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.silentGateways.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 /** Server-side access to rooms. */
 export type MessagingServiceService = typeof MessagingServiceService;
 export const MessagingServiceService = {
@@ -463,6 +778,36 @@ export const MessagingServiceService = {
     responseSerialize: (value: ListHistoryResponse): Buffer => Buffer.from(ListHistoryResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListHistoryResponse => ListHistoryResponse.decode(value),
   },
+  /**
+   * Closes one connection with 4505 DISCONNECTED, after which its client does not reconnect by
+   * itself. NOT_FOUND when the tenant has no such connection.
+   */
+  disconnectConnection: {
+    path: "/tidegate.control.v1.MessagingService/DisconnectConnection" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DisconnectConnectionRequest): Buffer =>
+      Buffer.from(DisconnectConnectionRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DisconnectConnectionRequest => DisconnectConnectionRequest.decode(value),
+    responseSerialize: (value: DisconnectConnectionResponse): Buffer =>
+      Buffer.from(DisconnectConnectionResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DisconnectConnectionResponse => DisconnectConnectionResponse.decode(value),
+  },
+  /**
+   * Closes all connections of a user so. Whoever connects after the call stays: a token that is to
+   * be good for nothing any more has to end too.
+   */
+  disconnectUser: {
+    path: "/tidegate.control.v1.MessagingService/DisconnectUser" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DisconnectUserRequest): Buffer =>
+      Buffer.from(DisconnectUserRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DisconnectUserRequest => DisconnectUserRequest.decode(value),
+    responseSerialize: (value: DisconnectUserResponse): Buffer =>
+      Buffer.from(DisconnectUserResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DisconnectUserResponse => DisconnectUserResponse.decode(value),
+  },
 } as const;
 
 export interface MessagingServiceServer extends UntypedServiceImplementation {
@@ -470,6 +815,16 @@ export interface MessagingServiceServer extends UntypedServiceImplementation {
   publish: handleUnaryCall<PublishRequest, PublishResponse>;
   /** Reads one page of a durable room's stored messages. */
   listHistory: handleUnaryCall<ListHistoryRequest, ListHistoryResponse>;
+  /**
+   * Closes one connection with 4505 DISCONNECTED, after which its client does not reconnect by
+   * itself. NOT_FOUND when the tenant has no such connection.
+   */
+  disconnectConnection: handleUnaryCall<DisconnectConnectionRequest, DisconnectConnectionResponse>;
+  /**
+   * Closes all connections of a user so. Whoever connects after the call stays: a token that is to
+   * be good for nothing any more has to end too.
+   */
+  disconnectUser: handleUnaryCall<DisconnectUserRequest, DisconnectUserResponse>;
 }
 
 export interface MessagingServiceClient extends Client {
@@ -504,6 +859,44 @@ export interface MessagingServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListHistoryResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Closes one connection with 4505 DISCONNECTED, after which its client does not reconnect by
+   * itself. NOT_FOUND when the tenant has no such connection.
+   */
+  disconnectConnection(
+    request: DisconnectConnectionRequest,
+    callback: (error: ServiceError | null, response: DisconnectConnectionResponse) => void,
+  ): ClientUnaryCall;
+  disconnectConnection(
+    request: DisconnectConnectionRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DisconnectConnectionResponse) => void,
+  ): ClientUnaryCall;
+  disconnectConnection(
+    request: DisconnectConnectionRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DisconnectConnectionResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Closes all connections of a user so. Whoever connects after the call stays: a token that is to
+   * be good for nothing any more has to end too.
+   */
+  disconnectUser(
+    request: DisconnectUserRequest,
+    callback: (error: ServiceError | null, response: DisconnectUserResponse) => void,
+  ): ClientUnaryCall;
+  disconnectUser(
+    request: DisconnectUserRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DisconnectUserResponse) => void,
+  ): ClientUnaryCall;
+  disconnectUser(
+    request: DisconnectUserRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DisconnectUserResponse) => void,
   ): ClientUnaryCall;
 }
 

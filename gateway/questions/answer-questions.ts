@@ -1,0 +1,49 @@
+/**
+ * What control planes ask this gateway: its rooms, a room, its members, and to close connections.
+ */
+import type { Unsubscribe } from "../../bus/bus.ts";
+import {
+  DisconnectAnswer,
+  DisconnectQuestion,
+  MembersAnswer,
+  MembersQuestion,
+  RoomAnswer,
+  RoomQuestion,
+  RoomsAnswer,
+  RoomsQuestion,
+} from "../../proto/gen/tidegate/bus/v1/gateway_question.ts";
+import type { Connection } from "../connection.ts";
+import type { GatewayContext } from "../context.ts";
+import { disconnect } from "./disconnect.ts";
+import { listMembers, listRooms, roomCount } from "./room-lists.ts";
+
+/** Answers until the returned function is called. */
+export function answerQuestions(
+  context: GatewayContext,
+  connections: ReadonlySet<Connection>,
+): Unsubscribe {
+  const { bus, rooms } = context;
+  const stops = [
+    bus.answer("rooms", async (body) => {
+      const found = await listRooms(context, RoomsQuestion.decode(body));
+      return RoomsAnswer.encode({ rooms: found }).finish();
+    }),
+    bus.answer("room", (body) => {
+      const { tenant, room } = RoomQuestion.decode(body);
+      const found = rooms.find(tenant, room);
+      const isThere = found !== null && found.memberCount > 0;
+      return RoomAnswer.encode({ room: isThere ? roomCount(found) : undefined }).finish();
+    }),
+    bus.answer("members", async (body) => {
+      const members = await listMembers(context, connections, MembersQuestion.decode(body));
+      return MembersAnswer.encode({ members }).finish();
+    }),
+    bus.answer("disconnect", (body) => {
+      const count = disconnect(context, connections, DisconnectQuestion.decode(body));
+      return DisconnectAnswer.encode({ count }).finish();
+    }),
+  ];
+  return () => {
+    for (const stop of stops) stop();
+  };
+}
