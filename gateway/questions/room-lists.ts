@@ -2,8 +2,8 @@
  * What a gateway answers of its rooms and their members: the first ones in order, however many
  * there are.
  *
- * A gateway may hold 100 000 rooms, so the loop is left free now and then, and no more are kept than
- * are asked for.
+ * A gateway may hold 100 000 rooms, so the loop is left free now and then, and no more are kept
+ * than are asked for.
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type {
