@@ -28,16 +28,21 @@ export function checkQuestion(kind: string, body: Uint8Array, timeoutMs: number)
 }
 
 export class Answers {
-  readonly #handlers = new Map<string, AnswerHandler>();
+  /** By kind, the newest last. */
+  readonly #handlers = new Map<string, AnswerHandler[]>();
   #count = 0;
 
   /** As Bus.answer says. */
   add(kind: string, handle: AnswerHandler): Unsubscribe {
     assert(isKind(kind), `kind ${kind}`);
-    assert(!this.#handlers.has(kind), `${kind} has a handler`);
-    this.#handlers.set(kind, handle);
+    const handlers = this.#handlers.get(kind) ?? [];
+    this.#handlers.set(kind, [...handlers, handle]);
     return () => {
-      if (this.#handlers.get(kind) === handle) this.#handlers.delete(kind);
+      const left = this.#handlers.get(kind) ?? [];
+      this.#handlers.set(
+        kind,
+        left.filter((each) => each !== handle),
+      );
     };
   }
 
@@ -47,7 +52,7 @@ export class Answers {
    * @throws {CodedError} always coded, as Bus.ask says.
    */
   async answer(kind: string, body: Uint8Array): Promise<Uint8Array> {
-    const handle = this.#handlers.get(kind);
+    const handle = this.#handlers.get(kind)?.at(-1);
     if (handle === undefined) {
       throw new CodedError("NOT_FOUND", `the process answers no questions of the kind "${kind}"`);
     }

@@ -219,7 +219,7 @@ export interface Bus {
   ask(process: string, kind: string, body: Uint8Array, timeoutMs: number): Promise<Uint8Array>;
 
   /**
-   * Answers questions of a kind until unsubscribed; one handler a kind. At most
+   * Answers questions of a kind until unsubscribed; of several handlers the newest does. At most
    * {@link ANSWER_COUNT_MAX} at once, the next ones are refused with `UNAVAILABLE`.
    *
    * @param handle its answer has at most ASK_BYTES_MAX. May throw a CodedError for the asker.

@@ -33,6 +33,10 @@ export function askRules(rule: DeclareRule): void {
     expect(await codeOf(() => bus.ask(id, "echo", nothing, timeoutMs))).toBe("NOT_FOUND");
     const end = bus.answer("echo", (body) => body);
     await bus.ask(id, "echo", nothing, timeoutMs);
+    const endNewer = bus.answer("echo", () => envelopeOf("newer"));
+    expect(textOf(await bus.ask(id, "echo", nothing, timeoutMs))).toBe("newer");
+    endNewer();
+    expect(textOf(await bus.ask(id, "echo", nothing, timeoutMs))).toBe("");
     end();
     end();
     expect(await codeOf(() => bus.ask(id, "echo", nothing, timeoutMs))).toBe("NOT_FOUND");
