@@ -14,6 +14,7 @@ import type { Bus } from "./bus/bus.ts";
 import type { EmbeddedBusOptions } from "./bus/embedded/options.ts";
 import type { Lease } from "./bus/nats/lease.ts";
 import { controlLinkOptions } from "./control-link-options.ts";
+import { controlPlaneOptions } from "./control-options.ts";
 import type { Authenticate } from "./gateway/auth.ts";
 import { decideAdvertiseUrl } from "./gateway/drain/advertise-url.ts";
 import type { Gateway } from "./gateway/gateway.ts";
@@ -74,13 +75,9 @@ async function startParts(options: OptionValues): Promise<void> {
   ]);
   const [runningGateway, runningControlPlane] = await Promise.all([
     gateway?.(bus) ?? null,
-    controlPlane?.startControlPlane(bus, log, {
-      name: gatewayId,
-      host: options.text("CONTROL_HOST"),
-      port: options.integer("CONTROL_PORT"),
-    }) ?? null,
+    controlPlane?.startControlPlane(bus, log, controlPlaneOptions(options, gatewayId)) ?? null,
   ]);
-  const at = controlLinkOptions(options, runningControlPlane?.address ?? null);
+  const at = controlLinkOptions(options, runningControlPlane);
   if (at !== null) runningGateway?.followControlPlanes(at);
   close = async () => {
     log.info({}, "stopping: clients are told to reconnect, the store is closed");

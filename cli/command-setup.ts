@@ -2,7 +2,7 @@
  * What every command shares: what the process knows, the global options, values, examples.
  */
 import { type Command, InvalidArgumentError, Option } from "commander";
-import type { Target } from "./context.ts";
+import type { ControlPlace, Target, TargetDefaults } from "./context.ts";
 import { usageError } from "./failure.ts";
 
 /** Values of `-o`. */
@@ -13,19 +13,13 @@ export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
 /** What the process knows: defaults of the global options. */
 export interface ProgramSetup {
   readonly version: string;
-  readonly defaults: Target;
-  /** Reads a file for --token-file. */
+  readonly defaults: TargetDefaults;
+  /** Reads a file for --token-file and --tls-…. */
   readFile(file: string): string;
 }
 
 /** Values of the global options. */
-interface GlobalOptions {
-  readonly url: string;
-  readonly control: string;
-  readonly token: string;
-  readonly tokenFile?: string;
-  readonly tenant: string;
-}
+type GlobalOptions = TargetDefaults;
 
 /** The examples at the end of a command's help: command and meaning. */
 export function examples(rows: readonly (readonly [string, string])[]): string {
@@ -62,15 +56,35 @@ export function outputOption(): Option {
     .default("table");
 }
 
-/** Where things are, from the global options. Throws Failure when a token file is unreadable. */
+/** Where things are, from the global options. Throws Failure when a file is unreadable. */
 export function targetOf(command: Command, setup: ProgramSetup): Target {
   const options = command.optsWithGlobals<GlobalOptions>();
-  const { url, control, tenant } = options;
-  if (options.tokenFile === undefined) return { url, control, tenant, token: options.token };
+  const { url, control: address, tenant } = options;
+  const read = (flag: string, file: string) => readNamed(setup, flag, file);
+  const fromFile = read("--token-file", options.tokenFile).trim();
+  const token = options.tokenFile === "" ? options.token : fromFile;
+  if ((options.tlsCert === "") !== (options.tlsKey === "")) {
+    throw usageError("--tls-cert and --tls-key belong together", "Give both, or neither.");
+  }
+  const control: ControlPlace = {
+    ...{ address, token },
+    tlsCa: options.tlsCa === "system" ? "system" : read("--tls-ca", options.tlsCa),
+    tlsCert: read("--tls-cert", options.tlsCert),
+    tlsKey: read("--tls-key", options.tlsKey),
+  };
+  if (control.tlsCert !== "" && control.tlsCa === "") {
+    const fix = 'Name the authority of the control plane\'s certificate, or "system".';
+    throw usageError("--tls-cert without --tls-ca", fix);
+  }
+  return { url, control, tenant, token };
+}
+
+function readNamed(setup: ProgramSetup, flag: string, file: string): string {
+  if (file === "") return "";
   try {
-    return { url, control, tenant, token: setup.readFile(options.tokenFile).trim() };
+    return setup.readFile(file);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw usageError(`--token-file can not be read: ${reason}`, "Name a readable file.", cause);
+    throw usageError(`${flag} can not be read: ${reason}`, "Name a readable file.", cause);
   }
 }

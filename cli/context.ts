@@ -15,12 +15,36 @@ export interface Context {
   readonly signal: AbortSignal;
 }
 
+/** How to reach a control plane, and what to show it. */
+export interface ControlPlace {
+  /** "host:port". */
+  readonly address: string;
+  /** Bearer token, or empty. */
+  readonly token: string;
+  /** PEM of the authority its certificate must lead to; "system": the system's; empty: no TLS. */
+  readonly tlsCa: string;
+  /** PEM of our certificate and key, or empty. */
+  readonly tlsCert: string;
+  readonly tlsKey: string;
+}
+
+/** Defaults of the global options: files are named. */
+export interface TargetDefaults {
+  readonly url: string;
+  readonly control: string;
+  readonly token: string;
+  readonly tokenFile: string;
+  readonly tlsCa: string;
+  readonly tlsCert: string;
+  readonly tlsKey: string;
+  readonly tenant: string;
+}
+
 /** Where things are, from options and environment. */
 export interface Target {
   /** WebSocket URL of a gateway. */
   readonly url: string;
-  /** "host:port" of a control plane. */
-  readonly control: string;
+  readonly control: ControlPlace;
   /** Bearer token, or empty. */
   readonly token: string;
   readonly tenant: string;

@@ -4,13 +4,17 @@
 import {
   type ChannelCredentials,
   type Client,
+  type ClientOptions,
   credentials,
+  InterceptingCall,
+  type Interceptor,
   Metadata,
   type ServiceError,
   status,
 } from "@grpc/grpc-js";
 import { BadRequest, ErrorInfo } from "../proto/gen/google/rpc/error_details.ts";
 import { Status } from "../proto/gen/google/rpc/status.ts";
+import type { ControlPlace } from "./context.ts";
 import { Failure, usageError } from "./failure.ts";
 
 /** A call that is not answered within this fails as UNAVAILABLE, milliseconds. */
@@ -18,10 +22,15 @@ const callTimeoutMs = 10_000;
 /** Of ErrorInfo, when the reason is one of our codes. */
 const errorDomain = "tidegate.dev";
 
+const tlsFix =
+  "If it has TLS, name its authority with --tls-ca (or system), and reach it by a name of its " +
+  "certificate; if it has none, leave --tls-ca out.";
+
 /** A generated client. */
 export type ClientClass<C extends Client> = new (
   address: string,
   credentials: ChannelCredentials,
+  options: Partial<ClientOptions>,
 ) => C;
 
 /** A unary method of the generated client. */
@@ -35,23 +44,57 @@ type Method<Request, Response> = (
 /**
  * Opens a client, uses it, closes it.
  *
- * @param address "host:port".
- * @throws {Failure} what `use` throws; `OPTION_INVALID` for a bad address.
+ * @throws {Failure} what `use` throws; `OPTION_INVALID` for a bad address, for TLS files that can
+ * not
+ *   be used, and rather than show a token to a whole network.
  */
 export async function withClient<C extends Client, T>(
-  address: string,
+  place: ControlPlace,
   clientClass: ClientClass<C>,
   use: (client: C) => Promise<T>,
 ): Promise<T> {
+  const { address, token } = place;
   if (!/^(\[[0-9a-fA-F:]+\]|[^/:\s]+):\d{1,5}$/.test(address)) {
     throw usageError(`--control ${JSON.stringify(address)} is not "host:port"`);
   }
-  const client = new clientClass(address, credentials.createInsecure());
+  if (token !== "" && place.tlsCa === "" && !isLoopback(address)) {
+    const detail = `a token is not sent to ${address} without TLS: who sees it can use it`;
+    throw usageError(detail, "Give --tls-ca, or reach it through a tunnel to 127.0.0.1.");
+  }
+  const interceptors = token === "" ? [] : [withToken(token)];
+  const client = new clientClass(address, credentialsOf(place), { interceptors });
   try {
     return await use(client);
   } finally {
     client.close();
   }
+}
+
+function credentialsOf({ tlsCa, tlsCert, tlsKey }: ControlPlace): ChannelCredentials {
+  if (tlsCa === "") return credentials.createInsecure();
+  const pem = (text: string) => (text === "" || text === "system" ? null : Buffer.from(text));
+  try {
+    return credentials.createSsl(pem(tlsCa), pem(tlsKey), pem(tlsCert));
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const fix = "They must be PEM files, and the key that of the certificate.";
+    throw usageError(`--tls-ca, --tls-cert or --tls-key: ${reason}`, fix, cause);
+  }
+}
+
+/** Shows the token with each call, streaming ones too. */
+function withToken(token: string): Interceptor {
+  return (options, nextCall) =>
+    new InterceptingCall(nextCall(options), {
+      start: (metadata, listener, next) => {
+        metadata.set("authorization", `Bearer ${token}`);
+        next(metadata, listener);
+      },
+    });
+}
+
+function isLoopback(address: string): boolean {
+  return /^(localhost|127(\.\d{1,3}){3}|\[::1\]):/.test(address);
 }
 
 /** Calls a method; errors as Failure with the code that the control plane gave. */
@@ -83,9 +126,11 @@ export function decodeError(error: ServiceError, target: string): Failure {
   const where = target.replace(/^dns:/, "");
   const fix = "Start it (npm start), or say where it is: --control host:port or TIDEGATE_CONTROL.";
   if (error.code === status.UNAVAILABLE) {
-    const why = /ECONN\w+|ENOTFOUND|EAI_AGAIN/.exec(error.details)?.[0] ?? error.details;
+    const found = /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|E\w+UNREACH/.exec(error.details);
+    const why = found?.[0] ?? error.details.replaceAll(/\s+/g, " ").trim();
     const text = `the control plane at ${where} can not be reached: ${why}`;
-    return new Failure("UNAVAILABLE", text, { fix, cause: error });
+    // Something is there, and does not speak with us: as a rule TLS with one that has none.
+    return new Failure("UNAVAILABLE", text, { fix: found === null ? tlsFix : fix, cause: error });
   }
   if (error.code === status.DEADLINE_EXCEEDED) {
     const text = `the control plane at ${where} did not answer within ${callTimeoutMs} ms`;

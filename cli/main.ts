@@ -4,7 +4,7 @@
 import { readFileSync } from "node:fs";
 import { constants } from "node:os";
 import path from "node:path";
-import type { Context, Target } from "./context.ts";
+import type { Context, TargetDefaults } from "./context.ts";
 import { ExitCode } from "./exit-code.ts";
 import { runCommand } from "./run.ts";
 
@@ -38,10 +38,14 @@ const context: Context = {
   isKeyboard: stdin.isTTY === true,
   signal: ending.signal,
 };
-const defaults: Target = {
+const defaults: TargetDefaults = {
   url: env.TIDEGATE_URL || "ws://127.0.0.1:8080/ws",
   control: env.TIDEGATE_CONTROL || "127.0.0.1:9090",
   token: env.TIDEGATE_TOKEN || "",
+  tokenFile: env.TIDEGATE_TOKEN_FILE || "",
+  tlsCa: env.TIDEGATE_TLS_CA || "",
+  tlsCert: env.TIDEGATE_TLS_CERT || "",
+  tlsKey: env.TIDEGATE_TLS_KEY || "",
   tenant: env.TIDEGATE_TENANT || "default",
 };
 const readFile = (file: string) => readFileSync(file, "utf8");

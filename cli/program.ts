@@ -8,11 +8,14 @@ import { addAuditCommand } from "./audit-program.ts";
 import { addClassCommands } from "./class-program.ts";
 import { examples, type ProgramSetup } from "./command-setup.ts";
 import { type CommandWords, completionScript, SHELLS, type Shell } from "./completion.ts";
-import { type Context, print, type Target } from "./context.ts";
+import { type Context, print, type TargetDefaults } from "./context.ts";
 import { EXIT_CODE_MEANINGS } from "./exit-code.ts";
 import { usageError } from "./failure.ts";
 import { addFleetCommands } from "./fleet-program.ts";
 import { addRoomCommands } from "./room-program.ts";
+
+/** Options whose value is a file, for completion. */
+const fileOptions = ["--file", "--token-file", "--tls-ca", "--tls-cert", "--tls-key"];
 
 /** Builds the program; `parseAsync` runs it. Usage errors come as CommanderError. */
 export function buildProgram(context: Context, setup: ProgramSetup): Command {
@@ -52,7 +55,7 @@ export function asFailure(reason: unknown): unknown {
   return usageError(detail, "tidegatectl help [command] explains the commands.");
 }
 
-function addGlobalOptions(program: Command, defaults: Target): void {
+function addGlobalOptions(program: Command, defaults: TargetDefaults): void {
   program
     .option("--url <url>", "gateway, for pub, sub and history (TIDEGATE_URL)", defaults.url)
     .option(
@@ -61,12 +64,27 @@ function addGlobalOptions(program: Command, defaults: Target): void {
       defaults.control,
     )
     .addOption(
-      new Option("--token <token>", "bearer token for the gateway (TIDEGATE_TOKEN)").default(
-        defaults.token,
-        "none",
-      ),
+      new Option(
+        "--token <token>",
+        "bearer token for gateway or control plane (TIDEGATE_TOKEN)",
+      ).default(defaults.token, "none"),
     )
-    .option("--token-file <file>", "read the token from a file: it stays out of the process list")
+    .option(
+      "--token-file <file>",
+      "read the token from a file: it stays out of the process list (TIDEGATE_TOKEN_FILE)",
+      defaults.tokenFile,
+    )
+    .option(
+      "--tls-ca <file>",
+      "TLS to the control plane, whose certificate leads to this one; or system (TIDEGATE_TLS_CA)",
+      defaults.tlsCa,
+    )
+    .option(
+      "--tls-cert <file>",
+      "certificate to show to the control plane (TIDEGATE_TLS_CERT)",
+      defaults.tlsCert,
+    )
+    .option("--tls-key <file>", "private key of --tls-cert (TIDEGATE_TLS_KEY)", defaults.tlsKey)
     .option("--tenant <tenant>", "tenant, for class and route (TIDEGATE_TENANT)", defaults.tenant);
 }
 
@@ -109,7 +127,7 @@ function commandWords(program: Command): CommandWords[] {
         long: option.long ?? "",
         summary: option.description,
         hasValue: option.required,
-        isFile: option.long === "--file" || option.long === "--token-file",
+        isFile: fileOptions.includes(option.long ?? ""),
       })),
     });
     for (const each of command.commands) visit(each, [...path, each.name()]);

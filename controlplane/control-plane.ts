@@ -4,7 +4,7 @@
  * Room classes, messages, the fleet, health and reflection. It holds no state of its own: any
  * number of them may serve one bus.
  */
-import { Server, ServerCredentials, setLogger } from "@grpc/grpc-js";
+import { Server, type ServerCredentials, setLogger } from "@grpc/grpc-js";
 import type { Bus } from "../bus/bus.ts";
 import type { Topology } from "../bus/topology.ts";
 import { CodedError } from "../proto/coded-error.ts";
@@ -14,7 +14,7 @@ import { GatewayServiceService } from "../proto/gen/tidegate/control/v1/gateway_
 import { MessagingServiceService } from "../proto/gen/tidegate/control/v1/messaging_service.ts";
 import { RoomClassServiceService } from "../proto/gen/tidegate/control/v1/room_class_service.ts";
 import { RoomServiceService } from "../proto/gen/tidegate/control/v1/room_service.ts";
-import { KeyTrimmer } from "./audit/key-trimmer.ts";
+import { type OpenedAccess, openAccess } from "./access/open-access.ts";
 import { AuditCalls } from "./audit-service.ts";
 import { CallGate, forgiving, loadStatus } from "./calls.ts";
 import { ClassPlacement } from "./class-placement.ts";
@@ -41,6 +41,10 @@ export interface ControlPlane {
   /** "host:port" as bound, for people and clients. */
   readonly address: string;
   readonly port: number;
+  /** Bearer token for the gateway of this process (`ownGatewayId`); empty if nobody is asked. */
+  readonly gatewayToken: string;
+  /** Looks now whether key and certificate files have changed; else it does so every 10 s. */
+  refreshFiles(): void;
   /**
    * Stops accepting, lets calls in progress end within drainTimeoutMs, then ends them. Leaves the
    * bus open. Calling it twice is harmless.
@@ -78,6 +82,21 @@ export async function startControlPlane(
 ): Promise<ControlPlane> {
   const options = validateControlPlaneOptions(partial);
   routeLibraryLog(log);
+  const opened = await openAccess(options, log);
+  try {
+    return await serve(bus, log, options, opened);
+  } catch (error) {
+    opened.stop();
+    throw error;
+  }
+}
+
+async function serve(
+  bus: Bus,
+  log: Log,
+  options: ControlPlaneOptions,
+  opened: OpenedAccess,
+): Promise<ControlPlane> {
   const store = await ControlStore.open(bus);
   const routing = await Routing.open(bus, store.audit, log);
   const loads = () => routing.slotLoads.observed();
@@ -91,7 +110,8 @@ export async function startControlPlane(
     "grpc.keepalive_time_ms": KEEPALIVE_MS,
     "grpc.keepalive_timeout_ms": KEEPALIVE_MS,
   });
-  const gate = new CallGate({ log, countMax: options.callCountMax, audit: store.audit });
+  const { access, credentials, ownToken } = opened;
+  const gate = new CallGate({ log, countMax: options.callCountMax, access, audit: store.audit });
   addRoomClasses(server, gate, new RoomClassCalls(classes, options.classPageMax));
   const messaging = new MessagingCalls(bus, classes, options.historyPageMax);
   addMessaging(server, gate, messaging, new DisconnectCalls(bus, store.audit));
@@ -107,14 +127,11 @@ export async function startControlPlane(
   server.addService(HealthService, health.server);
   const reflection = new ReflectionDoor(log, Object.values(serviceNames).flat());
   reflection.addTo(server);
-  const [port, trimmer] = await Promise.all([
-    listen(server, options).catch(async (reason) => {
-      await placement.close(); // this process shall not lead what it does not serve
-      routing.close();
-      throw reason;
-    }),
-    KeyTrimmer.start(store.keys),
-  ]);
+  const port = await listen(server, options, credentials).catch(async (reason) => {
+    await placement.close(); // this process shall not lead what it does not serve
+    routing.close();
+    throw reason;
+  });
   const address = `${options.host.includes(":") ? `[${options.host}]` : options.host}:${port}`;
   log.debug({ address }, "control plane listens");
   // Now rather than in the first failing call, but after all that a start waits for.
@@ -123,14 +140,17 @@ export async function startControlPlane(
   const stop = async () => {
     health.close();
     await placement.close(); // first, so that another leads at once
-    await Promise.all([reflection.close(), trimmer.stop()]);
+    await reflection.close();
     routing.close();
     await drain(server, options.drainTimeoutMs);
+    opened.stop();
     log.info({ address }, "control plane stopped");
   };
   return {
     address,
     port,
+    gatewayToken: ownToken,
+    refreshFiles: () => opened.refresh(),
     close: () => {
       closing ??= stop();
       return closing;
@@ -189,11 +209,15 @@ function addFleet(server: Server, gate: CallGate, topology: Topology): void {
   });
 }
 
-function listen(server: Server, options: ControlPlaneOptions): Promise<number> {
+function listen(
+  server: Server,
+  options: ControlPlaneOptions,
+  credentials: ServerCredentials,
+): Promise<number> {
   const host = options.host.includes(":") ? `[${options.host}]` : options.host;
   return new Promise((resolve, reject) => {
     const target = `${host}:${options.port}`;
-    server.bindAsync(target, ServerCredentials.createInsecure(), (error, port) => {
+    server.bindAsync(target, credentials, (error, port) => {
       if (error === null) resolve(port);
       else if (error.message.includes("EADDRINUSE")) {
         const detail = `another process listens on ${target}; stop it or choose another port`;

@@ -6,10 +6,27 @@ import { CodedError } from "../proto/coded-error.ts";
 export interface ControlPlaneOptions {
   /** Name of this process, for people: its GATEWAY_ID. */
   readonly name: string;
-  /** Address to listen on. Loopback only: anyone who reaches the port may change anything. */
+  /**
+   * Address to listen on. Beyond loopback only with access control (tokens or client certificates):
+   * without it, anyone who reaches the port may change anything.
+   */
   readonly host: string;
   /** Port to listen on, 0 to 65535; 0 takes a free one. */
   readonly port: number;
+  /** File of the key of bearer tokens: a PEM Ed25519 public key, or an HS256 secret. */
+  readonly authJwtKeyFile: string;
+  /** File of a JSON Web Key Set instead. */
+  readonly authJwksFile: string;
+  /** `iss` and `aud` that tokens must have; empty: any. */
+  readonly authJwtIssuer: string;
+  readonly authJwtAudience: string;
+  /** PEM certificate and key of the port; empty: no TLS. They belong together. */
+  readonly tlsCertFile: string;
+  readonly tlsKeyFile: string;
+  /** PEM authority of client certificates; empty: none are asked for. */
+  readonly tlsCaFile: string;
+  /** Id of the gateway in this very process, which gets a token of its own; empty: none. */
+  readonly ownGatewayId: string;
   /** Bytes of one request, 65536 to 4194304. Beyond it gRPC answers RESOURCE_EXHAUSTED. */
   readonly messageBytesMax: number;
   /** Calls answered at once, 1 to 100000. Beyond it UNAVAILABLE with a retry hint. */
@@ -27,6 +44,14 @@ export const CONTROL_PLANE_DEFAULTS: ControlPlaneOptions = {
   name: "controlplane",
   host: "127.0.0.1",
   port: 9090,
+  authJwtKeyFile: "",
+  authJwksFile: "",
+  authJwtIssuer: "",
+  authJwtAudience: "",
+  tlsCertFile: "",
+  tlsKeyFile: "",
+  tlsCaFile: "",
+  ownGatewayId: "",
   messageBytesMax: 131_072, // the largest payload is 61440 bytes
   callCountMax: 1000, // each holds one request: at most 128 MB
   classPageMax: 1000,
@@ -63,13 +88,50 @@ export function validateControlPlaneOptions(
       `control plane ${name} is ${String(value)}, not a whole number from ${min} to ${max}`,
     );
   }
-  if (!loopback.test(options.host)) {
-    throw new CodedError(
-      "OPTION_INVALID",
-      `control plane host is ${JSON.stringify(options.host)}, but only loopback (127.0.0.1, ::1, ` +
-        "localhost) is allowed: it does not yet authenticate operators, so whoever reaches the " +
-        "port may change everything. Reach it through an SSH tunnel or a proxy that authenticates",
+  checkAccess(options);
+  return options;
+}
+
+/** Whether callers must prove who they are. */
+export function hasAccessControl(options: ControlPlaneOptions): boolean {
+  const { authJwtKeyFile, authJwksFile, tlsCaFile } = options;
+  return authJwtKeyFile !== "" || authJwksFile !== "" || tlsCaFile !== "";
+}
+
+/** Whether only this machine reaches the address. */
+export function isLoopbackHost(host: string): boolean {
+  return loopback.test(host);
+}
+
+function checkAccess(options: ControlPlaneOptions): void {
+  const { authJwtKeyFile, authJwksFile, tlsCertFile, tlsKeyFile, tlsCaFile } = options;
+  const refuse = (detail: string) => {
+    throw new CodedError("OPTION_INVALID", detail);
+  };
+  if (authJwtKeyFile !== "" && authJwksFile !== "") {
+    refuse("CONTROL_AUTH_JWT_KEY_FILE and CONTROL_AUTH_JWKS_FILE are both set; use one of them");
+  }
+  if (authJwtKeyFile === "" && authJwksFile === "") {
+    if (options.authJwtIssuer !== "" || options.authJwtAudience !== "") {
+      refuse(
+        "CONTROL_AUTH_JWT_ISSUER and _AUDIENCE are of tokens, which need " +
+          "CONTROL_AUTH_JWT_KEY_FILE or CONTROL_AUTH_JWKS_FILE",
+      );
+    }
+  }
+  if ((tlsCertFile === "") !== (tlsKeyFile === "")) {
+    refuse("CONTROL_TLS_CERT_FILE and CONTROL_TLS_KEY_FILE belong together; set both or neither");
+  }
+  if (tlsCaFile !== "" && tlsCertFile === "") {
+    refuse(
+      "CONTROL_TLS_CA_FILE asks for client certificates, so the control plane needs " +
+        "CONTROL_TLS_CERT_FILE and CONTROL_TLS_KEY_FILE of its own",
     );
   }
-  return options;
+  if (hasAccessControl(options) || isLoopbackHost(options.host)) return;
+  refuse(
+    `control plane host is ${JSON.stringify(options.host)}, but beyond loopback (127.0.0.1, ::1, ` +
+      "localhost) callers must prove who they are: set CONTROL_AUTH_JWT_KEY_FILE, " +
+      "CONTROL_AUTH_JWKS_FILE or CONTROL_TLS_CA_FILE",
+  );
 }

@@ -5,8 +5,9 @@
  * token file, or signed JWTs by one key. `jose` is imported on the first JWT only: it would cost
  * each start.
  */
-import { createHash, createPublicKey, createSecretKey, type KeyObject } from "node:crypto";
+import { createHash } from "node:crypto";
 import { CodedError } from "../proto/coded-error.ts";
+import { JWT_CLOCK_TOLERANCE_S, readJwtKey } from "../proto/jwt-key.ts";
 import { isTenantName } from "../proto/room-name.ts";
 import {
   ACTION_NAMES,
@@ -72,11 +73,6 @@ export interface JwtRules {
   readonly audience: string;
 }
 
-/** Clocks of issuer and gateway may differ by this, seconds. */
-const clockToleranceS = 30;
-/** Bytes of an HS256 secret; RFC 7518 section 3.2 wants as many as the hash has. */
-const secretBytesMin = 32;
-
 /**
  * JWTs signed by one key: a PEM public key (Ed25519: EdDSA), or a secret of 32 bytes or more
  * (HS256). The key alone decides the algorithm, so a token can not choose it. `exp` is required;
@@ -87,13 +83,13 @@ const secretBytesMin = 32;
  * @throws {CodedError} `OPTION_INVALID` when it is no such key.
  */
 export function authenticateJwt(keyText: string, rules: JwtRules): Authenticate {
-  const { key, algorithm } = readJwtKey(keyText);
+  const { key, algorithm } = readJwtKey(keyText, "AUTH_JWT_KEY_FILE");
   return async (token) => {
     const { jwtVerify } = await import("jose");
     try {
       const { payload } = await jwtVerify(token, key, {
         algorithms: [algorithm],
-        clockTolerance: clockToleranceS,
+        clockTolerance: JWT_CLOCK_TOLERANCE_S,
         requiredClaims: ["exp", "sub"],
         ...(rules.issuer === "" ? {} : { issuer: rules.issuer }),
         ...(rules.audience === "" ? {} : { audience: rules.audience }),
@@ -104,35 +100,6 @@ export function authenticateJwt(keyText: string, rules: JwtRules): Authenticate 
       throw new CodedError("TOKEN_INVALID", `the token was refused: ${reason}`, error);
     }
   };
-}
-
-function readJwtKey(keyText: string): { key: KeyObject; algorithm: string } {
-  if (keyText.includes("PRIVATE KEY")) {
-    throw new CodedError(
-      "OPTION_INVALID",
-      "AUTH_JWT_KEY_FILE holds a private key; give the public",
-    );
-  }
-  if (!keyText.includes("PUBLIC KEY")) {
-    const secret = Buffer.from(keyText.trim());
-    if (secret.length >= secretBytesMin)
-      return { key: createSecretKey(secret), algorithm: "HS256" };
-    const detail = `AUTH_JWT_KEY_FILE: the secret has ${secret.length} bytes, needs ${secretBytesMin}`;
-    throw new CodedError("OPTION_INVALID", detail);
-  }
-  try {
-    const key = createPublicKey(keyText);
-    if (key.asymmetricKeyType === "ed25519") return { key, algorithm: "EdDSA" };
-    const found = key.asymmetricKeyType;
-    throw new CodedError("OPTION_INVALID", `AUTH_JWT_KEY_FILE is a ${found} key, must be ed25519`);
-  } catch (error) {
-    if (error instanceof CodedError) throw error;
-    throw new CodedError(
-      "OPTION_INVALID",
-      "AUTH_JWT_KEY_FILE is no readable PEM public key",
-      error,
-    );
-  }
 }
 
 function readTokenEntries(json: string): Record<string, unknown>[] {

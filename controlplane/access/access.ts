@@ -1,13 +1,14 @@
 /**
  * Who calls: the interface between the gate of all calls and the ways to prove who one is.
  */
-import type { Metadata } from "@grpc/grpc-js";
+import type { Metadata, ServerUnaryCall } from "@grpc/grpc-js";
 import { anonymousCaller, type Caller } from "./caller.ts";
 
 /** What grpc-js knows of a call, unary or streaming. */
 export interface CallFacts {
   readonly metadata: Metadata;
   getPeer(): string;
+  getAuthContext: ServerUnaryCall<unknown, unknown>["getAuthContext"];
 }
 
 /** Finds out who calls. */

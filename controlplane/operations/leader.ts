@@ -2,12 +2,13 @@
  * Leads the background work of the control planes, or stands by.
  *
  * Every replica takes part in the leadership of key "control"; the one that has it carries out
- * operations (conductor.ts) and deletes the oldest ended ones. Clients see nothing of a change of
- * leader; changes in progress go on within a second of it.
+ * operations (conductor.ts), deletes the oldest ended ones and trims the audit log. Clients see
+ * nothing of a change of leader; changes in progress go on within a second of it.
  */
 import type { KeyValue } from "../../bus/key-value.ts";
 import { Leadership } from "../../bus/leadership.ts";
 import { CodedError } from "../../proto/coded-error.ts";
+import { KeyTrimmer } from "../audit/key-trimmer.ts";
 import type { Log } from "../log.ts";
 import { Conductor, type ConductorParts } from "./conductor.ts";
 import { LeaderRecords } from "./leader-records.ts";
@@ -39,6 +40,7 @@ export class OperationLeader {
   #conductor: Conductor | null = null;
   #unfollow: () => void = () => {};
   #sweeping: Promise<void> = Promise.resolve();
+  #trimming: Promise<KeyTrimmer | null> = Promise.resolve(null);
 
   private constructor(parts: LeaderParts) {
     this.#parts = parts;
@@ -65,6 +67,7 @@ export class OperationLeader {
     await this.#conductor?.stop(STOP_MS_MAX);
     this.#conductor = null;
     await this.#sweeping;
+    await this.#stopTrimming();
     await this.#leadership?.close();
   }
 
@@ -88,15 +91,26 @@ export class OperationLeader {
     });
     conductor.wake();
     this.#sweep();
+    this.#trimming = KeyTrimmer.start(keys).catch((err) => {
+      log.error({ err }, "the audit log is not trimmed until another control plane leads");
+      return null;
+    });
   }
 
   #stopLeading(): void {
     this.#unfollow();
+    void this.#stopTrimming();
     const conductor = this.#conductor;
     if (conductor === null) return;
     this.#conductor = null;
     this.#parts.log.warn({}, "this control plane does not lead any more");
     void conductor.stop(0);
+  }
+
+  async #stopTrimming(): Promise<void> {
+    const trimming = this.#trimming;
+    this.#trimming = Promise.resolve(null);
+    await (await trimming)?.stop();
   }
 
   /** Deletes the oldest that have ended, beyond those that are kept. */

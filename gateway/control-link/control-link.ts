@@ -35,8 +35,19 @@ export interface ControlLinkOptions {
   readonly urls: readonly string[];
   /** Read anew for each stream, since tokens end; "" for none. */
   token(): string;
-  /** PEM; null for a connection without TLS. `cert` and `key` are empty without mutual TLS. */
-  readonly tls: { readonly ca: string; readonly cert: string; readonly key: string } | null;
+  /** Read anew likewise; null for a connection without TLS. */
+  tls(): LinkTls | null;
+}
+
+/** PEM texts. */
+export interface LinkTls {
+  /** Empty: the system's authorities. */
+  readonly ca: string;
+  /** Empty without mutual TLS. */
+  readonly cert: string;
+  readonly key: string;
+  /** It is the control plane of this very process, whatever name its certificate has. */
+  readonly isOwn: boolean;
 }
 
 /** What the link works on. */
@@ -117,7 +128,7 @@ export class ControlLink {
     let credentials: ChannelCredentials;
     const metadata = new grpc.Metadata();
     try {
-      const { tls } = this.#options;
+      const tls = this.#options.tls();
       credentials = tls === null ? grpc.credentials.createInsecure() : secure(grpc, tls);
       const token = this.#options.token();
       if (token !== "") metadata.set("authorization", `Bearer ${token}`);
@@ -184,8 +195,10 @@ export class ControlLink {
 
 function secure(
   grpc: typeof import("@grpc/grpc-js"),
-  { ca, cert, key }: NonNullable<ControlLinkOptions["tls"]>,
+  { ca, cert, key, isOwn }: LinkTls,
 ): ChannelCredentials {
-  const own = cert === "" ? [null, null] : [Buffer.from(key), Buffer.from(cert)];
-  return grpc.credentials.createSsl(ca === "" ? null : Buffer.from(ca), own[0], own[1]);
+  const [ownKey = null, ownCert = null] = cert === "" ? [] : [Buffer.from(key), Buffer.from(cert)];
+  const authority = ca === "" ? null : Buffer.from(ca);
+  const verify = isOwn ? { rejectUnauthorized: false } : {};
+  return grpc.credentials.createSsl(authority, ownKey, ownCert, verify);
 }

@@ -95,6 +95,10 @@ export async function runCli(args: readonly string[], options: RunOptions = {}):
   const defaults = {
     url: env.TIDEGATE_URL ?? "",
     control: env.TIDEGATE_CONTROL ?? "",
+    tokenFile: env.TIDEGATE_TOKEN_FILE ?? "",
+    tlsCa: env.TIDEGATE_TLS_CA ?? "",
+    tlsCert: env.TIDEGATE_TLS_CERT ?? "",
+    tlsKey: env.TIDEGATE_TLS_KEY ?? "",
     token: env.TIDEGATE_TOKEN ?? "",
     tenant: env.TIDEGATE_TENANT ?? "default",
   };

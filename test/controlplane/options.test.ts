@@ -1,11 +1,23 @@
 import { expect, test } from "vitest";
-import { CONTROL_PLANE_DEFAULTS, validateControlPlaneOptions } from "../../controlplane/options.ts";
+import {
+  CONTROL_PLANE_DEFAULTS,
+  type ControlPlaneOptions,
+  validateControlPlaneOptions,
+} from "../../controlplane/options.ts";
 
 test("CONTROL_PLANE_DEFAULTS: are these, and valid", () => {
   expect(CONTROL_PLANE_DEFAULTS).toEqual({
     name: "controlplane",
     host: "127.0.0.1",
     port: 9090,
+    authJwtKeyFile: "",
+    authJwksFile: "",
+    authJwtIssuer: "",
+    authJwtAudience: "",
+    tlsCertFile: "",
+    tlsKeyFile: "",
+    tlsCaFile: "",
+    ownGatewayId: "",
     messageBytesMax: 131_072,
     callCountMax: 1000,
     classPageMax: 1000,
@@ -20,13 +32,33 @@ test.each(["127.0.0.1", "127.1.2.3", "::1", "localhost"])("options: host %s is t
 });
 
 test.each(["0.0.0.0", "::", "10.0.0.1", "", "example.com", "127.0.0.1.example.com"])(
-  "options: host %j is refused, because nobody is authenticated",
+  "options: host %j is refused without access control, and taken with it",
   (host) => {
     expect(() => validateControlPlaneOptions({ host })).toThrow(
-      /^\[OPTION_INVALID\] control plane host is .* does not yet authenticate/,
+      /^\[OPTION_INVALID\] control plane host is .* callers must prove who they are/,
     );
+    const own = { tlsCertFile: "c", tlsKeyFile: "k" };
+    expect(() => validateControlPlaneOptions({ host, ...own })).toThrow("prove who they are");
+    for (const access of [
+      { authJwtKeyFile: "key" },
+      { authJwksFile: "keys" },
+      { tlsCaFile: "ca", ...own },
+    ]) {
+      expect(validateControlPlaneOptions({ host, ...access }).host).toBe(host);
+    }
   },
 );
+
+test.each<[Partial<ControlPlaneOptions>, string]>([
+  [{ authJwtKeyFile: "a", authJwksFile: "b" }, "are both set"],
+  [{ authJwtIssuer: "a" }, "CONTROL_AUTH_JWT_ISSUER and _AUDIENCE are of tokens"],
+  [{ tlsCaFile: "a", tlsCertFile: "c", tlsKeyFile: "k", authJwtAudience: "x" }, "are of tokens"],
+  [{ tlsCertFile: "a" }, "belong together"],
+  [{ tlsKeyFile: "a" }, "belong together"],
+  [{ tlsCaFile: "a" }, "needs CONTROL_TLS_CERT_FILE"],
+])("options: %j is refused, for what belongs together", (bad, text) => {
+  expect(() => validateControlPlaneOptions(bad)).toThrow(text);
+});
 
 test.each([
   [{ port: -1 }, "port is -1, not a whole number from 0 to 65535"],
