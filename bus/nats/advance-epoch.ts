@@ -42,6 +42,8 @@ export interface MoveParts extends LockParts {
   retentionUs(): number;
   /** Microseconds since 1970-01-01 UTC. */
   nowUs(): number;
+  /** Whether this process ends: its moves stop where they are. */
+  isEnding(): boolean;
 }
 
 /** How a move is made. */
@@ -77,6 +79,7 @@ export async function advanceEpoch(
     }
     const { epoch } = route.record;
     const check = () => {
+      if (parts.isEnding()) throw new CodedError("UNAVAILABLE", "this process ends");
       lock.check();
       mayAct();
     };
@@ -85,25 +88,34 @@ export async function advanceEpoch(
     const record = (from: Route) =>
       startSealing(from.record, targetShard, wentBackwards, parts.nowUs());
     const sealed = await LeaseHolders.follow(parts.connection, parts.leases, (holders) =>
-      seal(parts, holders, slot, route, record),
+      seal(parts, holders, slot, route, record, check),
     );
     check();
     const removing = await put(parts, slot, sealed, startRemoving(sealed.record, parts.nowUs()));
     await remove(parts, slot, removing.record, check);
-    mayAct();
-    return await commitMove(parts, slot, removing);
+    return await commitMove(parts, slot, removing, check);
   } finally {
     await lock.release();
   }
 }
 
-/** Steps 3 and 4, which anybody may take once the epoch is gone from its shard's list. */
-export async function commitMove(parts: MoveParts, slot: number, removing: Route): Promise<Route> {
+/**
+ * Steps 3 and 4, which anybody may take once the epoch is gone from its shard's list.
+ *
+ * @param check is called before each of them; throws when it may not be taken any more.
+ */
+export async function commitMove(
+  parts: MoveParts,
+  slot: number,
+  removing: Route,
+  check = () => {},
+): Promise<Route> {
   const { epoch, shard } = removing.record;
   const stream = shardStream(shard);
   for (let turn = 0; turn < REMOVE_COUNT_MAX; turn += 1) {
     const before = await streamFacts(parts.connection, stream);
     const subject = sealSubject(shard, slot, epoch);
+    check();
     const lastSeq = await storeMarker(parts.connection, subject, "seal");
     const after = await streamFacts(parts.connection, stream);
     // A new leader may not have removed the epoch yet, and let something in behind the marker: the
@@ -113,6 +125,7 @@ export async function commitMove(parts: MoveParts, slot: number, removing: Route
     });
     if (isListed || after.leader !== before.leader) continue;
     const { nowUs, retentionUs } = parts;
+    check();
     return put(parts, slot, removing, commit(removing.record, lastSeq, nowUs(), retentionUs()));
   }
   throw new CodedError("UNAVAILABLE", `slot ${slot}: epoch ${epoch} is not gone from ${stream}`);
@@ -147,12 +160,15 @@ async function seal(
   slot: number,
   open: Route,
   sealingOf: (from: Route) => SlotRoute,
+  check: () => void,
 ): Promise<Route> {
   let route = open;
   for (let turn = 1; ; turn += 1) {
+    check();
     const sealing = await put(parts, slot, route, sealingOf(route));
-    const silent = await awaitAcks(holders, sealing.revision);
+    const silent = await awaitAcks(holders, sealing.revision, parts.isEnding);
     if (silent.length === 0) return sealing;
+    check();
     if (turn === SEAL_COUNT_MAX) {
       await Promise.all(silent.map((id) => holders.fence(id)));
       return sealing;

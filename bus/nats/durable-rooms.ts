@@ -64,6 +64,7 @@ export class DurableRooms {
   readonly #tails: Tails;
   readonly #finishMoves: FinishMoves;
   readonly #healing: Healing;
+  #isEnding = false;
   /** Highest sequence seen of each shard. */
   readonly #seenSeqs = new Map<number, number>();
 
@@ -73,7 +74,8 @@ export class DurableRooms {
     const { name, inFlightMax } = options;
     const retentionUs = () => registry.retentionUs;
     const nowUs = () => Date.now() * 1000;
-    this.move = { connection, control, lease, routes, leases, name, retentionUs, nowUs };
+    const isEnding = () => this.#isEnding;
+    this.move = { connection, control, lease, routes, leases, name, retentionUs, nowUs, isEnding };
     this.#gate = new PublishGate(routes, (revision) => lease.acknowledge(revision));
     const ackName = `${name}.${lease.incarnation}`;
     this.#watch = new ShardWatch(connection, parts.troubles);
@@ -163,6 +165,7 @@ export class DurableRooms {
 
   /** Settles what is under way; everything else is refused with `error`. */
   async close(error: CodedError): Promise<void> {
+    this.#isEnding = true;
     this.#gate.close(error);
     this.#finishMoves.close();
     this.#healing.close();
@@ -221,7 +224,7 @@ export class DurableRooms {
 
   /** A slot has a new epoch: what is left of the one before is looked for at once. */
   #onRoute(slot: number, { record }: Route, before: Route): void {
-    if (record.epoch === before.record.epoch || before === NO_ROUTE) return;
+    if (record.epoch === before.record.epoch || record.epoch === 0 || before === NO_ROUTE) return;
     this.#sweep.forget(record.shard);
     this.#sweep.lookAtSlot(slot);
     const isLost = (epoch: number) =>

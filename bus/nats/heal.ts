@@ -7,11 +7,12 @@
  * whose time is later; after a break, the leader has something else where a message was heard.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import { CodedError } from "../../proto/coded-error.ts";
 import type { DurableMessage } from "../bus.ts";
 import { advanceEpoch, type MoveParts } from "./advance-epoch.ts";
 import { directGet } from "./direct-get.ts";
 import type { HeardRoom } from "./interest.ts";
-import { storedAt, streamFacts } from "./stream-api.ts";
+import { storedAt, streamFacts, writeAnchor } from "./stream-api.ts";
 import { inSubject, shardStream, timeStampUs } from "./wire.ts";
 
 /** Several processes see it at once; each waits up to this before it tries (again), ms. */
@@ -146,20 +147,28 @@ export class Healing {
    */
   async #isGone(place: HeardPlace): Promise<boolean> {
     if (!(await this.#looksGone(place))) return false;
+    const { connection } = this.#parts.move;
+    // Only who leads now stores it; who led before does not know it, whatever else he says.
+    const knownSeq = await writeAnchor(connection, this.#shardOf(place.heard));
     await sleep(THAW_MS, null, { ref: false });
-    return this.#looksGone(place);
+    return this.#looksGone(place, knownSeq);
   }
 
-  /** Whether the leader's history has something else where a message of the room was heard. */
-  async #looksGone({ heard, epoch, seq, timeUs }: HeardPlace): Promise<boolean> {
+  /**
+   * Whether the leader's history has something else where a message of the room was heard.
+   *
+   * @param knownSeq what it must know to be believed.
+   */
+  async #looksGone({ heard, epoch, seq, timeUs }: HeardPlace, knownSeq = 0): Promise<boolean> {
     const { connection } = this.#parts.move;
     const stream = shardStream(this.#shardOf(heard));
     const subject = inSubject(heard.room, epoch);
+    const { firstSeq, lastSeq } = await streamFacts(connection, stream);
+    if (lastSeq < knownSeq) throw new CodedError("UNAVAILABLE", `${stream} answers of before`);
     const stored = await storedAt(connection, stream, seq);
     if (stored !== null) {
       return stored.subject !== subject || timeStampUs(stored.time) !== timeUs;
     }
-    const { firstSeq, lastSeq } = await streamFacts(connection, stream);
     if (seq < firstSeq || seq > lastSeq) return seq > lastSeq;
     // Limits delete a room's oldest: then everything that is left of it is newer.
     const query = { seq: 1, next_by_subj: subject, batch: 1 };

@@ -24,6 +24,14 @@ const ABSENT_COUNT = 2;
 /** A holder that is silent for this long, ms, has lost its lock. */
 const SILENT_MS = 10_000;
 
+/** A lock that could not be given free is tried again after this, ms. */
+const FREE_AGAIN_MS = 500;
+
+interface HeldLock {
+  readonly key: string;
+  readonly revision: number;
+}
+
 /** What a lock needs of this process. */
 export interface LockParts {
   /** The bucket "control". */
@@ -34,7 +42,7 @@ export interface LockParts {
 
 export class MoverLock {
   readonly #parts: LockParts;
-  readonly #held: { readonly key: string; readonly revision: number }[] = [];
+  readonly #held: HeldLock[] = [];
   readonly #endMs = performance.now() + LOCK_MS; // from before the keys are written
   readonly #stopCount: number;
 
@@ -70,11 +78,20 @@ export class MoverLock {
     throw new CodedError("UNAVAILABLE", `${why}; the move is finished or undone later`);
   }
 
-  /** Gives the shards free; one that can not be given free ends with its time. */
+  /** Gives the shards free; one that can not be now is tried again until its time ends. */
   async release(): Promise<void> {
-    const { control } = this.#parts;
-    const released = this.#held.splice(0).map(({ key, revision }) => control.delete(key, revision));
-    await Promise.allSettled(released);
+    const held = this.#held.splice(0);
+    await Promise.all(held.map((lock) => this.#free(lock)));
+  }
+
+  async #free(lock: HeldLock): Promise<void> {
+    try {
+      await this.#parts.control.delete(lock.key, lock.revision);
+    } catch (error) {
+      const isOurs =
+        CodedError.from(error).code === "UNAVAILABLE" && performance.now() < this.#endMs;
+      if (isOurs) setTimeout(() => void this.#free(lock), FREE_AGAIN_MS).unref();
+    }
   }
 
   async #take(shard: number): Promise<void> {

@@ -8,10 +8,12 @@
 import type { KeyValue } from "../key-value.ts";
 import { Leadership } from "../leadership.ts";
 import { isMoving, isOpen } from "../route.ts";
+
 import { isThere } from "../shard-record.ts";
+import { GROUP_COUNT_MAX } from "../subjects.ts";
 import type { MoveParts } from "./advance-epoch.ts";
 import { MoverLock } from "./mover-lock.ts";
-import { removeShard } from "./remove-shard.ts";
+import { removeShard, removeSlots } from "./remove-shard.ts";
 import { type Routes, slotsOfGroup } from "./routes.ts";
 import type { ShardRegistry } from "./shard-registry.ts";
 import { type StreamFacts, streamFacts, updateStream } from "./stream-api.ts";
@@ -156,12 +158,23 @@ export class Reconciler {
 
   #lookAtAll(): void {
     if (this.#leadership?.isLeading !== true) return;
+    this.#lookAtGroups();
     const nowUs = this.#parts.move.nowUs();
     for (const [shard, record] of this.#parts.registry.records) {
       if (isThere(record.settings)) this.#start(() => this.reconcile(shard));
       else if (nowUs - Number(record.settings.stateUs) > UNFINISHED_US_MAX) {
         this.#start(() => removeShard(this.#parts.move, shard, record));
       }
+    }
+  }
+
+  /** Slots that have a record, and no group. */
+  #lookAtGroups(): void {
+    const { registry, move } = this.#parts;
+    for (let group = 1; group < GROUP_COUNT_MAX; group += 1) {
+      if (registry.groups.has(group)) continue;
+      const isLeft = slotsOfGroup(group).some((slot) => move.routes.of(slot).revision > 0);
+      if (isLeft) this.#start(() => removeSlots(move.control, group));
     }
   }
 

@@ -1,14 +1,34 @@
 /**
- * The last steps of a deletion, and the undoing of a shard that was not made to its end: the stream
+ * The last steps of deletions, and the undoing of a shard that was not made to its end: the stream
  * goes first, then the record; whoever does it, and however often.
  */
 import { ShardState } from "../../proto/gen/tidegate/bus/v1/shard_settings.ts";
-import { shardKey } from "../record-keys.ts";
+import type { KeyValue } from "../key-value.ts";
+import { groupKey, ROUTE_PREFIX, shardKey, slotOfKey } from "../record-keys.ts";
 import { encodeShardSettings } from "../shard-record.ts";
+import { groupOfSlot } from "../subjects.ts";
 import type { MoveParts } from "./advance-epoch.ts";
 import type { ShardRecord } from "./shard-registry.ts";
 import { deleteStream } from "./stream-api.ts";
 import { shardStream } from "./wire.ts";
+
+/** Records removed in one commit: each is read before. */
+const AT_ONCE = 100;
+
+/**
+ * Removes the records of slots whose group is gone.
+ *
+ * @throws {CodedError} `UNAVAILABLE`.
+ */
+export async function removeSlots(control: KeyValue, group: number): Promise<void> {
+  if ((await control.get(groupKey(group))) !== null) return; // there, whatever the asker knew
+  const entries = await control.list(ROUTE_PREFIX);
+  const own = entries.filter(({ key }) => groupOfSlot(slotOfKey(key) ?? -1) === group);
+  for (let at = 0; at < own.length; at += AT_ONCE) {
+    const some = own.slice(at, at + AT_ONCE);
+    await control.commit(some.map(({ key, revision }) => ({ key, value: null, revision })));
+  }
+}
 
 /**
  * Removes a shard that is not there any more, or not yet.

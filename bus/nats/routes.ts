@@ -7,7 +7,7 @@
 import type { KeyValue, KeyValueEntry } from "../key-value.ts";
 import { RECORD_PREFIXES, ROUTE_PREFIX, routeKey, slotOfKey } from "../record-keys.ts";
 import { decodeRoute, firstRoute, NO_ROUTE, type Route } from "../route.ts";
-import { GROUP_COUNT_MAX, SLOT_COUNT } from "../subjects.ts";
+import { GROUP_COUNT_MAX, groupOfSlot, SLOT_COUNT } from "../subjects.ts";
 import type { ShardRegistry } from "./shard-registry.ts";
 import type { Troubles } from "./troubles.ts";
 
@@ -48,6 +48,7 @@ export class Routes {
       onChange: ({ key, value, revision }) => {
         if (!key.startsWith(ROUTE_PREFIX)) registry.take(key, value, revision);
         else if (value !== null) routes.#take({ key, value, revision });
+        else routes.#drop(key);
         routes.#goneThrough(revision);
       },
       onSynced: resolve,
@@ -112,6 +113,14 @@ export class Routes {
 
   #closeGroup(group: number): void {
     for (const slot of slotsOfGroup(group)) this.#set(slot, NO_ROUTE);
+  }
+
+  /** A record goes with its group. */
+  #drop(key: string): void {
+    const slot = slotOfKey(key);
+    if (slot === null) return;
+    const firstShards = this.#registry.groups.get(groupOfSlot(slot))?.firstShards;
+    this.#set(slot, firstShards === undefined ? NO_ROUTE : firstRoute(slot, firstShards));
   }
 
   #take({ key, value, revision }: KeyValueEntry): void {

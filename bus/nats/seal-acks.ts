@@ -20,14 +20,21 @@ export interface Holders {
   fence(id: string): Promise<void>;
 }
 
-/** @returns ids that are alive and did not acknowledge `revision` in time. */
-export async function awaitAcks(holders: Holders, revision: number): Promise<string[]> {
+/**
+ * @param isEnding whether this process ends, which must not wait.
+ * @returns ids that are alive and did not acknowledge `revision` in time.
+ */
+export async function awaitAcks(
+  holders: Holders,
+  revision: number,
+  isEnding: () => boolean,
+): Promise<string[]> {
   const endMs = performance.now() + ACK_MS_MAX;
   const probeMs = performance.now() + PROBE_AFTER_MS;
   const dead = new Set<string>();
   for (;;) {
     const silent = missing(holders, revision).filter((id) => !dead.has(id));
-    if (silent.length === 0 || performance.now() > endMs) return silent;
+    if (silent.length === 0 || performance.now() > endMs || isEnding()) return silent;
     if (performance.now() > probeMs) {
       const alive = await Promise.all(silent.map((id) => holders.isAlive(id)));
       for (const [i, id] of silent.entries()) if (alive[i] === false) dead.add(id);

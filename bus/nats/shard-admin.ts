@@ -30,7 +30,7 @@ import {
 import { advanceEpoch, type MoveParts } from "./advance-epoch.ts";
 import type { NatsBusOptions } from "./options.ts";
 import type { Reconciler } from "./reconcile.ts";
-import { removeShard } from "./remove-shard.ts";
+import { removeShard, removeSlots } from "./remove-shard.ts";
 import type { Routes } from "./routes.ts";
 import type { ShardRecord, ShardRegistry } from "./shard-registry.ts";
 import { acquireLock } from "./shard-streams.ts";
@@ -147,9 +147,25 @@ export class NatsShards implements ShardAdmin {
     );
   }
 
-  deleteGroup(group: number): Promise<void> {
-    const detail = `group ${group} can not be deleted yet`;
-    return Promise.reject(new CodedError("UNAVAILABLE", detail));
+  deleteGroup(group: number, along?: Along): Promise<void> {
+    const { registry, reconciler, control } = this.#parts;
+    const own = () =>
+      registry.numbers().filter((each) => registry.shards.get(each)?.group === group);
+    return this.#parts.run(async () => {
+      await registry.reload();
+      await this.#locked(own(), async () => {
+        await registry.reload();
+        if (group === 0) throw new CodedError("GROUP_IN_USE", "group 0 is there for ever");
+        const kept = await control.get(groupKey(group));
+        if (kept === null) throw new CodedError("NOT_FOUND", `there is no group ${group}`);
+        const write = { key: groupKey(group), value: null, revision: kept.revision };
+        await commit(control, write, along?.(group) ?? []);
+        // What is left of it when this process dies goes with the next look (reconcile.ts).
+        await removeSlots(control, group);
+        await registry.reload();
+        for (const shard of own()) await reconciler.follow(shard);
+      });
+    });
   }
 
   moveSlot(slot: number, shard: number, mayAct?: () => void): Promise<void> {

@@ -1,14 +1,12 @@
 /**
- * Rules of changing shards: made, changed, deleted; groups; slots that move between them.
+ * Rules of changing shards: made, changed, deleted; slots that move between them.
  *
  * Shards that rules make stay in the store: each asks for what it needs, and names what it made.
  */
 import { randomBytes } from "node:crypto";
 import { expect } from "vitest";
-import type { Bus } from "../../bus/bus.ts";
-import type { GroupWish, ShardWish } from "../../bus/shard-admin.ts";
-import { groupOfSlot, type RoomAddress, roomAddress, SLOT_COUNT } from "../../bus/subjects.ts";
-import type { ShardEntry } from "../../bus/topology.ts";
+import type { ShardWish } from "../../bus/shard-admin.ts";
+import { SLOT_COUNT } from "../../bus/subjects.ts";
 import { CONTROL_BUCKET } from "../../proto/control-bucket.ts";
 import { Producer, textsIn } from "../nats/move-tools.ts";
 import type { DeclareRule } from "./contract.ts";
@@ -16,7 +14,6 @@ import {
   append,
   appendMany,
   codeOf,
-  envelopeOf,
   newProducer,
   newRoom,
   placeOf,
@@ -24,37 +21,7 @@ import {
   readAll,
   textsOf,
 } from "./contract-tools.ts";
-
-const wish: ShardWish = { group: 0, region: "eu", capacity: 2, shardBytesMax: 64 * 1024 ** 2 };
-
-/** A shard as it is now. */
-async function shardOf(bus: Bus, shard: number): Promise<ShardEntry> {
-  const [entry] = await bus.topology.shards([shard]);
-  if (entry === undefined) throw new Error(`there is no shard ${shard}`);
-  return entry;
-}
-
-/** Changes a shard at its present revision. */
-async function change(bus: Bus, shard: number, wanted: Parameters<Bus["shards"]["update"]>[1]) {
-  const { settings } = await shardOf(bus, shard);
-  await bus.shards.update(shard, wanted, settings?.revision ?? 0);
-}
-
-/** A move may meet another process that changes the shard; then it is asked for again. */
-async function move(bus: Bus, slot: number, shard: number): Promise<void> {
-  for (let turn = 0; turn < 20; turn += 1) {
-    const code = await codeOf(() => bus.shards.moveSlot(slot, shard));
-    if (code === "no error") return;
-    if (code !== "UNAVAILABLE") throw new Error(code);
-  }
-  throw new Error(`slot ${slot} can not be moved`);
-}
-
-/** A shard that a rule made, emptied of slots and kept from getting more. */
-async function retire(bus: Bus, shard: number, rooms: readonly RoomAddress[]): Promise<void> {
-  for (const { slot } of rooms) await move(bus, slot, 0);
-  await change(bus, shard, { state: "retired" });
-}
+import { change, move, retire, shardOf, wish } from "./shard-tools.ts";
 
 /** Declares the rules. */
 export function shardRules(rule: DeclareRule): void {
@@ -62,7 +29,6 @@ export function shardRules(rule: DeclareRule): void {
   changedRules(rule);
   moveRules(rule);
   deletedRules(rule);
-  groupRules(rule);
 }
 
 function madeRules(rule: DeclareRule): void {
@@ -319,73 +285,5 @@ function deletedRules(rule: DeclareRule): void {
     const remove = () => bus.shards.delete(shard, { discardHistory: false });
     expect(await codeOf(remove)).toBe("HISTORY_KEPT");
     expect(textsOf(await readAll(bus, room))).toEqual(["0", "1", "2"]);
-  });
-}
-
-function groupRules(rule: DeclareRule): void {
-  rule(
-    "groups: one has slots of its own, spread over its shards, and rooms live in it",
-    async (bus) => {
-      const group = 7;
-      const shards = [
-        await bus.shards.create({ ...wish, group }),
-        await bus.shards.create({ ...wish, group }),
-      ];
-      const before = await bus.topology.slots();
-      expect(before.some(({ slot }) => groupOfSlot(slot) === group)).toBe(false);
-      await bus.shards.createGroup({ group, shards });
-      expect(await bus.topology.groups()).toContainEqual({ group, firstShards: shards });
-      const own = (await bus.topology.slots()).filter(({ slot }) => groupOfSlot(slot) === group);
-      expect(own).toHaveLength(SLOT_COUNT);
-      for (const { slot, shard, epoch } of own) {
-        expect([shard, epoch]).toEqual([shards[(slot % SLOT_COUNT) % 2], 1]);
-      }
-      const room = roomAddress("acme", `chat:${randomBytes(6).toString("hex")}`, group);
-      expect(groupOfSlot(room.slot)).toBe(group);
-      const recorder = new Recorder();
-      bus.subscribeRoom(room, recorder);
-      const acks = await appendMany(bus, room, 3);
-      await recorder.durableCount(3);
-      expect((await readAll(bus, room)).map(placeOf)).toEqual(acks.map(placeOf));
-      bus.publish(room, envelopeOf("here"));
-      await recorder.ephemeralCount(1);
-      const owner = (await bus.topology.slot(room.slot)).shard;
-      await move(bus, room.slot, shards.find((each) => each !== owner) ?? -1);
-      const ack = await append(bus, room, { producer: newProducer(), seq: 1 }, "3");
-      expect(ack.epoch).toBe(2);
-      expect(textsOf(await readAll(bus, room))).toEqual(["0", "1", "2", "3"]);
-      const inUse = () => bus.shards.delete(owner, { discardHistory: true });
-      expect(await codeOf(inUse)).toBe("SHARD_IN_USE");
-    },
-  );
-
-  rule("groups: what can not be is refused, and nothing is made", async (bus) => {
-    const group = 8;
-    const shard = await bus.shards.create({ ...wish, group });
-    const before = await bus.topology.groups();
-    const createGroup = (group: GroupWish) => bus.shards.createGroup(group);
-    const codes = {
-      REQUEST_INVALID: [
-        ...[
-          { group: 16, shards: [shard] },
-          { group: -1, shards: [shard] },
-        ],
-        ...[
-          { group, shards: [] },
-          { group, shards: [shard, shard] },
-          { group: 9, shards: [shard] },
-        ],
-      ],
-      NOT_FOUND: [{ group, shards: [shard, 250] }],
-      ALREADY_EXISTS: [{ group: 0, shards: [0] }],
-    };
-    for (const [code, wishes] of Object.entries(codes)) {
-      for (const each of wishes) expect(await codeOf(() => createGroup(each))).toBe(code);
-    }
-    await change(bus, shard, { state: "draining" });
-    expect(await codeOf(() => createGroup({ group, shards: [shard] }))).toBe("SHARD_NOT_ACTIVE");
-    expect(await bus.topology.groups()).toEqual(before);
-    expect(await codeOf(() => bus.topology.slot(group * SLOT_COUNT))).toBe("REQUEST_INVALID");
-    await bus.shards.delete(shard, { discardHistory: false });
   });
 }

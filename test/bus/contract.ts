@@ -10,6 +10,7 @@ import type { Bus } from "../../bus/bus.ts";
 import { askRules } from "./contract-asks.ts";
 import { commitRules } from "./contract-commits.ts";
 import { closeRules, durableRules, nameRules } from "./contract-durable.ts";
+import { groupRules } from "./contract-groups.ts";
 import { keyRules, watchRules } from "./contract-keys.ts";
 import { liveRules } from "./contract-live.ts";
 import { readRules } from "./contract-reads.ts";
@@ -50,6 +51,7 @@ export function busContract(name: string, open: () => Promise<Bus>, skip: Skip =
   commitRules(rule);
   topologyRules(rule);
   shardRules(rule);
+  groupRules(rule);
   askRules(rule);
   closeRules(rule);
   if (unknown.size > 0) throw new Error(`no such rules to skip: ${[...unknown].join(", ")}`);
