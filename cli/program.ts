@@ -12,6 +12,7 @@ import { type Context, print, type TargetDefaults } from "./context.ts";
 import { EXIT_CODE_MEANINGS } from "./exit-code.ts";
 import { usageError } from "./failure.ts";
 import { addFleetCommands } from "./fleet-program.ts";
+import { addLimitCommands } from "./limit-program.ts";
 import { addRoomCommands } from "./room-program.ts";
 
 /** Options whose value is a file, for completion. */
@@ -32,6 +33,7 @@ export function buildProgram(context: Context, setup: ProgramSetup): Command {
   addGlobalOptions(program, setup.defaults);
   addRoomCommands(program, context, setup);
   addClassCommands(program, context, setup);
+  addLimitCommands(program, context, setup);
   addFleetCommands(program, context, setup);
   addAuditCommand(program, context, setup);
   addOtherCommands(program, context, setup);

@@ -11,6 +11,7 @@ import { CodedError } from "../proto/coded-error.ts";
 import { HealthService } from "../proto/gen/grpc/health/v1/health.ts";
 import { AuditServiceService } from "../proto/gen/tidegate/control/v1/audit_service.ts";
 import { GatewayServiceService } from "../proto/gen/tidegate/control/v1/gateway_service.ts";
+import { LimitServiceService } from "../proto/gen/tidegate/control/v1/limit_service.ts";
 import { MessagingServiceService } from "../proto/gen/tidegate/control/v1/messaging_service.ts";
 import { RoomClassServiceService } from "../proto/gen/tidegate/control/v1/room_class_service.ts";
 import { RoomServiceService } from "../proto/gen/tidegate/control/v1/room_service.ts";
@@ -22,6 +23,7 @@ import { ControlStore } from "./control-store.ts";
 import { DisconnectCalls } from "./disconnect-service.ts";
 import { GatewayCalls } from "./gateway-service.ts";
 import { HealthCalls } from "./health-service.ts";
+import { LIMIT_SERVICE, LimitCalls } from "./limit-service.ts";
 import type { Log } from "./log.ts";
 import { MessagingCalls } from "./messaging-service.ts";
 import { readSnapshot } from "./operations/read-snapshot.ts";
@@ -59,6 +61,7 @@ const serviceNames = {
     "tidegate.control.v1.MessagingService",
     "tidegate.control.v1.GatewayService",
     "tidegate.control.v1.AuditService",
+    LIMIT_SERVICE,
     ...Object.values(PLACEMENT_SERVICES),
     "tidegate.control.v1.RoutingService",
     "tidegate.control.v1.RoomService",
@@ -118,6 +121,7 @@ async function serve(
   addRooms(server, gate, new RoomCalls(bus));
   addFleet(server, gate, bus.topology);
   addAudit(server, gate, new AuditCalls(store.keys));
+  addLimits(server, gate, new LimitCalls(store, bus));
   const placement = await addPlacement(server, gate, {
     ...{ bus, store, log, name: options.name, workers: {} },
     readSnapshot: readPlacement,
@@ -173,6 +177,15 @@ function addAudit(server: Server, gate: CallGate, calls: AuditCalls): void {
   const listAuditEntries = "tidegate.control.v1.AuditService/ListAuditEntries";
   server.addService(forgiving(AuditServiceService), {
     listAuditEntries: gate.unary(listAuditEntries, calls.list.bind(calls)),
+  });
+}
+
+function addLimits(server: Server, gate: CallGate, calls: LimitCalls): void {
+  server.addService(forgiving(LimitServiceService), {
+    getLimit: gate.unary(`${LIMIT_SERVICE}/GetLimit`, calls.get.bind(calls)),
+    listLimits: gate.unary(`${LIMIT_SERVICE}/ListLimits`, calls.list.bind(calls)),
+    updateLimit: gate.unary(`${LIMIT_SERVICE}/UpdateLimit`, calls.update.bind(calls)),
+    deleteLimit: gate.unary(`${LIMIT_SERVICE}/DeleteLimit`, calls.delete.bind(calls)),
   });
 }
 

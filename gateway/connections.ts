@@ -160,7 +160,7 @@ export class Connections {
     const due = this.#greeting.filter(isDue);
     this.#greeting = this.#greeting.filter((entry) => !isDue(entry));
     for (const { connection } of due) {
-      if (connection.socket === null || connection.phase >= Phase.OPEN) continue;
+      if (connection.socket === null || connection.phase !== Phase.GREETING) continue;
       const detail = `no Hello within ${this.#context.options.handshakeMs} ms`;
       this.#context.sender.close(connection, new CodedError("HELLO_TIMEOUT", detail));
     }

@@ -99,6 +99,8 @@ export const ERRORS = {
   MODE_IMMUTABLE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Create a class of another name." },
   /** The tenant has as many room classes as there may be, deleted ones included. Use a class that is there; rooms of one class can be told apart by their names. */
   ROOM_CLASS_LIMIT: { close: null, retry: "no", retryAfterMs: 0, grpc: "RESOURCE_EXHAUSTED", fix: "Use a class that is there; rooms of one class can be told apart by their names." },
+  /** More is in use than the new value of the limit. Choose a higher value, or say --allow-below-use: nobody is put out, and nobody new comes in before it is less. */
+  LIMIT_BELOW_USE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Choose a higher value, or say --allow-below-use: nobody is put out, and nobody new comes in before it is less." },
   /** An unchanged built-in class can not be deleted. Leave it, or change its fields. */
   BUILT_IN: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Leave it, or change its fields." },
   /** No shard of the group could take the slots: all others are draining or retired. Create a shard, or stop draining one (tidegatectl operations abort). */

@@ -306,6 +306,13 @@ ERRORS: dict[str, ErrorInfo] = {
         means="The tenant has as many room classes as there may be, deleted ones included.",
         fix="Use a class that is there; rooms of one class can be told apart by their names.",
     ),
+    "LIMIT_BELOW_USE": ErrorInfo(
+        close=None,
+        retry="no",
+        retry_after_ms=0,
+        means="More is in use than the new value of the limit.",
+        fix="Choose a higher value, or say --allow-below-use: nobody is put out, and nobody new comes in before it is less.",
+    ),
     "BUILT_IN": ErrorInfo(
         close=None,
         retry="no",

@@ -592,7 +592,7 @@ export const LimitServiceService = {
     responseDeserialize: (value: Buffer): ListLimitsResponse => ListLimitsResponse.decode(value),
   },
   /**
-   * Sets a limit. ABORTED when `etag` is stale; FAILED_PRECONDITION when more is
+   * Sets a limit. ABORTED when `etag` is stale; FAILED_PRECONDITION (LIMIT_BELOW_USE) when more is
    * in use than the new value, unless `allow_below_use`.
    */
   updateLimit: {
@@ -622,7 +622,7 @@ export interface LimitServiceServer extends UntypedServiceImplementation {
   /** Lists a tenant's limits by name, all of them, set or not. */
   listLimits: handleUnaryCall<ListLimitsRequest, ListLimitsResponse>;
   /**
-   * Sets a limit. ABORTED when `etag` is stale; FAILED_PRECONDITION when more is
+   * Sets a limit. ABORTED when `etag` is stale; FAILED_PRECONDITION (LIMIT_BELOW_USE) when more is
    * in use than the new value, unless `allow_below_use`.
    */
   updateLimit: handleUnaryCall<UpdateLimitRequest, UpdateLimitResponse>;
@@ -664,7 +664,7 @@ export interface LimitServiceClient extends Client {
     callback: (error: ServiceError | null, response: ListLimitsResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Sets a limit. ABORTED when `etag` is stale; FAILED_PRECONDITION when more is
+   * Sets a limit. ABORTED when `etag` is stale; FAILED_PRECONDITION (LIMIT_BELOW_USE) when more is
    * in use than the new value, unless `allow_below_use`.
    */
   updateLimit(
