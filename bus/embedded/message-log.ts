@@ -11,7 +11,6 @@ import { DEDUPE_WINDOW_US, PUBLISH_LIMITS } from "../void.ts";
 import { type RecordView, Refusal } from "./append-batch.ts";
 import { DedupeWindow, type FirstCopy } from "./dedupe-window.ts";
 import { NameRecall } from "./name-recall.ts";
-import { dueCountFor } from "./retention.ts";
 import { type RoomState, Rooms } from "./rooms.ts";
 import { messageBytes, type ShardLog } from "./shard-log.ts";
 import type { ShardLogs } from "./shard-logs.ts";
@@ -244,9 +243,7 @@ export class MessageLog {
       room.touchedBy = this.#transaction;
       this.#touchedRoomCount += 1;
     }
-    if (room.appendedCount === dueCountFor(log.limits.roomMessageCountMax)) {
-      this.#dueRooms.push({ room, log });
-    }
+    if (room.appendedCount === log.dueCount) this.#dueRooms.push({ room, log });
     view.settle(at, seq, timeUs, prevSeq, epoch);
   }
 }
@@ -257,5 +254,5 @@ function enterEpoch(room: RoomState, { epoch, log }: SlotOwner): void {
   room.lastSeq = newest?.[2] === epoch ? newest[0] : 0;
   room.epoch = epoch;
   // Due at its next append: nobody knows how many there were before.
-  room.appendedCount = dueCountFor(log.limits.roomMessageCountMax) - 1;
+  room.appendedCount = log.dueCount - 1;
 }

@@ -21,11 +21,6 @@ const SWEEP_STEP_COUNT = 256;
 /** Age is looked at this often, unless the last look left work. */
 const ageLookUs = 1_000_000;
 
-/** Appends to a room between two looks at its count. */
-export function dueCountFor(roomMessageCountMax: number): number {
-  return Math.ceil(roomMessageCountMax / 8);
-}
-
 /** What a step did. */
 export interface TrimStep {
   /** Rows deleted. */

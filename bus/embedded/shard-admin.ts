@@ -7,8 +7,7 @@ import { checkWrites } from "../check-key-value.ts";
 import type { KeyWrite } from "../key-value.ts";
 import type { Along, GroupWish, ShardAdmin, ShardChange, ShardWish } from "../shard-admin.ts";
 import { freeShard } from "../shard-rules.ts";
-import { NUMBER_TAKEN } from "./shard-registry.ts";
-import type { ShardRequest } from "./worker-protocol.ts";
+import { NUMBER_TAKEN, type ShardRequest } from "./worker-protocol.ts";
 
 /** What the changes are asked of. */
 export interface ShardAdminStore {

@@ -71,7 +71,9 @@ export class ShardLog {
   readonly id: number;
   /** Number of its shard; null when that was deleted and this is what is left. */
   shard: number | null;
-  limits: LogLimits = ORPHAN_LIMITS;
+  #limits: LogLimits = ORPHAN_LIMITS;
+  /** Appends to a room between two looks at its count by retention.ts. */
+  dueCount = 0;
   /** Batches sent with a lower fence are refused, for `refusal` (append-batch.ts, R3). */
   fence = 0;
   refusal: Refusal = Refusal.UNAVAILABLE;
@@ -90,6 +92,13 @@ export class ShardLog {
     this.#counts = readCounts(database, id);
   }
 
+  get limits(): LogLimits {
+    return this.#limits;
+  }
+  set limits(limits: LogLimits) {
+    this.#limits = limits;
+    this.dueCount = Math.ceil(limits.roomMessageCountMax / 8);
+  }
   get table(): string {
     return messageTable(this.id);
   }
@@ -120,7 +129,7 @@ export class ShardLog {
 
   /** Before the first change of a transaction; {@link rollBack} returns to here. */
   touch(): void {
-    this.#mark ??= { ...this.#counts };
+    if (this.#mark === null) this.#mark = { ...this.#counts };
   }
   /** The transaction is committed. */
   settle(): void {

@@ -48,10 +48,7 @@ import type { KeyTable } from "./key-table.ts";
 import type { LogLimits, ShardLog } from "./shard-log.ts";
 import type { ShardLogs } from "./shard-logs.ts";
 import { SlotRoutes } from "./slot-routes.ts";
-import type { ShardRequest } from "./worker-protocol.ts";
-
-/** Answer to "shardCreate" when the number was taken meanwhile: ask again with another. */
-export const NUMBER_TAKEN = -1;
+import { NUMBER_TAKEN, type ShardRequest } from "./worker-protocol.ts";
 
 /** A record, and the revision of its key. */
 interface Kept<T> {

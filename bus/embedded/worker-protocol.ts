@@ -37,6 +37,9 @@ interface PageRequest<Op> {
   readonly limit: number;
 }
 
+/** Answer to "shardCreate" when the number was taken meanwhile: ask again with another. */
+export const NUMBER_TAKEN = -1;
+
 /** Changes of shards, groups and slots (bus/shard-admin.ts). */
 export type ShardRequest =
   | {
