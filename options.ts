@@ -8,6 +8,7 @@ import { parseArgs } from "node:util";
 import { EMBEDDED_BUS_DEFAULTS as BUS } from "./bus/embedded/options.ts";
 import { NATS_BUS_DEFAULTS as NATS } from "./bus/nats/options.ts";
 import { SHARD_BOUNDS } from "./bus/shard-limits.ts";
+import { CONTROL_PLANE_DEFAULTS as CONTROL } from "./controlplane/options.ts";
 import { GATEWAY_DEFAULTS as GATEWAY } from "./gateway/options.ts";
 import { checkTogether } from "./option-rules.ts";
 import { CodedError } from "./proto/coded-error.ts";
@@ -157,6 +158,19 @@ export const OPTIONS = [
     integer(1, 100_000),
     GATEWAY.drainRateMax,
     "Reconnects a second that gateways which drain cause together.",
+  ),
+  row("BALANCE", choice("on", "off"), "on", "Whether clients are moved to emptier gateways."),
+  row(
+    "BALANCE_GAP_PERCENT",
+    integer(5, 100),
+    CONTROL.balanceGapPercent,
+    "It begins when a gateway has this part less than its share of the connections.",
+  ),
+  row(
+    "BALANCE_RATE_MAX",
+    integer(1, 10_000),
+    CONTROL.balanceRateMax,
+    "Reconnects a second that the balance causes.",
   ),
   row(
     "HANDSHAKE_MS",

@@ -6,7 +6,6 @@
  */
 import { Server, type ServerCredentials, setLogger } from "@grpc/grpc-js";
 import type { Bus } from "../bus/bus.ts";
-import type { Topology } from "../bus/topology.ts";
 import { CodedError } from "../proto/coded-error.ts";
 import { HealthService } from "../proto/gen/grpc/health/v1/health.ts";
 import { AuditServiceService } from "../proto/gen/tidegate/control/v1/audit_service.ts";
@@ -21,6 +20,9 @@ import { CallGate, forgiving, loadStatus } from "./calls.ts";
 import { ClassPlacement } from "./class-placement.ts";
 import { ControlStore } from "./control-store.ts";
 import { DisconnectCalls } from "./disconnect-service.ts";
+import { Balancer } from "./drain/balancer.ts";
+import { DrainWorker } from "./drain/drain-worker.ts";
+import { GatewayDrains } from "./drain/gateway-drains.ts";
 import { GatewayCalls } from "./gateway-service.ts";
 import { HealthCalls } from "./health-service.ts";
 import { LIMIT_SERVICE, LimitCalls } from "./limit-service.ts";
@@ -119,19 +121,23 @@ async function serve(
   const messaging = new MessagingCalls(bus, classes, options.historyPageMax);
   addMessaging(server, gate, messaging, new DisconnectCalls(bus, store.audit));
   addRooms(server, gate, new RoomCalls(bus));
-  addFleet(server, gate, bus.topology);
   addAudit(server, gate, new AuditCalls(store.keys));
   addLimits(server, gate, new LimitCalls(store, bus));
   const placement = await addPlacement(server, gate, {
-    ...{ bus, store, log, name: options.name, workers: {} },
+    ...{ bus, store, log, name: options.name, workers: { drainGateway: new DrainWorker(bus) } },
     readSnapshot: readPlacement,
   });
+  const balancer = new Balancer(bus, log, options);
+  void balancer.run(() => placement.leader.isLeading);
+  const drains = new GatewayDrains({ bus, store, starts: placement.starts });
+  addFleet(server, gate, new GatewayCalls(bus.topology), drains);
   routing.addTo(server, gate);
   const health = new HealthCalls(serviceNames.control, () => bus.status().isConnected);
   server.addService(HealthService, health.server);
   const reflection = new ReflectionDoor(log, Object.values(serviceNames).flat());
   reflection.addTo(server);
   const port = await listen(server, options, credentials).catch(async (reason) => {
+    balancer.close();
     await placement.close(); // this process shall not lead what it does not serve
     routing.close();
     throw reason;
@@ -143,6 +149,7 @@ async function serve(
   let closing: Promise<void> | null = null;
   const stop = async () => {
     health.close();
+    balancer.close();
     await placement.close(); // first, so that another leads at once
     await reflection.close();
     routing.close();
@@ -213,12 +220,18 @@ function addRooms(server: Server, gate: CallGate, calls: RoomCalls): void {
   });
 }
 
-function addFleet(server: Server, gate: CallGate, topology: Topology): void {
+function addFleet(
+  server: Server,
+  gate: CallGate,
+  gateways: GatewayCalls,
+  drains: GatewayDrains,
+): void {
   const [, , gatewayService] = serviceNames.control;
-  const gateways = new GatewayCalls(topology);
   server.addService(forgiving(GatewayServiceService), {
     listGateways: gate.unary(`${gatewayService}/ListGateways`, gateways.list.bind(gateways)),
     getGateway: gate.unary(`${gatewayService}/GetGateway`, gateways.get.bind(gateways)),
+    drainGateway: gate.unary(`${gatewayService}/DrainGateway`, drains.drain.bind(drains)),
+    undrainGateway: gate.unary(`${gatewayService}/UndrainGateway`, drains.undrain.bind(drains)),
   });
 }
 

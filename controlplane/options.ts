@@ -37,6 +37,15 @@ export interface ControlPlaneOptions {
   readonly historyPageMax: number;
   /** How long a stop waits for calls in progress, 0 to 60000 ms; then they end as UNAVAILABLE. */
   readonly drainTimeoutMs: number;
+  /** Whether load is moved to gateways that have far less than the others. Default true. */
+  readonly balances: boolean;
+  /**
+   * It begins when one has this part less than its share, percent, 5 to 100. Default 30: a fleet of
+   * four that becomes five is 20 % off everywhere, and its new gateway 100 %.
+   */
+  readonly balanceGapPercent: number;
+  /** Reconnects a second by it, 1 to 10 000. Default 50: a tenth of what one gateway takes. */
+  readonly balanceRateMax: number;
 }
 
 /** Defaults of {@link ControlPlaneOptions}; the comments say why. */
@@ -57,6 +66,9 @@ export const CONTROL_PLANE_DEFAULTS: ControlPlaneOptions = {
   classPageMax: 1000,
   historyPageMax: 500, // one read of the bus
   drainTimeoutMs: 2000,
+  balances: true,
+  balanceGapPercent: 30,
+  balanceRateMax: 50,
 };
 
 /** Bounds of the numbers. */
@@ -67,6 +79,8 @@ const bounds = {
   classPageMax: [1, 1000],
   historyPageMax: [1, 500],
   drainTimeoutMs: [0, 60_000],
+  balanceGapPercent: [5, 100],
+  balanceRateMax: [1, 10_000],
 } as const;
 
 const loopback = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1)$/;

@@ -28,7 +28,12 @@ const decide: MethodRule = { role: "admin", changes: true };
 /** By service (of package tidegate.control.v1) and method. */
 const rules: Readonly<Record<string, Readonly<Record<string, MethodRule>>>> = {
   AuditService: { ListAuditEntries: look },
-  GatewayService: { ListGateways: see, GetGateway: see },
+  GatewayService: {
+    ListGateways: see,
+    GetGateway: see,
+    DrainGateway: run,
+    UndrainGateway: run,
+  },
   LimitService: { GetLimit: see, ListLimits: see, UpdateLimit: run, DeleteLimit: run },
   MessagingService: {
     Publish: speak,

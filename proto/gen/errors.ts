@@ -135,6 +135,8 @@ export const ERRORS = {
   GROUP_IMMUTABLE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Create a class of another name in the other group." },
   /** There are as many shards as there may be. Delete retired ones, or make those that are there larger. */
   SHARD_LIMIT: { close: null, retry: "no", retryAfterMs: 0, grpc: "RESOURCE_EXHAUSTED", fix: "Delete retired ones, or make those that are there larger." },
+  /** No other gateway takes clients, so a drain would only cut them off. Start another gateway first; or end this one: its clients are told and come again. */
+  NO_OTHER_GATEWAY: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Start another gateway first; or end this one: its clients are told and come again." },
   /** As many operations run as may at once. Wait until some have ended, or abort some: tidegatectl operations. */
   OPERATION_LIMIT: { close: null, retry: "no", retryAfterMs: 0, grpc: "RESOURCE_EXHAUSTED", fix: "Wait until some have ended, or abort some: tidegatectl operations." },
   /** Another operation works on the same slot, shard, group or gateway. Wait until it has ended, or abort it: tidegatectl operations. */

@@ -432,6 +432,13 @@ ERRORS: dict[str, ErrorInfo] = {
         means="There are as many shards as there may be.",
         fix="Delete retired ones, or make those that are there larger.",
     ),
+    "NO_OTHER_GATEWAY": ErrorInfo(
+        close=None,
+        retry="no",
+        retry_after_ms=0,
+        means="No other gateway takes clients, so a drain would only cut them off.",
+        fix="Start another gateway first; or end this one: its clients are told and come again.",
+    ),
     "OPERATION_LIMIT": ErrorInfo(
         close=None,
         retry="no",

@@ -19,6 +19,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { Gateway } from "./gateway.ts";
+import { Operation } from "./operation.ts";
 
 export const protobufPackage = "tidegate.control.v1";
 
@@ -43,6 +44,48 @@ export interface GetGatewayRequest {
 }
 
 export interface GetGatewayResponse {
+  gateway: Gateway | undefined;
+}
+
+export interface DrainGatewayRequest {
+  /** "gateways/{gateway}". */
+  name: string;
+  /**
+   * Reconnects a second that all gateways that drain may cause together, at most 100000; 0: as the
+   * gateway is set (DRAIN_RATE_MAX).
+   */
+  connectionsPerSecondMax: number;
+  /**
+   * How long it still accepts while its readiness is down, milliseconds, so that load balancers
+   * notice; absent: 5000. Below deadline_ms.
+   */
+  announceMs?:
+    | number
+    | undefined;
+  /** When what has not gone is closed, milliseconds from the begin, at most a day; 0: 30000. */
+  deadlineMs: number;
+  /** Check everything, change nothing. */
+  validateOnly: boolean;
+  /** Up to 64 printable ASCII characters: a repeat within 24 h gets the first answer. Optional. */
+  requestId: string;
+}
+
+export interface DrainGatewayResponse {
+  /** Its steps are the clients. */
+  operation: Operation | undefined;
+}
+
+export interface UndrainGatewayRequest {
+  /** "gateways/{gateway}". */
+  name: string;
+  /** Check everything, change nothing. */
+  validateOnly: boolean;
+  /** Up to 64 printable ASCII characters, for the audit log: a repeat changes nothing anyway. */
+  requestId: string;
+}
+
+export interface UndrainGatewayResponse {
+  /** As it was just before. */
   gateway: Gateway | undefined;
 }
 
@@ -252,7 +295,275 @@ export const GetGatewayResponse: MessageFns<GetGatewayResponse> = {
   },
 };
 
-/** Reads which processes serve: gateways, control planes, and both in one. */
+function createBaseDrainGatewayRequest(): DrainGatewayRequest {
+  return {
+    name: "",
+    connectionsPerSecondMax: 0,
+    announceMs: undefined,
+    deadlineMs: 0,
+    validateOnly: false,
+    requestId: "",
+  };
+}
+
+export const DrainGatewayRequest: MessageFns<DrainGatewayRequest> = {
+  encode(message: DrainGatewayRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.connectionsPerSecondMax !== 0) {
+      writer.uint32(16).uint32(message.connectionsPerSecondMax);
+    }
+    if (message.announceMs !== undefined) {
+      writer.uint32(24).uint32(message.announceMs);
+    }
+    if (message.deadlineMs !== 0) {
+      writer.uint32(32).uint32(message.deadlineMs);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(40).bool(message.validateOnly);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(50).string(message.requestId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DrainGatewayRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDrainGatewayRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.connectionsPerSecondMax = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.announceMs = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.deadlineMs = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseDrainGatewayResponse(): DrainGatewayResponse {
+  return { operation: undefined };
+}
+
+export const DrainGatewayResponse: MessageFns<DrainGatewayResponse> = {
+  encode(message: DrainGatewayResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.operation !== undefined) {
+      Operation.encode(message.operation, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DrainGatewayResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDrainGatewayResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.operation = Operation.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseUndrainGatewayRequest(): UndrainGatewayRequest {
+  return { name: "", validateOnly: false, requestId: "" };
+}
+
+export const UndrainGatewayRequest: MessageFns<UndrainGatewayRequest> = {
+  encode(message: UndrainGatewayRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.validateOnly !== false) {
+      writer.uint32(16).bool(message.validateOnly);
+    }
+    if (message.requestId !== "") {
+      writer.uint32(26).string(message.requestId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UndrainGatewayRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUndrainGatewayRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.validateOnly = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseUndrainGatewayResponse(): UndrainGatewayResponse {
+  return { gateway: undefined };
+}
+
+export const UndrainGatewayResponse: MessageFns<UndrainGatewayResponse> = {
+  encode(message: UndrainGatewayResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.gateway !== undefined) {
+      Gateway.encode(message.gateway, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UndrainGatewayResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUndrainGatewayResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.gateway = Gateway.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+/** Which processes serve (gateways, control planes, and both in one), and who takes clients. */
 export type GatewayServiceService = typeof GatewayServiceService;
 export const GatewayServiceService = {
   /** Lists the processes by id. */
@@ -276,6 +587,36 @@ export const GatewayServiceService = {
     responseSerialize: (value: GetGatewayResponse): Buffer => Buffer.from(GetGatewayResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetGatewayResponse => GetGatewayResponse.decode(value),
   },
+  /**
+   * Moves the clients of a gateway to others, at a pace: an operation. Paused or aborted it serves
+   * again; when it has succeeded the gateway takes no clients until its process ends or is undrained.
+   * NO_OTHER_GATEWAY when nobody else takes clients, OPERATION_CONFLICT when it drains already.
+   */
+  drainGateway: {
+    path: "/tidegate.control.v1.GatewayService/DrainGateway" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DrainGatewayRequest): Buffer => Buffer.from(DrainGatewayRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DrainGatewayRequest => DrainGatewayRequest.decode(value),
+    responseSerialize: (value: DrainGatewayResponse): Buffer =>
+      Buffer.from(DrainGatewayResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DrainGatewayResponse => DrainGatewayResponse.decode(value),
+  },
+  /**
+   * Has a gateway that was drained take clients again. OPERATION_CONFLICT while an operation drains
+   * it: abort that one.
+   */
+  undrainGateway: {
+    path: "/tidegate.control.v1.GatewayService/UndrainGateway" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: UndrainGatewayRequest): Buffer =>
+      Buffer.from(UndrainGatewayRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): UndrainGatewayRequest => UndrainGatewayRequest.decode(value),
+    responseSerialize: (value: UndrainGatewayResponse): Buffer =>
+      Buffer.from(UndrainGatewayResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): UndrainGatewayResponse => UndrainGatewayResponse.decode(value),
+  },
 } as const;
 
 export interface GatewayServiceServer extends UntypedServiceImplementation {
@@ -283,6 +624,17 @@ export interface GatewayServiceServer extends UntypedServiceImplementation {
   listGateways: handleUnaryCall<ListGatewaysRequest, ListGatewaysResponse>;
   /** Reads one process. NOT_FOUND when none of that id holds a lease. */
   getGateway: handleUnaryCall<GetGatewayRequest, GetGatewayResponse>;
+  /**
+   * Moves the clients of a gateway to others, at a pace: an operation. Paused or aborted it serves
+   * again; when it has succeeded the gateway takes no clients until its process ends or is undrained.
+   * NO_OTHER_GATEWAY when nobody else takes clients, OPERATION_CONFLICT when it drains already.
+   */
+  drainGateway: handleUnaryCall<DrainGatewayRequest, DrainGatewayResponse>;
+  /**
+   * Has a gateway that was drained take clients again. OPERATION_CONFLICT while an operation drains
+   * it: abort that one.
+   */
+  undrainGateway: handleUnaryCall<UndrainGatewayRequest, UndrainGatewayResponse>;
 }
 
 export interface GatewayServiceClient extends Client {
@@ -317,6 +669,45 @@ export interface GatewayServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetGatewayResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Moves the clients of a gateway to others, at a pace: an operation. Paused or aborted it serves
+   * again; when it has succeeded the gateway takes no clients until its process ends or is undrained.
+   * NO_OTHER_GATEWAY when nobody else takes clients, OPERATION_CONFLICT when it drains already.
+   */
+  drainGateway(
+    request: DrainGatewayRequest,
+    callback: (error: ServiceError | null, response: DrainGatewayResponse) => void,
+  ): ClientUnaryCall;
+  drainGateway(
+    request: DrainGatewayRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DrainGatewayResponse) => void,
+  ): ClientUnaryCall;
+  drainGateway(
+    request: DrainGatewayRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DrainGatewayResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Has a gateway that was drained take clients again. OPERATION_CONFLICT while an operation drains
+   * it: abort that one.
+   */
+  undrainGateway(
+    request: UndrainGatewayRequest,
+    callback: (error: ServiceError | null, response: UndrainGatewayResponse) => void,
+  ): ClientUnaryCall;
+  undrainGateway(
+    request: UndrainGatewayRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: UndrainGatewayResponse) => void,
+  ): ClientUnaryCall;
+  undrainGateway(
+    request: UndrainGatewayRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: UndrainGatewayResponse) => void,
   ): ClientUnaryCall;
 }
 

@@ -171,6 +171,8 @@ export interface DrainGatewayWork {
   announceMs: number;
   /** When what is left is closed, counted from the begin, milliseconds. */
   deadlineMs: number;
+  /** The process it is about: one that is started under the same name meanwhile is not drained. */
+  incarnation: string;
 }
 
 /** One move of an operation. */
@@ -617,7 +619,7 @@ export const RebalanceWork: MessageFns<RebalanceWork> = {
 };
 
 function createBaseDrainGatewayWork(): DrainGatewayWork {
-  return { gateway: "", connectionsPerSecondMax: 0, announceMs: 0, deadlineMs: 0 };
+  return { gateway: "", connectionsPerSecondMax: 0, announceMs: 0, deadlineMs: 0, incarnation: "" };
 }
 
 export const DrainGatewayWork: MessageFns<DrainGatewayWork> = {
@@ -633,6 +635,9 @@ export const DrainGatewayWork: MessageFns<DrainGatewayWork> = {
     }
     if (message.deadlineMs !== 0) {
       writer.uint32(32).uint32(message.deadlineMs);
+    }
+    if (message.incarnation !== "") {
+      writer.uint32(42).string(message.incarnation);
     }
     return writer;
   },
@@ -680,6 +685,14 @@ export const DrainGatewayWork: MessageFns<DrainGatewayWork> = {
             }
 
             message.deadlineMs = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.incarnation = reader.string();
             continue;
           }
         }
