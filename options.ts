@@ -10,26 +10,9 @@ import { NATS_BUS_DEFAULTS as NATS } from "./bus/nats/options.ts";
 import { SHARD_BOUNDS } from "./bus/shard-limits.ts";
 import { CONTROL_PLANE_DEFAULTS as CONTROL } from "./controlplane/options.ts";
 import { GATEWAY_DEFAULTS as GATEWAY } from "./gateway/options.ts";
+import { checkValue, describeKind, type OptionKind, type OptionRow } from "./option-kind.ts";
 import { checkTogether } from "./option-rules.ts";
 import { CodedError } from "./proto/coded-error.ts";
-
-/** What values an option takes. */
-export type OptionKind =
-  | { readonly type: "integer"; readonly min: number; readonly max: number }
-  | { readonly type: "choice"; readonly choices: readonly string[] }
-  | { readonly type: "text" }
-  | { readonly type: "list" };
-
-/** One option. */
-export interface OptionRow {
-  /** Name in the environment; the flag is the same in lower case with dashes. */
-  readonly name: string;
-  readonly kind: OptionKind;
-  /** As it would be written. */
-  readonly default: string;
-  /** A sentence: meaning, unit, and what happens at the limit. */
-  readonly meaning: string;
-}
 
 const integer = (min: number, max: number): OptionKind => ({ type: "integer", min, max });
 const choice = (...choices: string[]): OptionKind => ({ type: "choice", choices });
@@ -327,22 +310,6 @@ export function readOptions(
   };
 }
 
-/** Bounds of an option, for people. */
-export function describeKind(kind: OptionKind): string {
-  switch (kind.type) {
-    case "integer":
-      return `${kind.min} to ${kind.max}`;
-    case "choice":
-      return kind.choices.join(", ");
-    case "list":
-      return "entries parted by commas";
-    case "text":
-      return "text";
-    default:
-      return kind satisfies never;
-  }
-}
-
 /** The text of `--help`. */
 export function helpText(): string {
   const rows = OPTIONS.map((option) => {
@@ -385,21 +352,5 @@ function readFlags(args: readonly string[]): Record<string, string | undefined> 
     }
     const reason = error instanceof Error ? error.message.split(". ")[0] : String(error);
     throw new CodedError("OPTION_INVALID", `${reason}; --help lists all options`, error);
-  }
-}
-
-function checkValue(option: OptionRow, value: string): void {
-  const { name, kind } = option;
-  const shown = JSON.stringify(value);
-  if (kind.type === "integer") {
-    const isWhole = /^-?\d{1,15}$/.test(value);
-    if (!isWhole || Number(value) < kind.min || Number(value) > kind.max) {
-      const detail = `${name} is ${shown}, must be a whole number from ${describeKind(kind)}`;
-      throw new CodedError("OPTION_INVALID", detail);
-    }
-  }
-  if (kind.type === "choice" && !kind.choices.includes(value)) {
-    const detail = `${name} is ${shown}, must be one of: ${describeKind(kind)}`;
-    throw new CodedError("OPTION_INVALID", detail);
   }
 }

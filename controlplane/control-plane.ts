@@ -105,8 +105,7 @@ async function serve(
   const store = await ControlStore.open(bus);
   const routing = await Routing.open(bus, store.audit, log);
   const loads = () => routing.slotLoads.observed();
-  const snapshotParts = { topology: bus.topology, keys: store.keys, loads };
-  const readPlacement = () => readSnapshot(snapshotParts);
+  const readPlacement = () => readSnapshot({ topology: bus.topology, keys: store.keys, loads });
   const classes = new RoomClassStore(store, new ClassPlacement(bus.topology, readPlacement));
   const server = new Server({
     "grpc.max_receive_message_length": options.messageBytesMax,
@@ -127,8 +126,7 @@ async function serve(
     ...{ bus, store, log, name: options.name, workers: { drainGateway: new DrainWorker(bus) } },
     readSnapshot: readPlacement,
   });
-  const balancer = new Balancer(bus, log, options);
-  void balancer.run(() => placement.leader.isLeading);
+  const balancer = Balancer.start(bus, log, options, () => placement.leader.isLeading);
   const drains = new GatewayDrains({ bus, store, starts: placement.starts });
   addFleet(server, gate, new GatewayCalls(bus.topology), drains);
   routing.addTo(server, gate);

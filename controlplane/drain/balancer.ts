@@ -18,26 +18,37 @@ export class Balancer {
   readonly #stop = new AbortController();
   #isBalancing = false;
 
-  constructor(bus: Bus, log: Log, options: BalanceOptions) {
+  private constructor(bus: Bus, log: Log, options: BalanceOptions) {
     this.#bus = bus;
     this.#log = log;
     this.#options = options;
   }
 
   /** Takes a turn every {@link TURN_MS} while `mayAct` says so, until {@link close}. */
-  async run(mayAct: () => boolean): Promise<void> {
+  static start(bus: Bus, log: Log, options: BalanceOptions, mayAct: () => boolean): Balancer {
+    const balancer = new Balancer(bus, log, options);
+    void balancer.#run(mayAct);
+    return balancer;
+  }
+
+  /** For good. */
+  close(): void {
+    this.#stop.abort();
+  }
+
+  async #run(mayAct: () => boolean): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
       // Aborted: the loop ends by its condition.
       await sleep(TURN_MS, undefined, { signal, ref: false }).catch(() => {});
       if (signal.aborted) return;
-      if (mayAct()) await this.turn(Date.now() * 1000);
+      if (mayAct()) await this.#turn(Date.now() * 1000);
       else this.#isBalancing = false;
     }
   }
 
   /** One turn; what fails is left to the next one. */
-  async turn(nowUs: number): Promise<void> {
+  async #turn(nowUs: number): Promise<void> {
     try {
       const processes = await this.#bus.topology.processes();
       const was = this.#isBalancing;
@@ -56,9 +67,5 @@ export class Balancer {
       const { code, detail } = CodedError.from(error);
       this.#log.warn({ code, detail }, "a turn of the balance has failed");
     }
-  }
-
-  close(): void {
-    this.#stop.abort();
   }
 }

@@ -1,7 +1,8 @@
 /** docs/options.md: its table is the options table of options.ts. */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { describeKind, OPTIONS, type OptionRow, optionFlag } from "../../options.ts";
+import { describeKind, type OptionRow } from "../../option-kind.ts";
+import { OPTIONS, optionFlag } from "../../options.ts";
 import { from } from "../tidy/source.ts";
 
 const text = readFileSync(from("docs/options.md"), "utf8");

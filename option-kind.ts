@@ -1,0 +1,61 @@
+/**
+ * Kinds of option values, and whether a value is one.
+ *
+ * Pure.
+ */
+import { CodedError } from "./proto/coded-error.ts";
+
+/** What values an option takes. */
+export type OptionKind =
+  | { readonly type: "integer"; readonly min: number; readonly max: number }
+  | { readonly type: "choice"; readonly choices: readonly string[] }
+  | { readonly type: "text" }
+  | { readonly type: "list" };
+
+/** One option. */
+export interface OptionRow {
+  /** Name in the environment; the flag is the same in lower case with dashes. */
+  readonly name: string;
+  readonly kind: OptionKind;
+  /** As it would be written. */
+  readonly default: string;
+  /** A sentence: meaning, unit, and what happens at the limit. */
+  readonly meaning: string;
+}
+
+/** Bounds of an option, for people. */
+export function describeKind(kind: OptionKind): string {
+  switch (kind.type) {
+    case "integer":
+      return `${kind.min} to ${kind.max}`;
+    case "choice":
+      return kind.choices.join(", ");
+    case "list":
+      return "entries parted by commas";
+    case "text":
+      return "text";
+    default:
+      return kind satisfies never;
+  }
+}
+
+/**
+ * Refuses a value that is none of its kind.
+ *
+ * @throws {CodedError} `OPTION_INVALID` naming the option, the value and its bounds.
+ */
+export function checkValue(option: OptionRow, value: string): void {
+  const { name, kind } = option;
+  const shown = JSON.stringify(value);
+  if (kind.type === "integer") {
+    const isWhole = /^-?\d{1,15}$/.test(value);
+    if (!isWhole || Number(value) < kind.min || Number(value) > kind.max) {
+      const detail = `${name} is ${shown}, must be a whole number from ${describeKind(kind)}`;
+      throw new CodedError("OPTION_INVALID", detail);
+    }
+  }
+  if (kind.type === "choice" && !kind.choices.includes(value)) {
+    const detail = `${name} is ${shown}, must be one of: ${describeKind(kind)}`;
+    throw new CodedError("OPTION_INVALID", detail);
+  }
+}
