@@ -16,6 +16,7 @@ import { benchNatsResume } from "./nats-resume.ts";
 import { type BenchOptions, parseBenchArgs } from "./options.ts";
 import { benchPlacement } from "./placement.ts";
 import { type BenchReport, formatTable, shown, shownSpread } from "./report.ts";
+import { benchRouting } from "./routing.ts";
 import { benchStart } from "./start.ts";
 import { judge, readTargets, type Verdict } from "./targets.ts";
 
@@ -47,6 +48,7 @@ const BENCHES: ReadonlyMap<string, { readonly run: Bench; readonly about: string
     { run: benchNatsQuiet, about: "CPU of tail markers and of the backstop in quiet rooms" },
   ],
   ["micro", { run: benchMicro, about: "hot functions alone, in one process" }],
+  ["routing", { run: benchRouting, about: "a change of the configuration, to 100 gateways" }],
   ["placement", { run: benchPlacement, about: "deciding where 4 096 slots lie over 64 shards" }],
 ]);
 

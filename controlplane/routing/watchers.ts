@@ -123,7 +123,6 @@ export class Watchers {
       watcher.rest = this.#log.since(watcher.sentVersion);
       watcher.sentVersion = this.#log.version;
       watcher.sentCount = this.#log.changeCount;
-      watcher.needsAge = true;
     } else if (watcher.rest.length === 0 && watcher.needsDirectory) {
       watcher.needsDirectory = false;
       watcher.rest = this.#side.directory();

@@ -12,6 +12,7 @@ import type {
 } from "../../proto/gen/tidegate/control/v1/routing_service.ts";
 import type { Log } from "../log.ts";
 import type { Traffic } from "../traffic.ts";
+import { Acks } from "./acks.ts";
 import type { Addresses } from "./addresses.ts";
 import { backOffMs } from "./back-off.ts";
 import type { ControlFeed } from "./control-feed.ts";
@@ -153,6 +154,7 @@ export class ControlLink {
     const { feed, addresses, gatewayId, log } = this.#parts;
     const { promise, resolve } = Promise.withResolvers<string>();
     const updates = new Updates(feed, addresses, this.#version);
+    const acks = new Acks((value) => stream.write({ message: { $case: "ack", value } }));
     let hasWorked = false;
     let watchdog = setTimeout(() => stream.cancel(), FIRST_WORD_MS).unref();
     const report = setInterval(() => this.#report(stream), REPORT_MS).unref();
@@ -166,7 +168,7 @@ export class ControlLink {
       const ack = updates.take(response);
       this.#version = updates.version;
       this.#state = { url, isConnected: true, detail: "" };
-      if (ack !== null) stream.write({ message: { $case: "ack", value: ack } });
+      if (ack !== null) acks.add(ack);
     });
     stream.on("error", (error) => resolve(error.message));
     stream.on("end", () => resolve("it has ended the stream"));
@@ -177,6 +179,7 @@ export class ControlLink {
       .finally(() => {
         clearTimeout(watchdog);
         clearInterval(report);
+        acks.close();
         this.#abort.signal.removeEventListener("abort", stop);
         stream.cancel();
       });

@@ -5,6 +5,7 @@ import { benchMemory } from "../../bench/memory.ts";
 import { benchMicro } from "../../bench/micro.ts";
 import { DEFAULTS } from "../../bench/options.ts";
 import { benchPlacement } from "../../bench/placement.ts";
+import { benchRouting } from "../../bench/routing.ts";
 import { benchStart } from "../../bench/start.ts";
 import { readTargets } from "../../bench/targets.ts";
 
@@ -45,6 +46,13 @@ test("benchMicro: the same work gives the same hash", async () => {
   expect(one.runs.length).toBeGreaterThanOrEqual(6);
   expect(two.hash).toBe(one.hash);
   expect(Object.keys(one.measures)).toEqual(expect.arrayContaining(targetNames("micro")));
+});
+
+test("benchRouting: 100 gateways apply every change once, in order, by the stream alone", async () => {
+  const report = await benchRouting(tiny, silent);
+  expect(report.problems).toEqual([]);
+  expect(report.runs).toMatchObject([{ shape: "100", appliedCount: 1000 }]);
+  expect(Object.keys(report.measures)).toEqual(targetNames("routing"));
 });
 
 test("benchPlacement: plans every shape, and the same work gives the same hash", async () => {

@@ -64,7 +64,7 @@ test("add: what it lacks, the directory, and how old it is; then each change", (
   expect(pipe.kinds).toEqual(["config 1", "directory", "age"]);
   put(2);
   watchers.tellAge();
-  expect(pipe.kinds.slice(3)).toEqual(["config 2", "age", "age"]);
+  expect(pipe.kinds.slice(3)).toEqual(["config 2", "age"]);
 });
 
 test("flush: those that keep up get the very same bytes", () => {

@@ -78,8 +78,8 @@ export interface StreamRoutingResponse {
   /** By revision. */
   records: ConfigRecord[];
   /**
-   * How long ago the control plane knew its own copy to be the newest, milliseconds; sent after
-   * each update and every 5 s, in a message without records. Absent: this message does not say.
+   * How long ago the control plane knew its own copy to be the newest, milliseconds; sent
+   * first after the update that a gateway begins with, then every 5 s, without records. Absent: this message does not say.
    */
   ageMs?:
     | number
