@@ -36,6 +36,7 @@ import { RoomClassCalls } from "./room-class-service.ts";
 import { RoomClassStore } from "./room-class-store.ts";
 import { RoomCalls } from "./room-service.ts";
 import { Routing } from "./routing/routing.ts";
+import { SeatSweep } from "./seat-sweep.ts";
 
 /** A connection that is silent for so long is pinged, and ended when it is silent as long again. */
 const KEEPALIVE_MS = 10_000;
@@ -126,7 +127,7 @@ async function serve(
     ...{ bus, store, log, name: options.name, workers: { drainGateway: new DrainWorker(bus) } },
     readSnapshot: readPlacement,
   });
-  const balancer = Balancer.start(bus, log, options, () => placement.leader.isLeading);
+  const works = startWorks(bus, log, options, store, () => placement.leader.isLeading);
   const drains = new GatewayDrains({ bus, store, starts: placement.starts });
   addFleet(server, gate, new GatewayCalls(bus.topology), drains);
   routing.addTo(server, gate);
@@ -135,7 +136,7 @@ async function serve(
   const reflection = new ReflectionDoor(log, Object.values(serviceNames).flat());
   reflection.addTo(server);
   const port = await listen(server, options, credentials).catch(async (reason) => {
-    balancer.close();
+    for (const work of works) work.close();
     await placement.close(); // this process shall not lead what it does not serve
     routing.close();
     throw reason;
@@ -147,7 +148,7 @@ async function serve(
   let closing: Promise<void> | null = null;
   const stop = async () => {
     health.close();
-    balancer.close();
+    for (const work of works) work.close();
     await placement.close(); // first, so that another leads at once
     await reflection.close();
     routing.close();
@@ -165,6 +166,18 @@ async function serve(
       return closing;
     },
   };
+}
+
+/** What the leader does by itself. */
+function startWorks(
+  bus: Bus,
+  log: Log,
+  options: ControlPlaneOptions,
+  store: ControlStore,
+  isLeading: () => boolean,
+): readonly { close(): void }[] {
+  const balancer = Balancer.start(bus, log, options, isLeading);
+  return [balancer, new SeatSweep(bus, store.keys, log, isLeading)];
 }
 
 function addRoomClasses(server: Server, gate: CallGate, calls: RoomClassCalls): void {

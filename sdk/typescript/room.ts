@@ -77,6 +77,7 @@ export class JoinedRoom<T> implements Room<T>, RoomEnd {
   #isOver = false;
   #error: TidegateError | null = null;
   #failedJoinCount = 0;
+  #wasIn = false;
   #cancelJoin: CancelTimer = () => {};
   #wakers: (() => void)[] = [];
   #leavers: (() => void)[] = [];
@@ -178,6 +179,7 @@ export class JoinedRoom<T> implements Room<T>, RoomEnd {
     if (this.#membership.state.is !== (joined.requestId === 0 ? "in" : "joining")) return;
     const verdict = this.#membership.onJoined(joined);
     this.#failedJoinCount = 0;
+    this.#wasIn = true;
     const policy = roomPolicy(joined.policy);
     if (verdict.isFirst) this.#policy = policy;
     if (this.#isLeft) {
@@ -192,6 +194,8 @@ export class JoinedRoom<T> implements Room<T>, RoomEnd {
   onJoinError(error: TidegateError): void {
     if (this.#isLeft) this.end(null);
     else if (!error.retryable || this.#failedJoinCount >= JOIN_TRIES_MAX) this.end(error);
+    else if (error.limit && !this.#wasIn)
+      this.end(error); // who asks decides whether to wait
     else {
       this.#membership.onBreak();
       this.#failedJoinCount += 1;

@@ -330,3 +330,60 @@ def test_connect_over_tls_verifies_the_certificate(socket: SocketKind, tmp_path:
                 await room.publish(bytes(60_000))
 
     run(main())
+
+
+def test_session_token_is_shown_at_each_dial_and_taken_over_ends_the_client(
+    socket: SocketKind,
+) -> None:
+    tokens = [b"first token", b"second token"]
+    shown: list[tuple[bytes, int]] = []
+
+    async def cut(peer: Peer) -> None:
+        hello = await peer.welcome(session_token=tokens[len(shown)])
+        shown.append((hello.session_token, hello.dial_count))
+
+    async def taken(peer: Peer) -> None:
+        await cut(peer)
+        await peer.refuse(0, "TAKEN_OVER", retryable=False)
+        await peer.connection.close(4500)
+
+    async def main() -> None:
+        ended: asyncio.Future[tidegate.TidegateError | None] = asyncio.Future()
+
+        async with (
+            gateway(cut, taken) as url,
+            await tidegate.connect(url, socket=socket) as client,
+        ):
+            client.drop_connection()
+            while not ended.done():
+                try:
+                    await client.publish("chat:a", b"x")
+                except TidegateError as error:
+                    if error.code == "TAKEN_OVER":
+                        ended.set_result(error)
+        assert shown == [(b"", 1), (tokens[0], 2)]
+
+    run(main())
+
+
+def test_refusal_by_a_quota_says_limit_value_and_when_to_retry(socket: SocketKind) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.receive("hello")
+        quota = {"limit": "connections-per-user", "limit_value": 5, "retry_after_ms": 5000}
+        await peer.refuse(0, "LIMIT_REACHED", retryable=True, **quota)
+        await peer.connection.close(4008)
+
+    async def main() -> None:
+        async with gateway(script) as url:
+            with pytest.raises(TidegateError) as caught:
+                await tidegate.connect(url, socket=socket, connect_timeout_ms=300)
+            cause = caught.value.__cause__
+            assert isinstance(cause, TidegateError)
+            assert (cause.code, cause.limit, cause.limit_value) == (
+                "LIMIT_REACHED",
+                "connections-per-user",
+                5,
+            )
+            assert cause.retry_after_ms == 5000
+
+    run(main())

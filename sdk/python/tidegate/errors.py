@@ -16,6 +16,8 @@ class TidegateError(Exception):
         detail: A sentence for people: the value, the bound, and what to do.
         retryable: Whether the same call can succeed later.
         retry_after_ms: Least wait before the retry, milliseconds; 0 when not said.
+        limit: The quota that refused, e.g. ``"connections-per-user"``; empty if none did.
+        limit_value: Its value; 0 if none refused.
         fix: What to do about this code in general; empty for a code newer than this package.
         __cause__: What was caught, if anything.
     """
@@ -24,6 +26,8 @@ class TidegateError(Exception):
     detail: str
     retryable: bool
     retry_after_ms: int
+    limit: str
+    limit_value: int
     fix: str
 
     def __init__(
@@ -33,6 +37,8 @@ class TidegateError(Exception):
         *,
         retryable: bool | None = None,
         retry_after_ms: int | None = None,
+        limit: str = "",
+        limit_value: int = 0,
         cause: BaseException | None = None,
     ) -> None:
         super().__init__(f"[{code}] {detail}")  # the code leads: one grep of any log finds it
@@ -45,6 +51,8 @@ class TidegateError(Exception):
             retry_after_ms = 0 if info is None else info.retry_after_ms
         self.retryable = retryable
         self.retry_after_ms = retry_after_ms
+        self.limit = limit
+        self.limit_value = limit_value
         self.fix = "" if info is None else info.fix
         if cause is not None:
             self.__cause__ = cause
@@ -60,5 +68,7 @@ def copy_error(error: TidegateError) -> TidegateError:
         error.detail,
         retryable=error.retryable,
         retry_after_ms=error.retry_after_ms,
+        limit=error.limit,
+        limit_value=error.limit_value,
         cause=error.__cause__,
     )

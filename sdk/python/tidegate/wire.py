@@ -196,6 +196,8 @@ def read_error(frame: error_pb2.ErrorFrame) -> TidegateError:
         frame.message,
         retryable=frame.retryable,
         retry_after_ms=frame.retry_after_ms,
+        limit=frame.limit,
+        limit_value=frame.limit_value,
     )
 
 
