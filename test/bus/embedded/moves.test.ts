@@ -201,6 +201,21 @@ describe("moves: what a resume is told (R9)", () => {
     expect(store.seqsOf(lobby)).toEqual([1, 2, 3, 4, 9, 10, 11, 12, 13]);
   });
 
+  test("names of a deleted shard are known for the window, over a restart too", () => {
+    const store = new StoreHarness();
+    store.createShard(1);
+    store.move(lobby, 1);
+    const [first] = store.append({ room: lobby, producer: "a", seq: 1 });
+    store.move(lobby, 0);
+    store.write({ op: "shardDelete", shard: 1, discardHistory: true, along: [] });
+    store.pass(20);
+    store.turn();
+    store.restart();
+    expect(store.seqsOf(lobby)).toEqual([]);
+    const [again] = store.append({ room: lobby, producer: "a", seq: 1 });
+    expect(again).toMatchObject({ seq: -1, timeUs: first?.timeUs, epoch: 2 });
+  });
+
   test("the log of a deleted shard is emptied and dropped, and rooms of nothing else with it", () => {
     const store = new StoreHarness();
     store.createShard(1);

@@ -184,6 +184,11 @@ export class StoreHarness {
     return this.#ask({ kind: "read", id: 0, request });
   }
 
+  /** Hands a change over without turning: it is in one commit with the next one. */
+  hold(request: WriteRequest): void {
+    this.#worker.take({ kind: "write", id: -1, request });
+  }
+
   write(request: WriteRequest): AnswerValue {
     return this.#ask({ kind: "write", id: 0, request });
   }
