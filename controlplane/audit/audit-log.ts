@@ -20,7 +20,12 @@ export const REFUSED_RETENTION_MS = 14 * 24 * 3600 * 1000;
 export class AuditLog {
   readonly #keys: KeyValue;
   readonly #instance = randomBytes(4).toString("hex");
-  readonly #rate = new RefusalRate();
+  /** Apart, so that strangers who knock hide nobody who oversteps, and neither what was mistaken. */
+  readonly #rates = {
+    unknown: new RefusalRate(),
+    role: new RefusalRate(),
+    other: new RefusalRate(),
+  };
   #count = 0;
 
   constructor(keys: KeyValue) {
@@ -55,15 +60,17 @@ export class AuditLog {
     error: CodedError,
     requestId: string,
   ): Promise<unknown> {
-    const suppressedCount = this.#rate.take(performance.now());
-    if (suppressedCount === null) return null;
     const { code, detail } = error;
+    const kind = caller === null ? "unknown" : code === "ROLE_REQUIRED" ? "role" : "other";
+    const rate = this.#rates[kind];
+    const suppressedCount = rate.take(performance.now());
+    if (suppressedCount === null) return null;
     const outcome = { code, detail, requestId, suppressedCount };
     try {
       await this.#keys.commit([this.#encode(subject, caller, peer, outcome)]);
       return null;
     } catch (reason) {
-      this.#rate.giveBack(suppressedCount);
+      rate.giveBack(suppressedCount);
       return reason;
     }
   }

@@ -297,4 +297,9 @@ test("a flood of refused calls is bounded in the log, and the next entry counts 
     new Set(["UNAUTHENTICATED CREDENTIALS_INVALID"]),
   );
   expect(await entries()).toHaveLength(100);
+  // Who is known and oversteps is seen all the same.
+  const token = await issuer.token({ sub: "vera", tidegate_role: "viewer" });
+  await new Caller(address, token).outcome("delete");
+  const known = (await entries()).filter(({ principal }) => principal === "vera");
+  expect(known).toMatchObject([{ outcome: "ROLE_REQUIRED", suppressedCount: 0n }]);
 });

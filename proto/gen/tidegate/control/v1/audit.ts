@@ -50,8 +50,9 @@ export interface AuditEntry {
   /** Of the request, when it had one. */
   requestId: string;
   /**
-   * Of a refused call: how many others this control plane refused, but did not write, since the
-   * refused one that it wrote before. It writes 100 at once, and then one in 5 minutes.
+   * Of a refused call: how many others of its kind (caller unknown, role missing, or another reason)
+   * this control plane refused, but did not write, since the one that it wrote before. It writes 100
+   * of a kind at once, and then one in 5 minutes.
    */
   suppressedCount: bigint;
 }
