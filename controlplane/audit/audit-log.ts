@@ -20,7 +20,7 @@ export const REFUSED_RETENTION_MS = 14 * 24 * 3600 * 1000;
 export class AuditLog {
   readonly #keys: KeyValue;
   readonly #instance = randomBytes(4).toString("hex");
-  /** Apart, so that strangers who knock hide nobody who oversteps, and neither what was mistaken. */
+  /** Apart: strangers who knock hide nobody who oversteps, and neither hides a mistake. */
   readonly #rates = {
     unknown: new RefusalRate(),
     role: new RefusalRate(),
