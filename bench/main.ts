@@ -9,6 +9,7 @@ import { benchDurable } from "./durable.ts";
 import { benchFanout, benchNatsFanout } from "./fanout.ts";
 import { benchMemory } from "./memory.ts";
 import { benchMicro } from "./micro.ts";
+import { benchMoves } from "./moves.ts";
 import { benchNatsDurable } from "./nats-durable.ts";
 import { benchNatsJoin } from "./nats-join.ts";
 import { benchNatsQuiet } from "./nats-quiet.ts";
@@ -48,6 +49,7 @@ const BENCHES: ReadonlyMap<string, { readonly run: Bench; readonly about: string
     { run: benchNatsQuiet, about: "CPU of tail markers and of the backstop in quiet rooms" },
   ],
   ["micro", { run: benchMicro, about: "hot functions alone, in one process" }],
+  ["moves", { run: benchMoves, about: "64 slots moved under 5 000 durable messages a second" }],
   ["routing", { run: benchRouting, about: "a change of the configuration, to 100 gateways" }],
   ["placement", { run: benchPlacement, about: "deciding where 4 096 slots lie over 64 shards" }],
 ]);

@@ -16,7 +16,8 @@ export type GeneratorFile =
   | "generator.ts"
   | "durable-generator.ts"
   | "bus-generator.ts"
-  | "room-generator.ts";
+  | "room-generator.ts"
+  | "move-worker.ts";
 
 /** Time for a generator to end after its channel closed, before it is killed. */
 const STOP_MS = 5000;

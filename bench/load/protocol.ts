@@ -1,6 +1,7 @@
 /**
  * What a bench and its generator processes say to each other.
  */
+import type { ConsumerEvent, Publish } from "../../test/chaos/history.ts";
 import type { NatsTarget } from "../servers/nats-fleet.ts";
 import type { TallyPlain } from "./tally.ts";
 
@@ -67,3 +68,35 @@ export type DurableReply =
   /** Every publish was answered. */
   | { readonly kind: "published" }
   | { readonly kind: "taken"; readonly tally: TallyPlain; readonly cpuUs: number };
+
+/** Publishing and listening to rooms whose slots move. */
+export interface MovePlan {
+  readonly nats: NatsTarget;
+  /** Of the process on the bus. */
+  readonly name: string;
+  readonly shardCount: number;
+  /** Each is published to in its turn, and listened to. */
+  readonly rooms: readonly string[];
+}
+
+/** What a worker of moves is told. */
+export type MoveCommand =
+  | { readonly kind: "open"; readonly plan: MovePlan }
+  | { readonly kind: "publish"; readonly ratePerS: number }
+  /** Publishes no more; answered when every publish has its answer. */
+  | { readonly kind: "end" }
+  /** Answered when so many messages have come, or after `waitMs`. */
+  | { readonly kind: "settle"; readonly count: number; readonly waitMs: number }
+  | { readonly kind: "take" };
+
+/** What a worker of moves answers. */
+export type MoveReply =
+  | { readonly kind: "opened" }
+  | { readonly kind: "publishing" }
+  | { readonly kind: "ended"; readonly publishCount: number }
+  | { readonly kind: "settled" }
+  | {
+      readonly kind: "taken";
+      readonly publishes: readonly Publish[];
+      readonly events: readonly ConsumerEvent[];
+    };
