@@ -5,6 +5,7 @@
  * sealed and nothing is ever compared with it again. Each step is safe to die after; finish-move.ts
  * says what others do then.
  */
+import type { NatsConnection } from "@nats-io/transport-node";
 import { CodedError } from "../../proto/coded-error.ts";
 import type { SlotRoute } from "../../proto/gen/tidegate/bus/v1/slot_route.ts";
 import type { KeyValue } from "../key-value.ts";
@@ -19,20 +20,24 @@ import {
   startSealing,
 } from "../route.ts";
 import { LeaseHolders } from "./holders.ts";
+import type { NatsKeyValue } from "./key-value.ts";
 import { type LockParts, MoverLock } from "./mover-lock.ts";
 import type { Routes } from "./routes.ts";
 import { awaitAcks, type Holders } from "./seal-acks.ts";
-import { addEpoch, removeEpoch } from "./shard-subjects.ts";
-import { storeMarker, streamFacts } from "./stream-api.ts";
+import { addEpoch, makeRoom, removeEpoch } from "./shard-subjects.ts";
+import { refusalCode, type StreamFacts, storeMarker, streamFacts } from "./stream-api.ts";
 import { inSlotSubjects, sealSubject, shardStream } from "./wire.ts";
 
 /** Tries to have every gateway acknowledge the seal; then those that do not are fenced. */
 const SEAL_COUNT_MAX = 3;
+/** JetStream: the stream is full, nothing was stored. */
+const FULL = 10077;
 /** Tries to have the old leader confirm the removal, within the step's deadline. */
 const REMOVE_COUNT_MAX = 5;
 
 /** What a move works with. */
 export interface MoveParts extends LockParts {
+  readonly control: NatsKeyValue;
   readonly routes: Routes;
   /** Leases: every process with one publishes, and must hold (R12). */
   readonly leases: KeyValue;
@@ -85,6 +90,8 @@ export async function advanceEpoch(
     };
     // Step 0: the next owner is ready; nobody publishes there yet.
     await addEpoch(parts.connection, targetShard, slot, epoch + 1, check);
+    // Under the lock nobody else changes it until then.
+    const known = await streamFacts(parts.connection, shardStream(shard));
     const record = (from: Route) =>
       startSealing(from.record, targetShard, wentBackwards, parts.nowUs());
     const sealed = await LeaseHolders.follow(parts.connection, parts.leases, (holders) =>
@@ -92,8 +99,8 @@ export async function advanceEpoch(
     );
     check();
     const removing = await put(parts, slot, sealed, startRemoving(sealed.record, parts.nowUs()));
-    await remove(parts, slot, removing.record, check);
-    return await commitMove(parts, slot, removing, check);
+    const removed = await remove(parts, slot, removing.record, check, known);
+    return await commitMove(parts, slot, removing, check, removed);
   } finally {
     await lock.release();
   }
@@ -103,20 +110,24 @@ export async function advanceEpoch(
  * Steps 3 and 4, which anybody may take once the epoch is gone from its shard's list.
  *
  * @param check is called before each of them; throws when it may not be taken any more.
+ * @param removed what the shard's leader said when it had removed the epoch; null: it is asked.
  */
 export async function commitMove(
   parts: MoveParts,
   slot: number,
   removing: Route,
   check = () => {},
+  removed: StreamFacts | null = null,
 ): Promise<Route> {
   const { epoch, shard } = removing.record;
   const stream = shardStream(shard);
   for (let turn = 0; turn < REMOVE_COUNT_MAX; turn += 1) {
-    const before = await streamFacts(parts.connection, stream);
+    const isTold = removed !== null && turn === 0;
+    const before = isTold ? removed : await streamFacts(parts.connection, stream);
     const subject = sealSubject(shard, slot, epoch);
     check();
-    const lastSeq = await storeMarker(parts.connection, subject, "seal");
+    const lastSeq = await markEnd(parts.connection, subject, stream);
+    if (lastSeq === null) continue;
     const after = await streamFacts(parts.connection, stream);
     // A new leader may not have removed the epoch yet, and let something in behind the marker: the
     // same one must be without it before and after.
@@ -129,6 +140,21 @@ export async function commitMove(
     return put(parts, slot, removing, commit(removing.record, lastSeq, nowUs(), retentionUs()));
   }
   throw new CodedError("UNAVAILABLE", `slot ${slot}: epoch ${epoch} is not gone from ${stream}`);
+}
+
+/** @returns the marker's sequence; null when the shard was too full for it, which is mended now. */
+async function markEnd(
+  connection: NatsConnection,
+  subject: string,
+  stream: string,
+): Promise<number | null> {
+  try {
+    return await storeMarker(connection, subject, "seal");
+  } catch (error) {
+    if (refusalCode(error) !== FULL) throw error;
+    await makeRoom(connection, stream);
+    return null;
+  }
 }
 
 /**
@@ -145,12 +171,14 @@ export async function put(
   const [key, value] = [routeKey(slot), encodeRoute(record)];
   const { control } = parts;
   try {
-    if (revision === 0) await control.create(key, value);
-    else await control.update(key, value, revision);
+    const written =
+      revision === 0
+        ? await control.create(key, value)
+        : await control.replace(key, value, revision);
+    return parts.routes.learn(slot, { record, revision: written });
   } catch (error) {
     throw new CodedError("UNAVAILABLE", `the route of slot ${slot} was not changed`, error);
   }
-  return parts.routes.refresh(slot);
 }
 
 /** Step 1: gateways hold, settle and acknowledge. Back to open when one does not; then again. */
@@ -183,11 +211,12 @@ async function remove(
   slot: number,
   { epoch, shard }: SlotRoute,
   check: () => void,
-): Promise<void> {
+  known: StreamFacts | null,
+): Promise<StreamFacts> {
   for (let turn = 1; ; turn += 1) {
     try {
-      await removeEpoch(parts.connection, shard, slot, epoch, check);
-      return;
+      const list = turn === 1 ? known : null;
+      return await removeEpoch(parts.connection, shard, slot, epoch, check, list);
     } catch (error) {
       if (turn === REMOVE_COUNT_MAX) throw error;
     }

@@ -20,6 +20,7 @@ import { FinishMoves } from "./finish-move.ts";
 import { Healing } from "./heal.ts";
 import { RoomHistory } from "./history.ts";
 import { type HeardRoom, isNewer, type NatsInterest } from "./interest.ts";
+import type { NatsKeyValue } from "./key-value.ts";
 import type { Lease } from "./lease.ts";
 import type { NatsBusOptions } from "./options.ts";
 import { PublishGate } from "./publish-gate.ts";
@@ -39,7 +40,7 @@ export interface DurableParts {
   readonly lease: Lease;
   readonly limits: PublishLimits;
   /** Buckets of these names. */
-  readonly control: KeyValue;
+  readonly control: NatsKeyValue;
   readonly leases: KeyValue;
   readonly routes: Routes;
   readonly registry: ShardRegistry;

@@ -19,6 +19,7 @@ export class LeaseHolders implements Holders {
   readonly #connection: NatsConnection;
   readonly #keys: KeyValue;
   readonly #holders = new Map<string, Holder>();
+  #changed = Promise.withResolvers<void>();
 
   private constructor(connection: NatsConnection, keys: KeyValue) {
     this.#connection = connection;
@@ -44,6 +45,8 @@ export class LeaseHolders implements Holders {
           const routingRevision = Number(entry.lease.routingRevision);
           holders.#holders.set(id, { routingRevision, revision: entry.revision });
         }
+        holders.#changed.resolve();
+        holders.#changed = Promise.withResolvers();
       },
       onSynced: resolve,
     });
@@ -59,6 +62,10 @@ export class LeaseHolders implements Holders {
     return new Map(
       [...this.#holders].map(([id, { routingRevision }]) => [id, routingRevision] as const),
     );
+  }
+
+  changed(): Promise<void> {
+    return this.#changed.promise;
   }
 
   async isAlive(id: string): Promise<boolean> {

@@ -68,7 +68,7 @@ export async function openLease(
 
 /** Where leases are kept. */
 export interface LeaseBucket {
-  readonly keys: KeyValue;
+  readonly keys: NatsKeyValue;
   /** Makes it anew if it was deleted under us. */
   open(): Promise<unknown>;
 }
@@ -76,7 +76,7 @@ export interface LeaseBucket {
 export class Lease {
   readonly #connection: NatsConnection;
   readonly #bucket: LeaseBucket;
-  readonly #keys: KeyValue;
+  readonly #keys: NatsKeyValue;
   readonly #key: string;
   readonly #ttlMs: number;
   readonly #value: LeaseValue;
@@ -313,7 +313,7 @@ export class Lease {
       this.#revision =
         this.#revision === 0
           ? await this.#keys.create(this.#key, value, this.#ttlMs)
-          : await this.#keys.update(this.#key, value, this.#revision, this.#ttlMs);
+          : await this.#keys.replace(this.#key, value, this.#revision, this.#ttlMs);
     } catch (error) {
       const { code } = toCoded(error);
       // Without an answer it may have been written: the next write will be refused, and read back.

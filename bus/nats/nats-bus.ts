@@ -83,7 +83,7 @@ interface NatsBusParts {
   readonly options: NatsBusOptions;
   readonly lease: Lease;
   readonly troubles: Troubles;
-  readonly control: KeyValue;
+  readonly control: NatsKeyValue;
   readonly leases: NatsKeyValue;
   /** R2's window. */
   readonly dedupeWindowMs: number;

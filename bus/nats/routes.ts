@@ -86,6 +86,12 @@ export class Routes {
     return this.of(slot);
   }
 
+  /** A record that this process has just written. */
+  learn(slot: number, route: Route): Route {
+    if (route.revision > this.of(slot).revision) this.#set(slot, route);
+    return route;
+  }
+
   /** Reads all records. @throws {CodedError} `UNAVAILABLE`. */
   async reload(): Promise<void> {
     await this.#registry.reload();

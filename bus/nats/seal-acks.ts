@@ -14,6 +14,8 @@ const PROBE_AFTER_MS = 200;
 export interface Holders {
   /** Ids, and the revision of routing that each has applied and settled. */
   acks(): ReadonlyMap<string, number>;
+  /** Resolves at the next change of {@link acks}. */
+  changed(): Promise<void>;
   /** Whether anybody listens on the process's control subject; false is the sign of death. */
   isAlive(id: string): Promise<boolean>;
   /** Takes the lease away: the process publishes nothing more before it has a new one. */
@@ -39,7 +41,11 @@ export async function awaitAcks(
       const alive = await Promise.all(silent.map((id) => holders.isAlive(id)));
       for (const [i, id] of silent.entries()) if (alive[i] === false) dead.add(id);
     }
-    await sleep(LOOK_MS);
+    const looked = new AbortController();
+    const { signal } = looked;
+    const wait = sleep(LOOK_MS, null, { signal }).catch(() => {}); // a change came first
+    await Promise.race([holders.changed(), wait]);
+    looked.abort();
   }
 }
 

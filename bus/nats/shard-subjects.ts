@@ -44,6 +44,8 @@ export async function addEpoch(
 /**
  * Removes a slot's epoch from a shard's list.
  *
+ * @param known the list as it was lately, if nobody else can have changed it since; null: ask.
+ * @returns what its leader says of it now.
  * @throws {CodedError} `UNAVAILABLE`: unknown whether it was, or will be, removed.
  */
 export async function removeEpoch(
@@ -52,16 +54,23 @@ export async function removeEpoch(
   slot: number,
   epoch: number,
   check: () => void,
-): Promise<void> {
-  const facts = await streamFacts(connection, shardStream(shard));
-  if (!includes(facts, slot, epoch)) return;
+  known: StreamFacts | null = null,
+): Promise<StreamFacts> {
+  const facts = known ?? (await streamFacts(connection, shardStream(shard)));
+  if (!includes(facts, slot, epoch)) return facts;
   const { config, bytes } = facts;
   const gone = inSlotSubjects(slot, epoch);
   const subjects = config.subjects.filter((subject) => subject !== gone);
   const isFull = config.max_bytes > 0 && bytes + SEAL_BYTES > config.max_bytes;
   const max_bytes = isFull ? bytes + 2 * SEAL_BYTES : config.max_bytes;
   check();
-  await updateStream(connection, { ...config, subjects, max_bytes });
+  return updateStream(connection, { ...config, subjects, max_bytes });
+}
+
+/** Raises the bytes of a full shard a little, so that a marker fits. @throws as removeEpoch. */
+export async function makeRoom(connection: NatsConnection, stream: string): Promise<void> {
+  const { config } = await streamFacts(connection, stream);
+  await updateStream(connection, { ...config, max_bytes: config.max_bytes + 2 * SEAL_BYTES });
 }
 
 function includes({ config }: StreamFacts, slot: number, epoch: number): boolean {

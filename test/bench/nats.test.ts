@@ -1,6 +1,7 @@
 /** The benches on NATS in small, on real servers: they count exactly, targets name measures. */
 import { expect, test, vi } from "vitest";
 import { benchNatsFanout } from "../../bench/fanout.ts";
+import { benchMoves } from "../../bench/moves.ts";
 import { benchNatsDurable } from "../../bench/nats-durable.ts";
 import { benchNatsJoin } from "../../bench/nats-join.ts";
 import { benchNatsQuiet } from "../../bench/nats-quiet.ts";
@@ -55,4 +56,12 @@ test("benchNatsQuiet: markers are seen with and not without, all rooms are asked
     { variant: "with", visitedCount: 40 },
   ]);
   expect(Object.keys(report.measures)).toEqual(targetNames("nats-quiet"));
+});
+
+test("benchMoves: slots move under load; nothing is lost, doubled or out of order", async () => {
+  const report = await benchMoves(tiny, silent);
+  expect(report.problems).toEqual([]);
+  expect(report.hash).toBe((4).toString(16));
+  expect(report.runs).toMatchObject([{ movedCount: 4, lost: 0, doubled: 0, reordered: 0 }]);
+  expect(Object.keys(report.measures)).toEqual(expect.arrayContaining(targetNames("moves")));
 });
