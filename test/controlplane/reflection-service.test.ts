@@ -69,6 +69,7 @@ test.each(["v1", "v1alpha"] as const)("reflection %s: lists every service", asyn
         "grpc.reflection.v1alpha.ServerReflection",
         `${control}.AuditService`,
         `${control}.GatewayService`,
+        `${control}.LimitService`,
         `${control}.MessagingService`,
         `${control}.OperationService`,
         `${control}.PlacementGroupService`,
