@@ -77,18 +77,24 @@ test("kill -9 of the leader among changes: each is made once, whole, with one en
   const done = new Map(names.map((name) => [name, 0]));
   let isStopping = false;
   let retriedCount = 0;
+  let look = () => {};
   const workers = ["own-0", "own-1", "own-2", "shared", "shared"].map(async (name, worker) => {
     for (let i = 0; !isStopping; i += 1) {
       const through = stores[(worker + i) % 2] ?? store;
       const isRetried = await untilDone(through, name, `${worker}-${i}`);
       if (isRetried) retriedCount += 1;
       done.set(name, (done.get(name) ?? 0) + 1);
+      look();
     }
   });
   const count = () => [...done.values()].reduce((sum, each) => sum + each, 0);
-  const untilCount = async (wanted: number) => {
-    while (count() < wanted) await new Promise<void>((resolve) => setImmediate(resolve));
-  };
+  const untilCount = (wanted: number) =>
+    new Promise<void>((resolve) => {
+      look = () => {
+        if (count() >= wanted) resolve();
+      };
+      look();
+    });
   try {
     await untilCount(30);
     const leader = await leaderOf(nats);
