@@ -10,7 +10,7 @@ import {
   OperationState,
 } from "../../proto/gen/tidegate/control/v1/operation.ts";
 import { parseGatewayName } from "../fleet-names.ts";
-import { endOperation, failOperation } from "../operations/operation-record.ts";
+import { endOperation, failOperation, hasEnded } from "../operations/operation-record.ts";
 import type { OperationWorker, WorkerTools, WorkerTurn } from "../operations/worker.ts";
 import { askGateway } from "./ask-gateway.ts";
 import { decideProgress } from "./decide-drain.ts";
@@ -26,6 +26,7 @@ export class DrainWorker implements OperationWorker {
   }
 
   async turn(operation: Operation, { mayAct, nowMs }: WorkerTools): Promise<WorkerTurn> {
+    if (hasEnded(operation)) return { operation, againMs: LOOK_MS }; // a repeat, come late
     const after = (changed: Operation): WorkerTurn => ({ operation: changed, againMs: LOOK_MS });
     if (operation.work?.$case !== "drainGateway") throw new CodedError("INTERNAL", "another work");
     const work = operation.work.value;
@@ -41,7 +42,7 @@ export class DrainWorker implements OperationWorker {
         const report = await askGateway(this.#bus, id, { $case: "start", value });
         return after(decideProgress(operation, report, nowMs));
       }
-      await askGateway(this.#bus, id, { $case: "undo", value: {} });
+      await askGateway(this.#bus, id, { $case: "undo", value: { drain: operation.name } });
       const detail = "it serves again, with the clients that had not gone";
       if (operation.state === OperationState.PAUSED) return after({ ...operation, detail });
       return after(endOperation(operation, OperationState.ABORTED, detail, nowMs));

@@ -78,7 +78,7 @@ export class GatewayDrains {
     // An operation would only drain it again: that is to be aborted, which says who did it.
     starts.refuseConflict((work) => work.$case === "drainGateway" && work.value.gateway === name);
     if (!validateOnly) {
-      await askGateway(bus, id, { $case: "undo", value: {} });
+      await askGateway(bus, id, { $case: "undo", value: { drain: "" } });
       await store.audit.append(subject, caller, { after: { state: "SERVING" }, requestId });
     }
     return { gateway: toGateway(entry, Date.now() * 1000) };

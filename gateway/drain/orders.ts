@@ -24,7 +24,7 @@ export function answerDrainOrders(
         startDrain(context, drain, order.value);
         break;
       case "undo":
-        await drain.undo();
+        if (["", drain.status.name].includes(order.value.drain)) await drain.undo();
         break;
       case "shed": {
         const { count, connectionsPerSecondMax } = order.value;

@@ -55,7 +55,7 @@ test("WORKERS, DIRECT_PORT: each is reached alone, moves to siblings, and drains
     expect(client.welcome?.connectionId.startsWith("many-2-")).toBe(true);
     client.socket.terminate();
   }
-  await order({ $case: "undo", value: {} });
+  await order({ $case: "undo", value: { drain: "" } });
   for (let ids = new Set<string>(); ids.size < 2; ) {
     const client = await RawClient.open(pair.port); // it shares the port again
     ids = ids.add(client.welcome?.connectionId.slice(0, 6) ?? "");

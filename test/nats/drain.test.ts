@@ -118,7 +118,7 @@ test("an order drains a gateway, an undo puts it back to serving, with what has 
   expect(begun).toMatchObject({ drain: "d1", firstCount: 40, connectionCount: 40, stuck: false });
   await Promise.race(clients.map((client) => client.next("goAway")));
   expect((await fetch(`${a.http}/readyz`)).status).toBe(503);
-  const undone = await order("undone", { $case: "undo", value: {} });
+  const undone = await order("undone", { $case: "undo", value: { drain: "" } });
   expect(undone).toMatchObject({ state: ServingState.SERVING, drain: "" });
   expect((await fetch(`${a.http}/readyz`)).status).toBe(200);
   await openClients(a.port, 1); // new ones are taken again
@@ -147,7 +147,7 @@ test("an order's drain ends with the process serving nobody, and can be undone t
   await late.opened();
   late.hello();
   expect((await late.closed).code).toBe(4003);
-  await order("emptied", { $case: "undo", value: {} });
+  await order("emptied", { $case: "undo", value: { drain: "" } });
   await openClients(a.port, 1);
 }, 60_000);
 

@@ -42,6 +42,8 @@ export interface DrainStart {
 }
 
 export interface DrainUndo {
+  /** Only the drain of this name; empty: whichever it is. So a late repeat undoes no later drain. */
+  drain: string;
 }
 
 export interface DrainLook {
@@ -232,11 +234,14 @@ export const DrainStart: MessageFns<DrainStart> = {
 };
 
 function createBaseDrainUndo(): DrainUndo {
-  return {};
+  return { drain: "" };
 }
 
 export const DrainUndo: MessageFns<DrainUndo> = {
-  encode(_: DrainUndo, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: DrainUndo, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.drain !== "") {
+      writer.uint32(10).string(message.drain);
+    }
     return writer;
   },
 
@@ -253,6 +258,14 @@ export const DrainUndo: MessageFns<DrainUndo> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.drain = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
