@@ -17,6 +17,7 @@ import { benchNatsResume } from "./nats-resume.ts";
 import { type BenchOptions, parseBenchArgs } from "./options.ts";
 import { benchPlacement } from "./placement.ts";
 import { type BenchReport, formatTable, shown, shownSpread } from "./report.ts";
+import { benchRolling } from "./rolling.ts";
 import { benchRouting } from "./routing.ts";
 import { benchStart } from "./start.ts";
 import { judge, readTargets, type Verdict } from "./targets.ts";
@@ -47,6 +48,10 @@ const BENCHES: ReadonlyMap<string, { readonly run: Bench; readonly about: string
   [
     "nats-quiet",
     { run: benchNatsQuiet, about: "CPU of tail markers and of the backstop in quiet rooms" },
+  ],
+  [
+    "rolling",
+    { run: benchRolling, about: "a rolling restart of four gateways with 16 000 clients" },
   ],
   ["micro", { run: benchMicro, about: "hot functions alone, in one process" }],
   ["moves", { run: benchMoves, about: "64 slots moved under 5 000 durable messages a second" }],

@@ -17,7 +17,8 @@ export type GeneratorFile =
   | "durable-generator.ts"
   | "bus-generator.ts"
   | "room-generator.ts"
-  | "move-worker.ts";
+  | "move-worker.ts"
+  | "move-generator.ts";
 
 /** Time for a generator to end after its channel closed, before it is killed. */
 const STOP_MS = 5000;

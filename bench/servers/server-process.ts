@@ -111,6 +111,14 @@ export class ServerProcess {
     await exited;
   }
 
+  /** SIGTERM, and waits until it has ended by itself, however long; {@link stop} may follow. */
+  async end(): Promise<void> {
+    const exited = once(this.#child, "exit");
+    process.kill(this.pid, "SIGTERM");
+    await exited;
+    await rm(this.#dataDir, { recursive: true, force: true });
+  }
+
   async stop(): Promise<void> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) {
       const exited = once(this.#child, "exit");
@@ -142,6 +150,7 @@ function argumentsOf(options: ServerOptions, dataDir: string): readonly string[]
     auth: "none",
     "log-format": "json",
     "log-level": "error",
+    "drain-deadline-ms": 0,
     ...(nats === null
       ? {}
       : { "nats-url": nats.urls.join(","), "replica-count": nats.replicaCount }),

@@ -7,6 +7,7 @@ import { benchNatsJoin } from "../../bench/nats-join.ts";
 import { benchNatsQuiet } from "../../bench/nats-quiet.ts";
 import { benchNatsResume } from "../../bench/nats-resume.ts";
 import { DEFAULTS } from "../../bench/options.ts";
+import { benchRolling } from "../../bench/rolling.ts";
 import { readTargets } from "../../bench/targets.ts";
 
 const tiny = { ...DEFAULTS, isTiny: true, natsServer: process.env.NATS_SERVER ?? "" };
@@ -64,4 +65,12 @@ test("benchMoves: slots move under load; nothing is lost, doubled or out of orde
   expect(report.hash).toBe((4).toString(16));
   expect(report.runs).toMatchObject([{ movedCount: 4, lost: 0, doubled: 0, reordered: 0 }]);
   expect(Object.keys(report.measures)).toEqual(expect.arrayContaining(targetNames("moves")));
+});
+
+test("benchRolling: every client moves off each gateway, and nothing durable is amiss", async () => {
+  const report = await benchRolling(tiny, silent);
+  expect(report.problems).toEqual([]);
+  const [run] = report.runs as { reconnectCount: number; lostCount: number }[];
+  expect(run?.reconnectCount).toBeGreaterThanOrEqual(40);
+  expect(Object.keys(report.measures)).toEqual(targetNames("rolling"));
 });
