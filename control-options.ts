@@ -15,6 +15,7 @@ export function controlPlaneOptions(
     port: options.integer("CONTROL_PORT"),
     balances: options.text("BALANCE") === "on",
     balanceGapPercent: options.integer("BALANCE_GAP_PERCENT"),
+    scaleTriggerPercent: options.integer("SCALE_TRIGGER_PERCENT"),
     balanceRateMax: options.integer("BALANCE_RATE_MAX"),
     authJwtKeyFile: options.text("CONTROL_AUTH_JWT_KEY_FILE"),
     authJwksFile: options.text("CONTROL_AUTH_JWKS_FILE"),

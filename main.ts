@@ -90,7 +90,8 @@ async function startParts(options: OptionValues): Promise<void> {
 
   const hasAdmin = isChild || options.integer("ADMIN_PORT") > 0;
   const health = await ownHealth(runningGateway, bus, () => isStopping);
-  const admin = hasAdmin ? await openAdmin(options, isChild, health) : null;
+  const metrics = runningControlPlane?.metrics ?? null;
+  const admin = hasAdmin ? await openAdmin(options, isChild, health, metrics) : null;
   const port = runningGateway?.port ?? null;
   const grpc = runningControlPlane?.address ?? null;
   if (link !== null && admin !== null) {
@@ -102,12 +103,13 @@ async function startParts(options: OptionValues): Promise<void> {
 
 /** WORKERS: each worker and the control plane in a process of its own, on one port of clients. */
 async function startWorkers(options: OptionValues, args: readonly string[]): Promise<void> {
-  const [{ Fleet }, { askChildren }, { decideFleetHealth }, { findPort }] = await Promise.all([
-    import("./workers/fleet.ts"),
-    import("./workers/admin.ts"),
-    import("./workers/fleet-health.ts"),
-    import("./gateway/listen.ts"),
-  ]);
+  const [{ Fleet }, { askChildren, askMetrics }, { decideFleetHealth }, { findPort }] =
+    await Promise.all([
+      import("./workers/fleet.ts"),
+      import("./workers/admin.ts"),
+      import("./workers/fleet-health.ts"),
+      import("./gateway/listen.ts"),
+    ]);
   const { log } = await openProcessLog(options, {});
   // The look that nobody else listens is made here, once: workers share the port.
   const port = await findPort(options.text("HOST"), options.integer("PORT"));
@@ -135,13 +137,15 @@ async function startWorkers(options: OptionValues, args: readonly string[]): Pro
       return fleet.isStopping;
     },
   );
-  const admin = await openAdmin(options, false, async () => {
+  const health = async () => {
     const { isStopping } = fleet;
     const { rss } = process.memoryUsage();
     const own = { isStopping, version: readVersion(), pid: process.pid, rssBytes: rss };
     const facts = await askChildren(fleet.children);
     return decideFleetHealth(facts, { ...own, uptimeS: process.uptime() });
-  });
+  };
+  const metrics = hasControl ? () => askMetrics(fleet.children) : null;
+  const admin = await openAdmin(options, false, health, metrics);
   const ready = await fleet.start();
   const children = fleet.children.map(({ spec, pid }) => ({ id: spec.id, pid }));
   const grpc = ready.find((each) => each.grpc !== null)?.grpc ?? null;
@@ -299,6 +303,7 @@ async function openAdmin(
   options: OptionValues,
   isChild: boolean,
   health: () => Promise<AdminHealth>,
+  metrics: (() => Promise<string>) | null,
 ): Promise<Admin & { url: string }> {
   const [{ startAdmin }, { decideHost }] = await Promise.all([
     import("./workers/admin.ts"),
@@ -307,7 +312,7 @@ async function openAdmin(
   const host = isChild ? "127.0.0.1" : options.text("ADMIN_HOST");
   const rules = { host, allowedOrigins: [], allowedHosts: options.list("ALLOWED_HOSTS") };
   const admin = await startAdmin(host, isChild ? 0 : options.integer("ADMIN_PORT"), {
-    health,
+    ...{ health, metrics },
     isHostAllowed: (name) => decideHost(rules, name, "") === null,
   });
   return { ...admin, url: `http://${bracketed(host)}:${admin.port}` };

@@ -156,6 +156,12 @@ export const OPTIONS = [
     "Reconnects a second that the balance causes.",
   ),
   row(
+    "SCALE_TRIGGER_PERCENT",
+    integer(10, 95),
+    CONTROL.scaleTriggerPercent,
+    "Utilisation above which `tidegatectl fleet` and /metrics want more gateways or shards.",
+  ),
+  row(
     "HANDSHAKE_MS",
     integer(100, 60_000),
     GATEWAY.handshakeMs,

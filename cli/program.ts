@@ -14,6 +14,7 @@ import { usageError } from "./failure.ts";
 import { addFleetCommands } from "./fleet-program.ts";
 import { addLimitCommands } from "./limit-program.ts";
 import { addRoomCommands } from "./room-program.ts";
+import { addRoomsCommands } from "./rooms-program.ts";
 
 /** Options whose value is a file, for completion. */
 const fileOptions = ["--file", "--token-file", "--tls-ca", "--tls-cert", "--tls-key"];
@@ -32,6 +33,7 @@ export function buildProgram(context: Context, setup: ProgramSetup): Command {
     .configureHelp({ optionDescription: describeOption });
   addGlobalOptions(program, setup.defaults);
   addRoomCommands(program, context, setup);
+  addRoomsCommands(program, context, setup);
   addClassCommands(program, context, setup);
   addLimitCommands(program, context, setup);
   addFleetCommands(program, context, setup);

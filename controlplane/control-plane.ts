@@ -9,6 +9,7 @@ import type { Bus } from "../bus/bus.ts";
 import { CodedError } from "../proto/coded-error.ts";
 import { HealthService } from "../proto/gen/grpc/health/v1/health.ts";
 import { AuditServiceService } from "../proto/gen/tidegate/control/v1/audit_service.ts";
+import { FleetServiceService } from "../proto/gen/tidegate/control/v1/fleet_service.ts";
 import { GatewayServiceService } from "../proto/gen/tidegate/control/v1/gateway_service.ts";
 import { LimitServiceService } from "../proto/gen/tidegate/control/v1/limit_service.ts";
 import { MessagingServiceService } from "../proto/gen/tidegate/control/v1/messaging_service.ts";
@@ -23,6 +24,7 @@ import { DisconnectCalls } from "./disconnect-service.ts";
 import { Balancer } from "./drain/balancer.ts";
 import { DrainWorker } from "./drain/drain-worker.ts";
 import { GatewayDrains } from "./drain/gateway-drains.ts";
+import { FleetCalls } from "./fleet-service.ts";
 import { GatewayCalls } from "./gateway-service.ts";
 import { HealthCalls } from "./health-service.ts";
 import { LIMIT_SERVICE, LimitCalls } from "./limit-service.ts";
@@ -36,6 +38,7 @@ import { RoomClassCalls } from "./room-class-service.ts";
 import { RoomClassStore } from "./room-class-store.ts";
 import { RoomCalls } from "./room-service.ts";
 import { Routing } from "./routing/routing.ts";
+import { scaleMetrics } from "./scale/scale-metrics.ts";
 import { SeatSweep } from "./seat-sweep.ts";
 
 /** A connection that is silent for so long is pinged, and ended when it is silent as long again. */
@@ -46,6 +49,8 @@ export interface ControlPlane {
   /** "host:port" as bound, for people and clients. */
   readonly address: string;
   readonly port: number;
+  /** Scale advice in Prometheus's text format. @throws {CodedError} `UNAVAILABLE`. */
+  metrics(): Promise<string>;
   /** Bearer token for the gateway of this process (`ownGatewayId`); empty if nobody is asked. */
   readonly gatewayToken: string;
   /** Looks now whether key and certificate files have changed; else it does so every 10 s. */
@@ -68,6 +73,7 @@ const serviceNames = {
     ...Object.values(PLACEMENT_SERVICES),
     "tidegate.control.v1.RoutingService",
     "tidegate.control.v1.RoomService",
+    "tidegate.control.v1.FleetService",
   ],
   other: [
     "grpc.health.v1.Health",
@@ -120,7 +126,7 @@ async function serve(
   addRoomClasses(server, gate, new RoomClassCalls(classes, options.classPageMax));
   const messaging = new MessagingCalls(bus, classes, options.historyPageMax);
   addMessaging(server, gate, messaging, new DisconnectCalls(bus, store.audit));
-  addRooms(server, gate, new RoomCalls(bus));
+  const fleet = addViews(server, gate, bus, options);
   addAudit(server, gate, new AuditCalls(store.keys));
   addLimits(server, gate, new LimitCalls(store, bus));
   const placement = await addPlacement(server, gate, {
@@ -149,8 +155,7 @@ async function serve(
   const stop = async () => {
     health.close();
     for (const work of works) work.close();
-    await placement.close(); // first, so that another leads at once
-    await reflection.close();
+    await Promise.all([placement.close(), reflection.close()]); // first: another leads at once
     routing.close();
     await drain(server, options.drainTimeoutMs);
     opened.stop();
@@ -161,6 +166,7 @@ async function serve(
     port,
     gatewayToken: ownToken,
     refreshFiles: () => opened.refresh(),
+    metrics: async () => scaleMetrics(await fleet.advice()),
     close: () => {
       closing ??= stop();
       return closing;
@@ -222,13 +228,26 @@ function addMessaging(
   });
 }
 
-function addRooms(server: Server, gate: CallGate, calls: RoomCalls): void {
+/** Rooms and the fleet, as gateways and shards say. */
+function addViews(
+  server: Server,
+  gate: CallGate,
+  bus: Bus,
+  { scaleTriggerPercent }: ControlPlaneOptions,
+): FleetCalls {
+  const calls = new RoomCalls(bus);
   const service = "tidegate.control.v1.RoomService";
   server.addService(forgiving(RoomServiceService), {
     listRooms: gate.unary(`${service}/ListRooms`, calls.list.bind(calls)),
     getRoom: gate.unary(`${service}/GetRoom`, calls.get.bind(calls)),
     listMembers: gate.unary(`${service}/ListMembers`, calls.listMembers.bind(calls)),
   });
+  const fleet = new FleetCalls(bus.topology, scaleTriggerPercent / 100);
+  const getScaleAdvice = "tidegate.control.v1.FleetService/GetScaleAdvice";
+  server.addService(forgiving(FleetServiceService), {
+    getScaleAdvice: gate.unary(getScaleAdvice, fleet.scaleAdvice.bind(fleet)),
+  });
+  return fleet;
 }
 
 function addFleet(

@@ -46,6 +46,11 @@ export interface ControlPlaneOptions {
   readonly balanceGapPercent: number;
   /** Reconnects a second by it, 1 to 10 000. Default 50: a tenth of what one gateway takes. */
   readonly balanceRateMax: number;
+  /**
+   * Utilisation above which more gateways or shards are advised, percent, 10 to 95. Default 80:
+   * what is added takes a minute to be there, and the rest of the fleet has to hold until then.
+   */
+  readonly scaleTriggerPercent: number;
 }
 
 /** Defaults of {@link ControlPlaneOptions}; the comments say why. */
@@ -69,6 +74,7 @@ export const CONTROL_PLANE_DEFAULTS: ControlPlaneOptions = {
   balances: true,
   balanceGapPercent: 30,
   balanceRateMax: 50,
+  scaleTriggerPercent: 80,
 };
 
 /** Bounds of the numbers. */
@@ -81,6 +87,7 @@ const bounds = {
   drainTimeoutMs: [0, 60_000],
   balanceGapPercent: [5, 100],
   balanceRateMax: [1, 10_000],
+  scaleTriggerPercent: [10, 95],
 } as const;
 
 const loopback = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1)$/;

@@ -17,6 +17,8 @@ export interface AdminHealth {
 /** What an admin port needs. */
 export interface AdminParts {
   health(): Promise<AdminHealth>;
+  /** Prometheus's text for /metrics; null where there is none. Rejects while it is not known. */
+  metrics: (() => Promise<string>) | null;
   /** Whether a request's Host header may be answered: a web page may have rebound its own name. */
   isHostAllowed(host: string): boolean;
 }
@@ -57,6 +59,12 @@ export async function startAdmin(host: string, port: number, parts: AdminParts):
       answer(200, plain, "ok\n");
     } else if (path === "/health" && !parts.isHostAllowed(request.headers.host ?? "")) {
       answer(403, plain, "[HOST_REFUSED] this Host is not a name of this process\n");
+    } else if (path === "/metrics" && parts.metrics !== null) {
+      const type = "text/plain; version=0.0.4; charset=utf-8";
+      parts.metrics().then(
+        (text) => answer(200, type, text),
+        () => answer(503, plain, "the fleet can not be read now\n"),
+      );
     } else if (path === "/readyz" || path === "/health") {
       void look().then(({ isReady, body }) => {
         const status = isReady ? 200 : 503;
@@ -94,6 +102,17 @@ export function askChildren(children: readonly Child[]): Promise<ChildFacts[]> {
       return { spec, state, pid, restartCount, lastEnd, health };
     }),
   );
+}
+
+/** /metrics of the child that is a control plane. Rejects when it does not answer. */
+export async function askMetrics(children: readonly Child[]): Promise<string> {
+  const plane = children.find(({ spec }) => spec.role === "controlplane");
+  const signal = AbortSignal.timeout(ASK_MS_MAX);
+  const url = `http://127.0.0.1:${plane?.ready?.adminPort ?? 0}/metrics`;
+  const response = await fetch(url, { signal });
+  if (!response.ok)
+    throw new CodedError("UNAVAILABLE", `the control plane says ${response.status}`);
+  return response.text();
 }
 
 /** Null when it does not answer. */

@@ -28,6 +28,7 @@ const decide: MethodRule = { role: "admin", changes: true };
 /** By service (of package tidegate.control.v1) and method. */
 const rules: Readonly<Record<string, Readonly<Record<string, MethodRule>>>> = {
   AuditService: { ListAuditEntries: look },
+  FleetService: { GetScaleAdvice: see },
   GatewayService: {
     ListGateways: see,
     GetGateway: see,

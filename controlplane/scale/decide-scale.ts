@@ -42,6 +42,8 @@ const LOOP_DELAY_FULL_MS = 100;
 const BUS_LAG_FULL_MS = 250;
 /** Fewer are advised only when the rest would stay below this part of the trigger. */
 const SHRINK_PART = 0.6;
+/** Names in one sentence, or sentences of one kind. */
+const NAMED_COUNT = 3;
 /** One that is so far above the mean is a matter of balance. */
 const UNEVEN_FACTOR = 1.5;
 
@@ -71,8 +73,8 @@ export function decideScale(fleet: FleetLoad, trigger: number): ScaleAdvice {
     ...(busLag > trigger
       ? [`The bus answers in ${Math.round(busLag * BUS_LAG_FULL_MS)} ms: look at NATS, not here.`]
       : []),
-    ...unevenReasons("gateway", gatewayParts, gateways, trigger),
-    ...unevenReasons("shard", shardParts, shards, trigger),
+    ...unevenReasons(gatewayParts, gateways, trigger, "move clients away from it"),
+    ...unevenReasons(shardParts, shards, trigger, "move slots away from it"),
     ...unknownReasons(fleet.unknownNames),
   ];
   if (reasons.length === 0) {
@@ -97,7 +99,7 @@ function decideTarget(
 /** So many that the mean is at the trigger or below; fewer only with room to spare. */
 function wantedCount(count: number, utilisation: number, trigger: number): number {
   const needed = Math.max(1, Math.ceil((count * utilisation) / trigger - 1e-9));
-  if (count === 0 || needed > count) return Math.max(count, needed);
+  if (count === 0 || needed > count) return count === 0 ? 0 : needed;
   const spare = Math.max(1, Math.ceil((count * utilisation) / (trigger * SHRINK_PART) - 1e-9));
   return Math.min(count, spare);
 }
@@ -114,23 +116,27 @@ function countReasons(what: string, target: ScaleTarget, trigger: number): strin
   return [`${counted(count - wanted, what)} could go: ${why}, trigger ${percent(trigger)}.`];
 }
 
+/** Those far above the mean, by what moving load away from them would help. */
 function unevenReasons(
-  what: string,
   parts: readonly PartUtilisation[],
   { utilisation }: ScaleTarget,
   trigger: number,
+  remedy: string,
 ): string[] {
-  const hot = parts.filter(({ value }) => value > trigger && value > utilisation * UNEVEN_FACTOR);
-  const remedy = what === "gateway" ? "move clients away from it" : "move slots away from it";
+  const own = parts.map(({ name, measures }) => {
+    const movable = measures.filter(({ measure }) => measure !== ScaleMeasure.BUS_LAG);
+    return { name, value: Math.max(...movable.map(({ value }) => value)) };
+  });
+  const hot = own.filter(({ value }) => value > trigger && value > utilisation * UNEVEN_FACTOR);
   return hot
-    .slice(0, 3)
+    .slice(0, NAMED_COUNT)
     .map(({ name, value }) => `${name} is at ${percent(value)}, far above the mean: ${remedy}.`);
 }
 
 function unknownReasons(names: readonly string[]): string[] {
   if (names.length === 0) return [];
-  const shown = names.slice(0, 3).join(", ");
-  const more = names.length > 3 ? ` and ${names.length - 3} more` : "";
+  const shown = names.slice(0, NAMED_COUNT).join(", ");
+  const more = names.length > NAMED_COUNT ? ` and ${names.length - NAMED_COUNT} more` : "";
   return [`Not counted, since they say nothing: ${shown}${more}.`];
 }
 

@@ -31,6 +31,7 @@ test("Check: SERVING overall and by service, NOT_FOUND for others", async () => 
   expect(Object.keys(statuses).sort()).toEqual([
     "",
     "tidegate.control.v1.AuditService",
+    "tidegate.control.v1.FleetService",
     "tidegate.control.v1.GatewayService",
     "tidegate.control.v1.LimitService",
     "tidegate.control.v1.MessagingService",

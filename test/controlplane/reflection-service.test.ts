@@ -68,6 +68,7 @@ test.each(["v1", "v1alpha"] as const)("reflection %s: lists every service", asyn
         "grpc.reflection.v1.ServerReflection",
         "grpc.reflection.v1alpha.ServerReflection",
         `${control}.AuditService`,
+        `${control}.FleetService`,
         `${control}.GatewayService`,
         `${control}.LimitService`,
         `${control}.MessagingService`,
