@@ -53,7 +53,7 @@ export type SeatVerdict =
   /** It had the seat already. */
   | { readonly is: "held" }
   | { readonly is: "taken" }
-  /** The seat was another connection's; those in `ousted` are to be told. */
+  /** The seat was another connection's; those in `ousted` are to be told, maybe once more. */
   | { readonly is: "moved"; readonly ousted: readonly SeatHolder[] }
   /** A newer connection of the session has it. */
   | { readonly is: "late" }
@@ -112,8 +112,11 @@ export function claimSeat(
   }
   if (isHeldBy(present, claim)) {
     const isChanged = present.owner.incarnation !== claim.owner.incarnation;
-    if (isChanged) put(table, claim, present.ousted);
-    return { verdict: { is: "held" }, isChanged };
+    const { ousted } = present;
+    if (isChanged) put(table, claim, ousted);
+    // A write without an answer may have moved it here: then nobody has been told yet.
+    const isToTell = claim.isNewcomer && ousted.length > 0;
+    return { verdict: isToTell ? { is: "moved", ousted } : { is: "held" }, isChanged };
   }
   const isOlder = claim.dialCount > 0 && claim.dialCount < present.dialCount;
   if (!claim.isNewcomer || isOlder) return { verdict: { is: "late" }, isChanged: false };

@@ -264,7 +264,10 @@ export class Upkeep {
     }
     for (const [key, share] of wanted) {
       const verdict = await seats.keeper.claim(key, claim, share, SEAT_WAIT_MS);
-      if (connection.seats !== held) return;
+      if (connection.seats !== held) {
+        if (verdict.is === "taken") this.#free(connection, held.session, key); // it has just left
+        return;
+      }
       if (verdict.is === "late") seats.closeTakenOver(connection);
       else if (verdict.is === "full") this.#closeFull(connection);
     }
