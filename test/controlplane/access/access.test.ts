@@ -159,6 +159,7 @@ test("tokens: what is missing, wrong, expired or not ours is UNAUTHENTICATED, an
     await issuer.token(good),
     await issuer.token({ ...claims, tidegate_role: undefined, role: "admin" }),
     await issuer.token({ ...claims, sub: undefined }),
+    await issuer.token({ ...claims, exp: undefined }),
   ];
   for (const token of tokens) {
     const refused = await new Caller(address, token).refused();
