@@ -87,6 +87,7 @@ export class StoreWorker {
     database.exec("BEGIN IMMEDIATE");
     this.#registry.prepare(nowUs);
     database.exec("COMMIT");
+    this.#keys.takeChanges(); // nobody watches yet; who does later is told what is there
     const { routes } = this.#registry;
     const seed = randomInt(2 ** 32);
     this.#log = new MessageLog(database, this.#logs, routes, nowUs, clock.uptimeUs(), seed);

@@ -11,6 +11,7 @@ import type { Bus } from "../../bus/bus.ts";
 import { STORE_FILE } from "../../bus/embedded/database.ts";
 import { openEmbeddedBus } from "../../bus/embedded/embedded-bus.ts";
 import type { Position } from "../../bus/position.ts";
+import { CONTROL_BUCKET } from "../../proto/control-bucket.ts";
 import { AppendProcess, commandOf } from "./append-process.ts";
 import { busContract } from "./contract.ts";
 import {
@@ -134,6 +135,16 @@ describe("embedded bus: keys", () => {
     }
     expect(revisions).toHaveLength(200);
   });
+});
+
+test("embedded bus: a watcher of a new folder's records is told each once", async () => {
+  const bus = await open(newFolder());
+  const keys = await bus.keyValue(CONTROL_BUCKET);
+  const recorder = new WatchRecorder();
+  await keys.watch("", recorder);
+  await keys.create("test.a", envelopeOf("a"));
+  await recorder.until(() => recorder.last("test.a") !== undefined);
+  expect(recorder.changes.map(({ key }) => key)).toEqual(["group.0", "shard.0", "test.a"]);
 });
 
 describe("embedded bus: data folder", () => {
