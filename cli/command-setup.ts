@@ -4,6 +4,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { ControlPlace, Target, TargetDefaults } from "./context.ts";
 import { usageError } from "./failure.ts";
+import { parseBytes, parseSpan } from "./human-units.ts";
 
 /** Values of `-o`. */
 export const OUTPUT_FORMATS = ["table", "json", "yaml"] as const;
@@ -47,6 +48,25 @@ export function parseRate(text: string): number {
     throw new InvalidArgumentError("It must be a number, 0 or more.");
   }
   return value;
+}
+
+/** Reads a span, "7d", as milliseconds. */
+export function spanMs(text: string): number {
+  const ms = parseSpan(text);
+  if (ms === null) throw new InvalidArgumentError("It must be like 30s, 15m, 12h or 7d.");
+  return ms;
+}
+
+/** Reads a size, "8GiB", as bytes. */
+export function byteCount(text: string): number {
+  const bytes = parseBytes(text);
+  if (bytes === null) throw new InvalidArgumentError("It must be like 512MiB, 8GiB or 1TiB.");
+  return bytes;
+}
+
+/** Reads "a,b": words; none for the empty text. */
+export function wordList(text: string): string[] {
+  return text === "" ? [] : text.split(",");
 }
 
 /** `-o`: a table for people, JSON or YAML for programs. */

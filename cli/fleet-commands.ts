@@ -32,7 +32,8 @@ export interface ViewOptions {
 
 /** Things asked for at once; servers lower it to their own maximum. */
 const pageSize = 1000;
-const parent = "groups/0";
+/** Of every group. */
+const parent = "groups/-";
 
 /** `gateways`, or one of them. */
 export function showGateways(
@@ -64,7 +65,7 @@ export function showShards(
 ): Promise<void> {
   return show(context, target, ShardServiceClient, view, async (client) => {
     if (shard !== null) {
-      const name = `${parent}/shards/${shard}`;
+      const name = await shardName(client, shard);
       const answer = await call(client, client.getShard, { name });
       return formatOutput(view.format, shardText(present(answer.shard)), detailTable);
     }
@@ -80,20 +81,20 @@ export function showShards(
 export async function showSlots(
   context: Context,
   target: Target,
-  slot: number | null,
+  slot: string | null,
   filter: { readonly shard: number | null; readonly isMoving: boolean },
   view: ViewOptions,
 ): Promise<void> {
   if (slot !== null && (filter.shard !== null || filter.isMoving)) {
     throw usageError("one slot, and a filter", "Leave out the number, or --shard and --moving.");
   }
-  const shard = filter.shard === null ? "" : `${parent}/shards/${filter.shard}`;
   const states = filter.isMoving ? [SlotState.SEALING, SlotState.REMOVING] : [];
   await show(context, target, SlotServiceClient, view, async (client) => {
     if (slot !== null) {
-      const answer = await call(client, client.getSlot, { name: `${parent}/slots/${slot}` });
+      const answer = await call(client, client.getSlot, slotRequest(slot));
       return formatOutput(view.format, slotText(present(answer.slot)), detailTable);
     }
+    const shard = filter.shard === null ? "" : await shardNameElsewhere(target, filter.shard);
     const slots = await pages(async (pageToken) => {
       const request = { parent, pageSize, pageToken, shard, states };
       const page = await call(client, client.listSlots, request);
@@ -135,8 +136,34 @@ async function show<C extends Client>(
   });
 }
 
+/** The name of a shard, whose number is unique over all groups. @throws {Failure} `NOT_FOUND`. */
+export async function shardName(client: ShardServiceClient, shard: number): Promise<string> {
+  const shards = await pages(async (pageToken) => {
+    const page = await call(client, client.listShards, { parent, pageSize, pageToken });
+    return { items: page.shards, next: page.nextPageToken };
+  });
+  const found = shards.find(({ name }) => name.endsWith(`/shards/${shard}`));
+  if (found !== undefined) return found.name;
+  const fix = "tidegatectl shards shows those there are.";
+  throw new Failure("NOT_FOUND", `there is no shard ${shard}`, { fix });
+}
+
+function shardNameElsewhere(target: Target, shard: number): Promise<string> {
+  return withClient(target.control, ShardServiceClient, (client) => shardName(client, shard));
+}
+
+/** The name of a slot: "5", or of another group than 0 "1-5". @throws {Failure} for other texts. */
+export function slotRequest(slot: string): { readonly name: string; readonly group: number } {
+  const [, group = "0", number] = /^(?:(\d{1,2})-)?(\d{1,4})$/.exec(slot) ?? [];
+  if (number === undefined) {
+    const fix = 'Write its number, or of another group than 0 "<group>-<number>".';
+    throw usageError(`${JSON.stringify(slot)} is no slot`, fix);
+  }
+  return { name: `groups/${group}/slots/${number}`, group: Number(group) };
+}
+
 /** All pages of a list. */
-async function pages<T>(
+export async function pages<T>(
   read: (pageToken: string) => Promise<{ items: readonly T[]; next: string }>,
 ): Promise<T[]> {
   const all: T[] = [];
@@ -149,7 +176,8 @@ async function pages<T>(
   return all;
 }
 
-function present<T>(found: T | undefined): T {
+/** What an answer must have. @throws {Failure} `INTERNAL`. */
+export function present<T>(found: T | undefined): T {
   if (found !== undefined) return found;
   throw new Failure("INTERNAL", "the control plane sent an answer without what was asked for");
 }

@@ -82,7 +82,7 @@ function addSlots(program: Command, context: Context, setup: ProgramSetup): void
         "shard it moves to; when its epoch opened, and how many earlier ones are still " +
         "readable. Uses the control plane (--control).",
     )
-    .argument("[slot]", "one slot, with its earlier epochs", wholeNumber)
+    .argument("[slot]", "one slot, with its earlier epochs; of group 1 e.g. 1-5")
     .option("--shard <number>", "only slots that it owns, or that move to it", wholeNumber)
     .option("--moving", "only slots that move now", false);
   withView(command)
@@ -94,7 +94,7 @@ function addSlots(program: Command, context: Context, setup: ProgramSetup): void
         ["tidegatectl slots 517", "one with its history"],
       ]),
     )
-    .action(async (slot: number | undefined, options) => {
+    .action(async (slot: string | undefined, options) => {
       const { showSlots } = await import("./fleet-commands.ts");
       const filter = { shard: options.shard ?? null, isMoving: options.moving };
       const target = targetOf(command, setup);

@@ -9,7 +9,7 @@ import {
   GatewayState,
 } from "../proto/gen/tidegate/control/v1/gateway.ts";
 import { type GatewayFacts, ServingState } from "../proto/gen/tidegate/control/v1/gateway_facts.ts";
-import type { Shard } from "../proto/gen/tidegate/control/v1/shard.ts";
+import { type Shard, ShardState } from "../proto/gen/tidegate/control/v1/shard.ts";
 import { type Slot, SlotState } from "../proto/gen/tidegate/control/v1/slot.ts";
 import { formatBytes, formatSpan } from "./human-units.ts";
 import { formatTable } from "./table.ts";
@@ -37,6 +37,12 @@ const servingStates: Readonly<Record<number, string>> = {
   [ServingState.ANNOUNCING]: "announcing",
   [ServingState.DRAINING]: "draining",
   [ServingState.STOPPED]: "stopped",
+};
+
+const shardStates: Readonly<Record<number, string>> = {
+  [ShardState.ACTIVE]: "active",
+  [ShardState.DRAINING]: "draining",
+  [ShardState.RETIRED]: "retired",
 };
 
 const slotStates: Readonly<Record<number, string>> = {
@@ -101,6 +107,10 @@ export function shardText(shard: Shard) {
   return {
     shard: Number(lastPart(shard.name)),
     store: shard.store,
+    group: groupOf(shard.name),
+    state: shardStates[shard.state] ?? null,
+    region: shard.region,
+    capacity: shard.capacity,
     slotCount: shard.slotCount,
     arrivingSlotCount: shard.arrivingSlotCount,
     leader: status?.leader ?? null,
@@ -121,6 +131,9 @@ export function shardText(shard: Shard) {
             bytesMax: Number(settings.bytesMax),
             placementTags: settings.placementTags,
           },
+    retireTime: timeText(shard.retireTime),
+    historyEndTime: timeText(shard.historyEndTime),
+    etag: shard.etag,
     trouble: shard.trouble,
   };
 }
@@ -129,6 +142,7 @@ export function shardText(shard: Shard) {
 export function slotText(slot: Slot) {
   return {
     slot: Number(lastPart(slot.name)),
+    group: groupOf(slot.name),
     state: slotStates[slot.state] ?? String(slot.state),
     epoch: slot.epoch,
     shard: Number(lastPart(slot.shard)),
@@ -144,6 +158,8 @@ export function slotText(slot: Slot) {
       wentBackwards: sealed.wentBackwards,
     })),
     revision: Number(slot.revision),
+    pinnedShard: slot.pinnedShard === "" ? null : Number(lastPart(slot.pinnedShard)),
+    etag: slot.etag,
   };
 }
 
@@ -174,15 +190,15 @@ function loadTexts(facts: GatewayText["facts"]): string[] {
 
 /** Shards, one a line; troubles below. */
 export function shardTable(shards: readonly ShardText[]): string {
-  const head = ["SHARD", "SLOTS", "MESSAGES", "LAST", "BYTES", "OF", "FULL", "COPIES"];
+  const head = ["SHARD", "STATE", "SLOTS", "MESSAGES", "BYTES", "OF", "FULL", "COPIES"];
   const rows = shards.map((each) => {
     const { bytes, bytesMax, arrivingSlotCount } = each;
     const arriving = arrivingSlotCount > 0 ? `+${arrivingSlotCount}` : "";
     const isKnown = bytes !== null && bytesMax !== null && bytesMax > 0;
     return [
-      String(each.shard),
+      ...[String(each.shard), orDash(each.state)],
       `${each.slotCount}${arriving}`,
-      ...[each.messageCount, each.lastSequence].map(orDash),
+      orDash(each.messageCount),
       isKnown ? formatBytes(bytes) : "-",
       isKnown ? formatBytes(bytesMax) : "-",
       isKnown ? `${Math.floor((100 * bytes) / bytesMax)}%` : "-",
@@ -198,10 +214,11 @@ export function shardTable(shards: readonly ShardText[]): string {
 
 /** Slots, one a line. */
 export function slotTable(slots: readonly SlotText[]): string {
-  const head = ["SLOT", "STATE", "EPOCH", "SHARD", "TARGET", "OPENED", "EARLIER"];
+  const head = ["SLOT", "STATE", "EPOCH", "SHARD", "TARGET", "PINNED", "OPENED", "EARLIER"];
   const rows = slots.map((each) => [
-    ...[String(each.slot), each.state, String(each.epoch), String(each.shard)],
-    ...[orDash(each.targetShard), orDash(each.openTime), String(each.sealedEpochs.length)],
+    ...[shortSlot(each), each.state, String(each.epoch), String(each.shard)],
+    ...[orDash(each.targetShard), orDash(each.pinnedShard), orDash(each.openTime)],
+    String(each.sealedEpochs.length),
   ]);
   return formatTable([head, ...rows]);
 }
@@ -225,6 +242,15 @@ function detailRows(prefix: string, value: object): string[][] {
 
 function orDash(value: unknown): string {
   return value === null ? "-" : String(value);
+}
+
+/** Slot 5 of group 1 is "1-5", and of group 0 "5". */
+function shortSlot({ group, slot }: SlotText): string {
+  return group === 0 ? String(slot) : `${group}-${slot}`;
+}
+
+function groupOf(name: string): number {
+  return Number(name.split("/")[1]);
 }
 
 function lastPart(name: string): string {

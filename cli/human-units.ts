@@ -25,6 +25,21 @@ export function formatSpan(ms: number): string {
   return text;
 }
 
+/** Reads "3s", "90m", "12h", "7d" or "500ms": milliseconds; null for any other text. */
+export function parseSpan(text: string): number | null {
+  const [, count, unit = ""] = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text) ?? [];
+  const sizes = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+  return count === undefined ? null : Number(count) * sizes[unit as keyof typeof sizes];
+}
+
+/** Reads "8GiB", "512MiB", "64KiB" or plain bytes; null for any other text. */
+export function parseBytes(text: string): number | null {
+  const [, count, unit = ""] = /^(\d{1,15})(KiB|MiB|GiB|TiB)?$/.exec(text) ?? [];
+  return count === undefined
+    ? null
+    : Number(count) * 1024 ** ["", "KiB", "MiB", "GiB", "TiB"].indexOf(unit);
+}
+
 /** Bytes in the largest binary unit that leaves 1 or more: "17 B", "4.0 KiB", "8.0 GiB". */
 export function formatBytes(bytes: number): string {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];

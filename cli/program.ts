@@ -13,6 +13,9 @@ import { EXIT_CODE_MEANINGS } from "./exit-code.ts";
 import { usageError } from "./failure.ts";
 import { addFleetCommands } from "./fleet-program.ts";
 import { addLimitCommands } from "./limit-program.ts";
+import { addGroupCommands } from "./group-program.ts";
+import { addOperationCommands } from "./operation-program.ts";
+import { addPlacementCommands } from "./placement-program.ts";
 import { addRoomCommands } from "./room-program.ts";
 import { addRoomsCommands } from "./rooms-program.ts";
 
@@ -37,6 +40,9 @@ export function buildProgram(context: Context, setup: ProgramSetup): Command {
   addClassCommands(program, context, setup);
   addLimitCommands(program, context, setup);
   addFleetCommands(program, context, setup);
+  addPlacementCommands(program, context, setup);
+  addGroupCommands(program, context, setup);
+  addOperationCommands(program, context, setup);
   addAuditCommand(program, context, setup);
   addOtherCommands(program, context, setup);
   program.helpCommand("help [command]", "Explain a command.");
@@ -64,7 +70,7 @@ function addGlobalOptions(program: Command, defaults: TargetDefaults): void {
     .option("--url <url>", "gateway, for pub, sub and history (TIDEGATE_URL)", defaults.url)
     .option(
       "--control <host:port>",
-      "control plane, for class, gateways, shards, slots and route (TIDEGATE_CONTROL)",
+      "control plane, or several with commas: the first that answers (TIDEGATE_CONTROL)",
       defaults.control,
     )
     .addOption(

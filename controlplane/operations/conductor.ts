@@ -76,7 +76,7 @@ export class Conductor {
     this.#workers = new WorkerTurns(parts.workers, {
       mayAct: () => parts.mayAct(),
       onTurn: (id, operation) => {
-        parts.records.set(id, operation);
+        parts.records.merge(id, operation);
         this.wake();
       },
       log: parts.log,
@@ -163,20 +163,21 @@ export class Conductor {
         .map(({ operation }) => operation);
       const snapshot = await this.#fresh(LOOK_EVERY_MS);
       const decided = decideStep(settled, { snapshot, others, nowMs: Date.now() });
-      records.set(id, decided.operation);
+      // A caller may have paused or aborted it while it was looked at.
+      if (!records.set(id, decided.operation, worked.revision)) continue;
       if (decided.kind === "move" || decided.kind === "wait") return;
       this.#parts.mayAct();
       if (decided.kind === "put") {
         await this.#write(id);
         if (hasEnded(decided.operation)) return;
       } else {
-        await this.#setShardState(id, decided.operation, decided.shard, decided.state);
+        await this.#setShardState(worked, decided.operation, decided.shard, decided.state);
       }
     }
   }
 
   async #setShardState(
-    id: string,
+    { id, revision }: WorkedOperation,
     operation: Operation,
     shard: number,
     state: ShardState,
@@ -188,7 +189,7 @@ export class Conductor {
       if (error.code === "UNAVAILABLE" || error.code === "INTERNAL") throw error;
       // Something stands against it for now, such as a publish that is still looked up there.
       const detail = cutSentence(`waits: ${error.detail}`);
-      this.#parts.records.set(id, { ...operation, detail });
+      this.#parts.records.set(id, { ...operation, detail }, revision);
     } finally {
       this.#snapshot = null;
     }

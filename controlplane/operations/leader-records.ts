@@ -34,6 +34,8 @@ interface Worked {
 export interface WorkedOperation {
   readonly id: string;
   readonly operation: Operation;
+  /** KV revision that it is ahead of. */
+  readonly revision: number;
 }
 
 export class LeaderRecords {
@@ -49,7 +51,7 @@ export class LeaderRecords {
   /** Those that have not ended, oldest first. */
   list(): WorkedOperation[] {
     return [...this.#worked]
-      .map(([id, { operation }]) => ({ id, operation }))
+      .map(([id, { operation, revision }]) => ({ id, operation, revision }))
       .sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
@@ -76,10 +78,25 @@ export class LeaderRecords {
     return true;
   }
 
-  /** Goes on with this; it is written by {@link write}. */
-  set(id: string, operation: Operation): void {
+  /**
+   * Goes on with this; it is written by {@link write}.
+   *
+   * @param revision that it was decided on.
+   * @returns false when a caller has written the record since, so that it is to be decided anew.
+   */
+  set(id: string, operation: Operation, revision: number): boolean {
     const worked = this.#worked.get(id);
-    if (worked !== undefined) worked.operation = operation;
+    if (worked === undefined || worked.revision !== revision) return false;
+    worked.operation = operation;
+    return true;
+  }
+
+  /** Goes on with what a worker made of it; a state that a caller asked for since stays. */
+  merge(id: string, operation: Operation): void {
+    const worked = this.#worked.get(id);
+    if (worked === undefined) return;
+    const { state } = hasEnded(operation) ? operation : worked.operation;
+    worked.operation = { ...operation, state };
   }
 
   /** Milliseconds until the record may be written again; 0: now; null: nothing is to be written. */

@@ -40,7 +40,7 @@ test("gateways: this process as a table, as JSON, and alone with all that is kno
 });
 
 test("shards: the store as a table, as JSON, and alone with its settings", async () => {
-  expect(await output("shards")).toMatch(/\n0 +1024 +5 +5 +\d+ B +8\.0 GiB +0% +1 +-\n$/);
+  expect(await output("shards")).toMatch(/\n0 +active +1024 +5 +\d+ B +8\.0 GiB +0% +1 +-\n$/);
   expect(JSON.parse(await output("shards", "-o", "json"))).toMatchObject([
     { shard: 0, slotCount: 1024, messageCount: 5, firstSequence: 1, lastSequence: 5, trouble: "" },
   ]);
@@ -50,7 +50,7 @@ test("shards: the store as a table, as JSON, and alone with its settings", async
 test("slots: all of them over several pages, those of a shard, those that move, one", async () => {
   const all = (await output("slots")).trimEnd().split("\n");
   expect(all).toHaveLength(1025);
-  expect(all[1024]).toMatch(/^1023 +open +1 +0 +- +- +0$/);
+  expect(all[1024]).toMatch(/^1023 +open +1 +0 +- +- +- +0$/);
   expect(JSON.parse(await output("slots", "--shard", "0", "-o", "json"))).toHaveLength(1024);
   expect((await output("slots", "--moving")).trimEnd().split("\n")).toHaveLength(1);
   expect(await output("slots", "517")).toMatch(/^epoch +1$/m);
@@ -67,9 +67,9 @@ test("route: which slot, shard and epoch a room is in, by its tenant", async () 
 
 test.each([
   [["gateways", "none"], 5, "[NOT_FOUND]"],
-  [["shards", "7"], 5, "has no shard 7"],
+  [["shards", "7"], 5, "there is no shard 7"],
   [["slots", "1024"], 5, "has no slot 1024"],
-  [["slots", "--shard", "7"], 5, "has no shard 7"],
+  [["slots", "--shard", "7"], 5, "there is no shard 7"],
   [["slots", "5", "--moving"], 2, "one slot, and a filter"],
   [["gateways", "NONE"], 2, "gateways/NONE"],
   [["route", "lobby"], 2, "[ROOM_NAME_INVALID]"],

@@ -11,7 +11,7 @@ import {
 } from "../../cli/fleet-text.ts";
 import { Gateway, GatewayKind, GatewayState } from "../../proto/gen/tidegate/control/v1/gateway.ts";
 import { GatewayFacts, ServingState } from "../../proto/gen/tidegate/control/v1/gateway_facts.ts";
-import { Shard } from "../../proto/gen/tidegate/control/v1/shard.ts";
+import { Shard, ShardState } from "../../proto/gen/tidegate/control/v1/shard.ts";
 import { Slot, SlotState } from "../../proto/gen/tidegate/control/v1/slot.ts";
 
 const empty = new Uint8Array(0);
@@ -72,6 +72,7 @@ test("shards: a full one fits, and one without an answer has dashes and its reas
   const full: Shard = {
     ...Shard.decode(empty),
     ...{ name: "groups/0/shards/255", slotCount: 64, arrivingSlotCount: 2 },
+    state: ShardState.DRAINING,
     status: {
       ...{ leader: "nats-2", messageCount: 25_000_000n, firstSequence: 900n },
       ...{ lastSequence: 123_456_789n, bytes: 8_150_000_000n, bytesMax: 8_589_934_592n },
@@ -82,9 +83,9 @@ test("shards: a full one fits, and one without an answer has dashes and its reas
   const table = shardTable([shardText(full), shardText(silent)]);
   expect(table).toBe(
     [
-      "SHARD  SLOTS  MESSAGES  LAST       BYTES    OF       FULL  COPIES  LEADER",
-      "255    64+2   25000000  123456789  7.6 GiB  8.0 GiB  94%   3       nats-2",
-      "1      0      -         -          -        -        -     -       -",
+      "SHARD  STATE     SLOTS  MESSAGES  BYTES    OF       FULL  COPIES  LEADER",
+      "255    draining  64+2   25000000  7.6 GiB  8.0 GiB  94%   3       nats-2",
+      "1      -         0      -         -        -        -     -       -",
       "shard 1: no answer",
       "",
     ].join("\n"),
@@ -104,8 +105,8 @@ test("slots: a move shows where it goes, and one slot shows its earlier epochs",
   const table = slotTable([text]);
   expect(table).toBe(
     [
-      "SLOT  STATE     EPOCH  SHARD  TARGET  OPENED                    EARLIER",
-      "1023  removing  2      0      3       2026-11-22T12:00:00.000Z  1",
+      "SLOT  STATE     EPOCH  SHARD  TARGET  PINNED  OPENED                    EARLIER",
+      "1023  removing  2      0      3       -       2026-11-22T12:00:00.000Z  1",
       "",
     ].join("\n"),
   );
