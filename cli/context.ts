@@ -17,7 +17,7 @@ export interface Context {
 
 /** How to reach a control plane, and what to show it. */
 export interface ControlPlace {
-  /** "host:port". */
+  /** "host:port", or several with commas: the first that answers is asked. */
   readonly address: string;
   /** Bearer token, or empty. */
   readonly token: string;

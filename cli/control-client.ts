@@ -19,6 +19,8 @@ import { Failure, usageError } from "./failure.ts";
 
 /** A call that is not answered within this fails as UNAVAILABLE, milliseconds. */
 const callTimeoutMs = 10_000;
+/** Of several control planes, the next one is asked when one is not there within this, ms. */
+const readyTimeoutMs = 2000;
 /** Of ErrorInfo, when the reason is one of our codes. */
 const errorDomain = "tidegate.dev";
 
@@ -42,7 +44,7 @@ type Method<Request, Response> = (
 ) => unknown;
 
 /**
- * Opens a client, uses it, closes it.
+ * Opens a client of the first control plane that answers, uses it, closes it.
  *
  * @throws {Failure} what `use` throws; `OPTION_INVALID` for a bad address, for TLS files that can
  * not
@@ -53,21 +55,38 @@ export async function withClient<C extends Client, T>(
   clientClass: ClientClass<C>,
   use: (client: C) => Promise<T>,
 ): Promise<T> {
-  const { address, token } = place;
+  const addresses = place.address.split(",").map((address) => address.trim());
+  for (const address of addresses) checkAddress(address, place);
+  const interceptors = place.token === "" ? [] : [withToken(place.token)];
+  const pem = credentialsOf(place);
+  for (const [i, address] of addresses.entries()) {
+    const client = new clientClass(address, pem, { interceptors });
+    try {
+      // The last one is asked without a look: what it answers, or that nobody does, is told.
+      if (i < addresses.length - 1 && !(await isReady(client))) continue;
+      return await use(client);
+    } finally {
+      client.close();
+    }
+  }
+  throw usageError("--control names no address"); // not met: "" is no address
+}
+
+function checkAddress(address: string, { token, tlsCa }: ControlPlace): void {
   if (!/^(\[[0-9a-fA-F:]+\]|[^/:\s]+):\d{1,5}$/.test(address)) {
     throw usageError(`--control ${JSON.stringify(address)} is not "host:port"`);
   }
-  if (token !== "" && place.tlsCa === "" && !isLoopback(address)) {
+  if (token !== "" && tlsCa === "" && !isLoopback(address)) {
     const detail = `a token is not sent to ${address} without TLS: who sees it can use it`;
     throw usageError(detail, "Give --tls-ca, or reach it through a tunnel to 127.0.0.1.");
   }
-  const interceptors = token === "" ? [] : [withToken(token)];
-  const client = new clientClass(address, credentialsOf(place), { interceptors });
-  try {
-    return await use(client);
-  } finally {
-    client.close();
-  }
+}
+
+/** Whether a control plane answers there; a frozen one accepts, but does not. */
+function isReady(client: Client): Promise<boolean> {
+  return new Promise((resolve) => {
+    client.waitForReady(Date.now() + readyTimeoutMs, (error) => resolve(error === undefined));
+  });
 }
 
 function credentialsOf({ tlsCa, tlsCert, tlsKey }: ControlPlace): ChannelCredentials {

@@ -130,10 +130,10 @@ async function show<C extends Client>(
   view: ViewOptions,
   draw: (client: C) => Promise<string>,
 ): Promise<void> {
-  await withClient(target.control, clientClass, async (client) => {
-    if (view.isWatched) await watchView(context, () => draw(client));
-    else await print(context, await draw(client));
-  });
+  // Anew for each drawing: when one control plane goes away, the next one is asked.
+  const drawn = () => withClient(target.control, clientClass, draw);
+  if (view.isWatched) await watchView(context, drawn);
+  else await print(context, await drawn());
 }
 
 /** The name of a shard, whose number is unique over all groups. @throws {Failure} `NOT_FOUND`. */

@@ -168,7 +168,7 @@ async function follow(
       isTold = true;
     }
     if (last !== null && (last as Operation).endTime !== undefined) return last;
-    await sleep(againMs, undefined, { signal: context.signal }).catch(() => {}); // a signal: the end
+    await sleep(againMs, undefined, { signal: context.signal }).catch(() => {}); // the end
   }
   return null;
 }

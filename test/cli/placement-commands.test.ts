@@ -148,3 +148,14 @@ test("operations watch: ends with Ctrl-C, and the operation goes on", async () =
   expect((await watch.ended).code).toBe(130);
   expect(await json("operations", "get", id)).toMatchObject({ state: "paused" });
 }, 30_000);
+
+test("--control with several addresses: the first that answers is asked", async () => {
+  const { address } = plane.plane;
+  const ended = await runCli(["shards"], { env: { TIDEGATE_CONTROL: `127.0.0.1:1,${address}` } });
+  expect(ended).toMatchObject({ code: 0, stderr: "" });
+  const none = await runCli(["shards"], { env: { TIDEGATE_CONTROL: "127.0.0.1:1,127.0.0.1:2" } });
+  expect(none).toMatchObject({ code: 3 });
+  expect(none.stderr).toContain("127.0.0.1:2 can not be reached");
+  const bad = await runCli(["shards"], { env: { TIDEGATE_CONTROL: `${address},nowhere` } });
+  expect(bad).toMatchObject({ code: 2 });
+});
