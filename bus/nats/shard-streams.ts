@@ -69,7 +69,8 @@ export async function ensureShardStream(
   const present = await findStream(manager, wanted.name, isNew ? 0 : MAKING_MS_MAX);
   if (present === null) {
     if (!isNew) {
-      const text = "a shard's stream is gone: what it held is lost, and it is made anew, empty";
+      const text =
+        "a shard has a record and no stream: it is made, empty; what it held before is lost";
       log.warn({ stream: wanted.name }, text);
     }
     await addStream(manager, { ...wanted, subjects: [...(await parts.subjectsOf(shard))] });
