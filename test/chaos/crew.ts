@@ -56,6 +56,7 @@ const consumers: readonly Member[] = [
 
 /** Starts the clients; resolves when all have joined. Without Python its clients are left out. */
 export async function startCrew(world: World): Promise<Crew> {
+  world.movedRooms = [...busy, ...quiet];
   const isHere = ({ language }: Member) => language === "typescript" || existsSync(PYTHON);
   const listening = await Promise.all(
     consumers.filter(isHere).map(async (member) => {

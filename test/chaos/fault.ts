@@ -6,9 +6,10 @@ import type { World } from "./world.ts";
 
 /**
  * Faults of one domain never overlap: at most one NATS node, one gateway and one network way are
- * broken at a time, which is what the cluster survives by design. `everything` runs alone.
+ * broken at a time, which is what the cluster survives by design; slots move all the while.
+ * `everything` runs alone.
  */
-export const DOMAINS = ["nats", "gateway", "client", "everything"] as const;
+export const DOMAINS = ["nats", "gateway", "client", "moves", "everything"] as const;
 
 /** Which part a fault breaks. */
 export type Domain = (typeof DOMAINS)[number];

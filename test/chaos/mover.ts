@@ -73,11 +73,12 @@ export class Mover {
 
   /** Moves a slot; resolves when the move has ended. */
   move(slot: number, shard: number): Promise<MoveEnd> {
-    this.#count += 1;
-    const { promise, resolve } = Promise.withResolvers<MoveEnd>();
-    this.#ends.set(this.#count, resolve);
-    this.#process.say(`move ${this.#count} ${slot} ${shard}`);
-    return promise;
+    return this.#order("move", `${slot} ${shard}`);
+  }
+
+  /** Makes a shard; resolves when it is there, or was refused. */
+  createShard(): Promise<MoveEnd> {
+    return this.#order("create", "");
   }
 
   /** The message is held, with every other one that meets the test; resolves when one is. */
@@ -124,6 +125,14 @@ export class Mover {
   async close(): Promise<void> {
     await this.kill();
     await Promise.all(this.#ways.map((way) => way.stop()));
+  }
+
+  #order(verb: string, what: string): Promise<MoveEnd> {
+    this.#count += 1;
+    const { promise, resolve } = Promise.withResolvers<MoveEnd>();
+    this.#ends.set(this.#count, resolve);
+    this.#process.say(`${verb} ${this.#count} ${what}`);
+    return promise;
   }
 
   #stop(isIt: MessageTest, isHeld: boolean): Promise<void> {

@@ -16,6 +16,8 @@ import { planFaults } from "./plan.ts";
 import { settle } from "./settle.ts";
 import { World } from "./world.ts";
 
+/** Bytes of each shard: shards that are made in the run must fit too. */
+const SHARD_BYTES = 256 * 1024 ** 2;
 /** A long freeze is longer than the de-duplication window by this, ms. */
 const LONGER_MS = 4000;
 
@@ -81,11 +83,13 @@ async function makeHistory(wish: RunWish, folder: string, progress: RunProgress)
     binary,
     nodeCount: 3,
     gatewayCount: 3,
-    env: { DEDUPE_WINDOW_MS: String(windowMs) },
+    env: { DEDUPE_WINDOW_MS: String(windowMs), SHARD_BYTES_MAX: String(SHARD_BYTES) },
   });
   const closers: (() => Promise<void>)[] = [() => world.stop()];
   try {
     const crew = await startCrew(world);
+    // A mover takes seconds to start while things break.
+    if (chosenFaults(wish).some(({ domain }) => domain === "moves")) await world.mover("mover-a");
     const nemesis = new Nemesis(world, progress.say);
     const ticker = setInterval(() => progress.say(progressLine(crew, nemesis)), 1000);
     closers.push(async () => clearInterval(ticker));

@@ -3,7 +3,7 @@
  * NATS's own client, so that nothing of the product takes part.
  */
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
-import { Kvm } from "@nats-io/kv";
+import { type KV, type KvEntry, Kvm } from "@nats-io/kv";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { SlotRoute, SlotState } from "../../proto/gen/tidegate/bus/v1/slot_route.ts";
 
@@ -16,33 +16,39 @@ const names = {
   [SlotState.REMOVING]: "removing",
 } as const;
 
+interface Seen {
+  readonly state: SeenState;
+  readonly record: SlotRoute;
+  readonly revision: number;
+  readonly writtenMs: number;
+}
+
 /** Follows every record. */
 export class SlotRecords {
-  readonly #seen = new Map<number, { state: SeenState; record: SlotRoute; writtenMs: number }[]>();
+  readonly #seen = new Map<number, Seen[]>();
+  readonly #kv: KV;
   readonly #tried = new Map<number, number>();
-  readonly #waiting = new Set<() => void>();
   readonly #stop: () => void;
 
-  private constructor(stop: () => void) {
+  private constructor(kv: KV, stop: () => void) {
+    this.#kv = kv;
     this.#stop = stop;
   }
 
   /** Starts to follow; records of before are seen too. */
   static async watch(connection: NatsConnection): Promise<SlotRecords> {
-    const kv = await new Kvm(jetstream(connection)).open("control");
+    const kv = await new Kvm(jetstream(connection)).open("control", { allow_direct: false });
     const watch = await kv.watch({ key: "slot.>" });
     // Every write passes here, also those that compare-and-set refuses.
     const tries = connection.subscribe("$KV.control.slot.>", {
       callback: (_, { subject }) => records.#countTry(Number(subject.split("-").at(-1))),
     });
-    const records = new SlotRecords(() => {
+    const records = new SlotRecords(kv, () => {
       watch.stop();
       tries.unsubscribe();
     });
     void (async () => {
-      for await (const { key, value, created } of watch) {
-        records.#take(Number(key.split("-").at(-1)), SlotRoute.decode(value), created.getTime());
-      }
+      for await (const entry of watch) records.#take(entry);
     })();
     return records;
   }
@@ -75,11 +81,10 @@ export class SlotRecords {
     });
   }
 
-  /** Resolves when the slot is in the state. */
-  async until(slot: number, state: SeenState): Promise<void> {
-    while (this.states(slot).at(-1) !== state) {
-      await new Promise<void>((resolve) => this.#waiting.add(resolve));
-    }
+  /** Reads a slot's record: a watch may be behind when nodes die. Without a leader: not yet. */
+  async read(slot: number): Promise<void> {
+    const entry = await this.#kv.get(`slot.0-${slot}`).catch(() => null);
+    if (entry !== null) this.#take(entry);
   }
 
   close(): void {
@@ -90,11 +95,13 @@ export class SlotRecords {
     this.#tried.set(slot, this.tries(slot) + 1);
   }
 
-  #take(slot: number, record: SlotRoute, writtenMs: number): void {
+  #take({ key, value, created, revision }: KvEntry): void {
+    const slot = Number(key.split("-").at(-1));
+    const seen = this.#seen.get(slot) ?? [];
+    if (revision <= (seen.at(-1)?.revision ?? 0)) return;
+    const record = SlotRoute.decode(value);
     const state: SeenState = `${names[record.state as keyof typeof names]} ${record.epoch}`;
-    this.#seen.set(slot, [...(this.#seen.get(slot) ?? []), { state, record, writtenMs }]);
-    for (const wake of this.#waiting) wake();
-    this.#waiting.clear();
+    this.#seen.set(slot, [...seen, { state, record, revision, writtenMs: created.getTime() }]);
   }
 }
 
@@ -104,7 +111,7 @@ export async function listedEpochs(
   shard: number,
   slot: number,
 ): Promise<number[]> {
-  const manager = await jetstreamManager(connection);
+  const manager = await jetstreamManager(connection, { checkAPI: false });
   const { config } = await manager.streams.info(`TG_${shard}`);
   return (config.subjects ?? []).flatMap((subject) => {
     const [, kind, where, epoch] = subject.split(".");

@@ -30,6 +30,8 @@ export interface SceneSetup {
 export interface StageWish extends Partial<WorldSetup> {
   /** De-duplication window, ms; default that of the product. */
   readonly windowMs?: number;
+  /** Default 1. */
+  readonly shardCount?: number;
 }
 
 /** A producer on stage. */
@@ -56,8 +58,8 @@ export class Stage {
   /** One node, one gateway, unless the scene wishes otherwise. */
   static async start(setup: SceneSetup, wish: StageWish = {}): Promise<Stage> {
     const folder = mkdtempSync(path.join(tmpdir(), "tidegate-scene-"));
-    const { windowMs = 30_000, ...rest } = wish;
-    const env = { DEDUPE_WINDOW_MS: String(windowMs), SHARD_COUNT: "1" };
+    const { windowMs = 30_000, shardCount = 1, ...rest } = wish;
+    const env = { DEDUPE_WINDOW_MS: String(windowMs), SHARD_COUNT: String(shardCount) };
     const world = await World.start({
       folder,
       nodeCount: 1,
@@ -122,15 +124,15 @@ export class Stage {
   }
 
   /** Changes the shard's stream, as nothing but a scene would. */
-  async changeStream(change: Partial<StreamConfig>): Promise<void> {
+  async changeStream(change: Partial<StreamConfig>, shard = 0): Promise<void> {
     const manager = await jetstreamManager(this.world.admin);
-    await manager.streams.update("TG_0", change);
+    await manager.streams.update(`TG_${shard}`, change);
   }
 
   /** The stream as it is set up now. */
-  async streamConfig(): Promise<StreamConfig> {
+  async streamConfig(shard = 0): Promise<StreamConfig> {
     const manager = await jetstreamManager(this.world.admin);
-    return (await manager.streams.info("TG_0")).config;
+    return (await manager.streams.info(`TG_${shard}`)).config;
   }
 
   /** Resolves when consumers have everything that is stored, or after `waitMs`; then judged. */

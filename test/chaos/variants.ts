@@ -12,6 +12,7 @@ import { lostAnswers } from "./scenes/lost-answers.ts";
 import { lostDisk } from "./scenes/lost-disk.ts";
 import { lostEphemeral } from "./scenes/lost-ephemeral.ts";
 import { lostMiddle, lostTail } from "./scenes/lost-republish.ts";
+import { lateSeal, movedRetry } from "./scenes/moves.ts";
 import { stutteringShard } from "./scenes/stuttering-shard.ts";
 import type { ViolationKind } from "./violation.ts";
 
@@ -111,6 +112,29 @@ export const VARIANTS: readonly Variant[] = [
     replace: "",
     scene: lostEphemeral,
     caughtAs: "loss-unannounced",
+    isQuick: false,
+  },
+  {
+    name: "unheard-removal",
+    rule: "R10",
+    file: "bus/nats/advance-epoch.ts",
+    find: "await remove(parts, slot, removing.record, check);",
+    replace: `const seq = await storeMarker(parts.connection, sealSubject(shard, slot, epoch), "seal");
+    setTimeout(() => void remove(parts, slot, removing.record, () => {}).catch(() => {}), 5000);
+    return await put(parts, slot, removing,
+      commit(removing.record, seq, parts.nowUs(), parts.retentionUs()));`,
+    scene: lateSeal,
+    caughtAs: "missing",
+    isQuick: true,
+  },
+  {
+    name: "no-probe",
+    rule: "R4",
+    file: "bus/route.ts",
+    find: "if (firstSentUs <= Number(sealedUs) + CLOCK_SKEW_US) shards.add(shard);",
+    replace: "",
+    scene: movedRetry,
+    caughtAs: "stored-twice",
     isQuick: false,
   },
 ];

@@ -11,6 +11,7 @@ import { jetstreamManager } from "@nats-io/jetstream";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { type NatsCluster, startNats } from "../../deploy/nats/cluster.ts";
 import { createRoomClass } from "../../examples/replay/room-class.ts";
+import { Mover } from "./mover.ts";
 import { ChaosProxy } from "./proxy.ts";
 import { ServerProcess } from "./server-process.ts";
 
@@ -70,16 +71,21 @@ export class World {
   readonly deaths: string[];
   /** Folder of main.ts: the product, or a broken copy. */
   readonly root: string;
+  /** Durable rooms whose slots may move. */
+  movedRooms: readonly string[] = [];
+  readonly #env: Readonly<Record<string, string>>;
+  readonly #movers = new Map<string, Promise<Mover>>();
 
   private constructor(
-    root: string,
+    setup: WorldSetup,
     nats: NatsCluster,
     gateways: readonly GatewaySite[],
     controlPlane: ServerProcess,
     admin: NatsConnection,
     deaths: string[],
   ) {
-    this.root = root;
+    this.root = setup.root;
+    this.#env = setup.env;
     this.nats = nats;
     this.gateways = gateways;
     this.controlPlane = controlPlane;
@@ -123,7 +129,7 @@ export class World {
       reconnectTimeWait: 100,
       pingInterval: 1000,
     });
-    const world = new World(root, nats, gateways, controlPlane, admin, deaths);
+    const world = new World(setup, nats, gateways, controlPlane, admin, deaths);
     try {
       await controlPlane.start();
       await Promise.all(gateways.map(({ server }) => server.start()));
@@ -136,9 +142,24 @@ export class World {
     return world;
   }
 
-  /** Copies of each stream, for whoever opens the bus beside the servers. */
-  get busOptions(): { readonly replicaCount: number } {
-    return { replicaCount: this.nats.nodes.length };
+  /** Of the bus, for whoever opens it beside the servers. */
+  get busOptions(): Readonly<Record<string, unknown>> {
+    const shardBytesMax = Number(this.#env.SHARD_BYTES_MAX ?? 1024 ** 3);
+    return { replicaCount: this.nats.nodes.length, shardBytesMax };
+  }
+
+  /** The mover of a name, which is started when there is none. */
+  mover(name: string): Promise<Mover> {
+    const mover = this.#movers.get(name) ?? Mover.start(this, name);
+    this.#movers.set(name, mover);
+    return mover;
+  }
+
+  /** kill -9 of a mover; the next one of its name is a new process. */
+  async endMover(name: string): Promise<void> {
+    const mover = await this.#movers.get(name);
+    this.#movers.delete(name);
+    await mover?.kill();
   }
 
   /** A new client's way to whichever gateways accept. */
@@ -178,6 +199,10 @@ export class World {
   async stop(): Promise<void> {
     process.off("exit", this.#killNow);
     await Promise.all(this.clients.map(({ process: client }) => client?.close()));
+    const movers = await Promise.allSettled(this.#movers.values());
+    await Promise.all(
+      movers.map((mover) => (mover.status === "fulfilled" ? mover.value.close() : null)),
+    );
     await this.admin.close();
     await Promise.all([
       this.controlPlane.close(),

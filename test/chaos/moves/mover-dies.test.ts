@@ -111,7 +111,7 @@ describe.concurrent("R10: the mover is killed", () => {
       }
       await mover.deliverLate(stage.world.nats.urls[0] ?? "");
       const lateEnd = lateStates.at(-1);
-      if (lateEnd !== undefined) await stage.records.until(slot, lateEnd);
+      if (lateEnd !== undefined) await stage.untilState(row, lateEnd);
       await stage.untilAcked(row);
       await stage.untilLists(row, lists);
       expectStates(slot, [...states, ...lateStates]);
@@ -164,7 +164,7 @@ test("whoever published and listened meanwhile: all once, in order, nothing unkn
 
 /** The next mover: this slot to B, and another one to B and back. */
 async function moveOn(row: Row, other: Row): Promise<void> {
-  await stage.records.until(row.slot, "open 1");
+  await stage.untilState(row, "open 1");
   const next = stage.mover("next");
   for (const [slot, shard] of [
     [row.slot, row.to],

@@ -9,16 +9,22 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { jetstream, jetstreamManager } from "@nats-io/jetstream";
+import { Kvm } from "@nats-io/kv";
+import { expect } from "vitest";
 import { roomAddress } from "../../../bus/subjects.ts";
 import { DEDUPE_WINDOW_US } from "../../../bus/void.ts";
 import { findNatsServer } from "../../../deploy/nats/find-server.ts";
+import type { NatsNode } from "../../../deploy/nats/node.ts";
+import { Lease } from "../../../proto/gen/tidegate/bus/v1/lease.ts";
 import { CHECK_LIMITS, checkHistory, type Verdict } from "../check.ts";
 import { ConsumerProcess, ProducerProcess } from "../client-process.ts";
+import { nowUs } from "../clients/lines.ts";
 import type { FaultSpan } from "../history.ts";
-import { Mover } from "../mover.ts";
+import type { MessageTest, MoveEnd, Mover } from "../mover.ts";
 import { PRODUCT_ROOT } from "../run.ts";
 import { settle } from "../settle.ts";
-import { listedEpochs, SlotRecords } from "../slot-records.ts";
+import { listedEpochs, type SeenState, SlotRecords } from "../slot-records.ts";
 import { ROOM_CLASS, World } from "../world.ts";
 
 /** Publishes a second of each producer in each room. */
@@ -33,6 +39,17 @@ export interface Row {
   readonly slot: number;
   readonly from: number;
   readonly to: number;
+}
+
+/** A row as it is now. */
+export interface OwnedRow extends Row {
+  readonly epoch: number;
+}
+
+/** A move that is held, how it began, and how it ends. */
+export interface HeldMove {
+  readonly row: OwnedRow;
+  readonly end: Promise<MoveEnd>;
 }
 
 export class MoveStage {
@@ -69,7 +86,7 @@ export class MoveStage {
     const stage = new MoveStage(world, folder, await SlotRecords.watch(world.admin), rows);
     try {
       // One after the other, and before there is load: a start takes a core for a second.
-      for (const name of moverNames) await stage.#startMover(name);
+      for (const name of moverNames) await stage.startMover(name);
       await stage.#startClients();
     } catch (error) {
       await stage.close();
@@ -97,6 +114,110 @@ export class MoveStage {
     return mover;
   }
 
+  /** The row as its record says now: `from` owns it, `to` is the other of its shards. */
+  now(row: Row): OwnedRow {
+    const { epoch = 1, shard = row.from } = this.records.last(row.slot) ?? {};
+    const to = shard === row.from ? row.to : row.from;
+    return { ...row, from: shard, to, epoch };
+  }
+
+  /**
+   * Resolves when a move that began as `before` says is over: done or undone, and publishes are
+   * acknowledged. A leftover in the other shard's list goes later, since nobody misses it.
+   */
+  async untilWhole(before: OwnedRow): Promise<OwnedRow> {
+    const { slot, epoch } = before;
+    await until(`slot ${slot} open`, async () => {
+      await this.records.read(slot);
+      return this.#isOpen(slot);
+    });
+    const after = this.now(before);
+    expect([epoch, epoch + 1]).toContain(after.epoch);
+    expect(after.from).toBe(after.epoch === epoch ? before.from : before.to);
+    await this.untilAcked(after);
+    return after;
+  }
+
+  /** Moves a row up to a message, which is held; tried again while another holds its shards. */
+  async moveUpTo(
+    mover: Mover,
+    row: Row,
+    before: (row: OwnedRow) => MessageTest,
+  ): Promise<HeldMove> {
+    for (;;) {
+      const owned = this.now(row);
+      const isHeld = mover.stopBefore(before(owned)).then(() => true);
+      const end = mover.move(owned.slot, owned.to);
+      if (await Promise.race([isHeld, end.then(() => false)])) return { row: owned, end };
+      await sleep(LOOK_MS);
+    }
+  }
+
+  /** Name of the node that leads a stream. */
+  async leaderOf(stream: string): Promise<string> {
+    const manager = await jetstreamManager(this.world.admin, { checkAPI: false });
+    return (await manager.streams.info(stream)).cluster?.leader ?? "";
+  }
+
+  /** Makes a node lead these streams. */
+  async leadBy(node: string, streams: readonly string[]): Promise<void> {
+    const { admin } = this.world;
+    const wish = JSON.stringify({ placement: { preferred: node } });
+    for (const stream of streams) {
+      await until(`${node} leads ${stream}`, async () => {
+        const leader = await this.leaderOf(stream).catch(() => "");
+        if (leader === node) return true;
+        const subject = `$JS.API.STREAM.LEADER.STEPDOWN.${stream}`;
+        if (leader !== "") await admin.request(subject, wish, { timeout: 5000 });
+        return false;
+      });
+    }
+  }
+
+  /** The node of a name. */
+  node(name: string): NatsNode {
+    const node = this.world.nats.nodes.find(({ options }) => options.name === name);
+    if (node === undefined) throw new RangeError(`there is no node ${name}`);
+    return node;
+  }
+
+  /** SIGSTOP of a node for a while. */
+  async freezeNode(name: string, ms: number): Promise<void> {
+    await this.node(name).signal("SIGSTOP");
+    await sleep(ms);
+    await this.node(name).signal("SIGCONT");
+  }
+
+  /** Incarnation of a process's lease; null when it has none. */
+  async incarnation(id: string): Promise<string | null> {
+    const leases = await new Kvm(jetstream(this.world.admin)).open("leases");
+    const entry = await leases.get(`gateway.${id}`);
+    return entry?.operation === "PUT" ? Lease.decode(entry.value).incarnation : null;
+  }
+
+  /** Breaks something meanwhile: publishes may end unknown by it. */
+  async breaking<T>(name: string, act: () => Promise<T>): Promise<T> {
+    const fromUs = nowUs();
+    try {
+      return await act();
+    } finally {
+      const span = { name, target: "", mayCauseUnknown: true, isGatewayDeath: true };
+      this.faults.push({ ...span, fromUs, toUs: nowUs() });
+    }
+  }
+
+  /** Resolves when the slot's record is in this state. */
+  async untilState({ slot }: Row, state: SeenState): Promise<void> {
+    await until(`slot ${slot} ${state}`, async () => {
+      await this.records.read(slot);
+      return this.records.states(slot).at(-1) === state;
+    });
+  }
+
+  #isOpen(slot: number): boolean {
+    return this.records.states(slot).at(-1)?.startsWith("open") ?? true;
+  }
+
   /** Resolves when the mover has moved the slot: not before the locks of one before are free. */
   async untilMoved(mover: Mover, slot: number, shard: number): Promise<void> {
     await until(`slot ${slot} in shard ${shard}`, async () => {
@@ -116,8 +237,12 @@ export class MoveStage {
 
   /** Resolves when both shards list exactly these epochs of the row's slot. */
   async untilLists(row: Row, wanted: { from: number[]; to: number[] }): Promise<void> {
-    const isSo = async () => JSON.stringify(await this.lists(row)) === JSON.stringify(wanted);
-    await until(`lists ${JSON.stringify(wanted)} of slot ${row.slot}`, () => isSo());
+    const isSo = async () => {
+      // Without a leader nobody answers: not yet.
+      const lists = await this.lists(row).catch(() => null);
+      return JSON.stringify(lists) === JSON.stringify(wanted);
+    };
+    await until(`lists ${JSON.stringify(wanted)} of slot ${row.slot}`, isSo);
   }
 
   /** Resolves when every producer has had an ack in the row's room for a publish from now on. */
@@ -157,13 +282,13 @@ export class MoveStage {
 
   async close(): Promise<void> {
     this.records.close();
-    await Promise.all(this.#movers.map((mover) => mover.close()));
     await this.world.stop();
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  async #startMover(name: string): Promise<void> {
-    this.#movers.push(await Mover.start(this.world, name));
+  /** Starts one more. */
+  async startMover(name: string): Promise<void> {
+    this.#movers.push(await this.world.mover(name));
   }
 
   async #startClients(): Promise<void> {

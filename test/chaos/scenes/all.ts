@@ -8,6 +8,7 @@ import { lostAnswers } from "./lost-answers.ts";
 import { lostDisk } from "./lost-disk.ts";
 import { lostEphemeral } from "./lost-ephemeral.ts";
 import { lostMiddle, lostTail } from "./lost-republish.ts";
+import { lateSeal, movedRetry } from "./moves.ts";
 import { stutteringShard } from "./stuttering-shard.ts";
 import { tornBurst } from "./torn-burst.ts";
 
@@ -22,4 +23,6 @@ export const SCENES: readonly Scene[] = [
   laggingReplica,
   tornBurst,
   lostEphemeral,
+  lateSeal,
+  movedRetry,
 ];
