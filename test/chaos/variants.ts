@@ -118,11 +118,14 @@ export const VARIANTS: readonly Variant[] = [
     name: "unheard-removal",
     rule: "R10",
     file: "bus/nats/advance-epoch.ts",
-    find: "await remove(parts, slot, removing.record, check);",
-    replace: `const seq = await storeMarker(parts.connection, sealSubject(shard, slot, epoch), "seal");
-    setTimeout(() => void remove(parts, slot, removing.record, () => {}).catch(() => {}), 5000);
-    return await put(parts, slot, removing,
-      commit(removing.record, seq, parts.nowUs(), parts.retentionUs()));`,
+    find: "const removed = await remove(parts, slot, removing.record, check, known);",
+    replace: `const subject = sealSubject(shard, slot, epoch);
+    const seq = await storeMarker(parts.connection, subject, "seal");
+    const late = () => void remove(parts, slot, removing.record, () => {}, known).catch(() => {});
+    setTimeout(late, 5000);
+    const next = commit(removing.record, seq, parts.nowUs(), parts.retentionUs());
+    return await put(parts, slot, removing, next);
+    const removed = null;`,
     scene: lateSeal,
     caughtAs: "missing",
     isQuick: true,

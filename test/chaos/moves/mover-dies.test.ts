@@ -125,7 +125,7 @@ describe.concurrent("R10: the mover is killed", () => {
   );
 
   // R11: the stale list takes epochs away that others have added, and brings others back.
-  test("in removing; its update comes after the next mover's moves of this slot and another", async () => {
+  test("in removing; its update comes after the next mover's moves, of another slot too", async () => {
     const row = stage.row(late);
     const other = stage.neighbour(row);
     const mover = stage.mover("late");
@@ -138,7 +138,7 @@ describe.concurrent("R10: the mover is killed", () => {
     await expectRepaired(row, other);
   }, 90_000);
 
-  test("stopped in removing, thawed after the next mover's moves of this slot and another", async () => {
+  test("stopped in removing, thawed after the next mover's moves, of another slot too", async () => {
     const row = stage.row(frozen);
     const other = stage.neighbour(row);
     const mover = stage.mover("frozen");
