@@ -19,6 +19,7 @@ import { benchPlacement } from "./placement.ts";
 import { type BenchReport, formatTable, shown, shownSpread } from "./report.ts";
 import { benchRolling } from "./rolling.ts";
 import { benchRouting } from "./routing.ts";
+import { benchSeats } from "./seats.ts";
 import { benchStart } from "./start.ts";
 import { judge, readTargets, type Verdict } from "./targets.ts";
 
@@ -56,6 +57,7 @@ const BENCHES: ReadonlyMap<string, { readonly run: Bench; readonly about: string
   ["micro", { run: benchMicro, about: "hot functions alone, in one process" }],
   ["moves", { run: benchMoves, about: "64 slots moved under 5 000 durable messages a second" }],
   ["routing", { run: benchRouting, about: "a change of the configuration, to 100 gateways" }],
+  ["seats", { run: benchSeats, about: "admission under limits: local, and with a seat on NATS" }],
   ["placement", { run: benchPlacement, about: "deciding where 4 096 slots lie over 64 shards" }],
 ]);
 

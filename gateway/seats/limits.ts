@@ -42,7 +42,7 @@ export class Limits {
   #onChange: LimitListener | null = null;
 
   /** Follows the limits by a feed, which is opened after this. */
-  constructor(feed: ControlFeed) {
+  constructor(feed: Pick<ControlFeed, "follow">) {
     feed.follow(LIMIT_PREFIX, (key, value) => this.#apply(key, value));
   }
 

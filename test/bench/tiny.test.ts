@@ -6,6 +6,7 @@ import { benchMicro } from "../../bench/micro.ts";
 import { DEFAULTS } from "../../bench/options.ts";
 import { benchPlacement } from "../../bench/placement.ts";
 import { benchRouting } from "../../bench/routing.ts";
+import { benchSeats } from "../../bench/seats.ts";
 import { benchStart } from "../../bench/start.ts";
 import { readTargets } from "../../bench/targets.ts";
 
@@ -61,4 +62,10 @@ test("benchPlacement: plans every shape, and the same work gives the same hash",
   expect(Object.keys(one.measures)).toEqual(expect.arrayContaining(targetNames("placement")));
   expect(one.runs[0]).toMatchObject({ shape: "even", moveCount: 0, pacedSeconds: 0 });
   expect(two.hash).toBe(one.hash);
+});
+
+test("benchSeats: takes and moves seats on NATS, and admits locally", async () => {
+  const report = await benchSeats(tiny, silent);
+  expect(report.problems).toEqual([]);
+  expect(Object.keys(report.measures)).toEqual(expect.arrayContaining(targetNames("seats")));
 });
