@@ -37,6 +37,7 @@ class MoveGenerator {
   readonly #reconnectsMs: number[] = [];
   readonly #interruption = new Histogram();
   readonly #counts = { delivered: 0, lost: 0, doubled: 0, reordered: 0, failed: 0, moved: 0 };
+  readonly #publishers: [Client<string>, string][] = [];
   readonly #publishing: Promise<void>[] = [];
   #isPublishing = true;
   #deliveredAtMs = 0;
@@ -59,13 +60,16 @@ class MoveGenerator {
       if (aheadMs > 5) await sleep(aheadMs);
       const room = `chat:move-${firstRoom + Math.floor(i / membersPerRoom)}`;
       const url = urls[i % urls.length] ?? "";
-      opening.push(this.#openMember(url, room, i % membersPerRoom === 0, plan));
+      opening.push(this.#openMember(url, room, i % membersPerRoom === 0));
     }
     await Promise.all(opening);
+    for (const [client, room] of this.#publishers) {
+      this.#publishing.push(this.#publish(client, room, plan.publishEveryMs));
+    }
     this.#reply({ kind: "opened" });
   }
 
-  async #openMember(url: string, name: string, publishes: boolean, plan: MovePlan): Promise<void> {
+  async #openMember(url: string, name: string, publishes: boolean): Promise<void> {
     const runtime = {
       ...{ clock: systemClock, platform: "bench", random: Math.random },
       openSocket: this.#watched(),
@@ -76,7 +80,7 @@ class MoveGenerator {
     const member = { client, room: name, due: 1 };
     this.#members.push(member);
     void this.#receive(member, room);
-    if (publishes) this.#publishing.push(this.#publish(client, name, plan.publishEveryMs));
+    if (publishes) this.#publishers.push([client, name]);
   }
 
   /** The SDK's sockets, with an eye on when one is left and the next is in. */

@@ -17,7 +17,9 @@ import { FACTS_MS } from "./read-every.ts";
 import { SentCounts } from "./sent-counts.ts";
 
 /** A client that was told has this long after its slot, ms: some tries to connect. */
-export const LEAVE_GRACE_MS = 10_000;
+export const LEAVE_GRACE_MS = 15_000;
+/** A client that was told and is still there this long after its slot is late, ms. */
+const LATE_MS = 2000;
 
 /** What is to be moved, and how. */
 export interface MoveOrder {
@@ -48,8 +50,8 @@ export class Mover {
   readonly #directory: Directory;
   readonly #order: MoveOrder;
   readonly #sent = new SentCounts();
-  /** When each that was told is closed; in the order of these times. */
-  readonly #told = new Map<Connection, number>();
+  /** When each that was told is to have gone, and when it is closed. */
+  readonly #told = new Map<Connection, { dueMs: number; closeMs: number }>();
   #credit = 0;
   #toldCount = 0;
   #forcedCount = 0;
@@ -111,6 +113,7 @@ export class Mover {
       region: this.#context.options.region,
       peers,
       sent: this.#sent.all,
+      lateCount: this.#lateCount(nowMs),
     });
     this.#credit = plan.credit;
     const chosen = waiting.slice(0, plan.count);
@@ -121,6 +124,15 @@ export class Mover {
       this.#sent.add(id, peers);
       this.#tell(connection, target, delayMs, nowMs);
     }
+  }
+
+  /** How many were told, and have not gone in time: they will still come to the receivers. */
+  #lateCount(nowMs: number): number {
+    let count = 0;
+    for (const [connection, { dueMs }] of this.#told) {
+      if (connection.phase !== Phase.CLOSED && nowMs - dueMs > LATE_MS) count += 1;
+    }
+    return count;
   }
 
   /** Those to be told next, the longest connected first. */
@@ -139,17 +151,18 @@ export class Mover {
     const lastMs = deadlineMs === null ? 0 : Math.max(1, Math.min(graceMs, deadlineMs - nowMs));
     const value = { reason, target, delayMs, deadlineMs: Math.ceil(lastMs) };
     this.#context.sender.send(connection, encodeServerFrame({ $case: "goAway", value }));
-    this.#told.set(connection, deadlineMs === null ? Number.POSITIVE_INFINITY : nowMs + lastMs);
+    const closeMs = deadlineMs === null ? Number.POSITIVE_INFINITY : nowMs + lastMs;
+    this.#told.set(connection, { dueMs: nowMs + delayMs, closeMs });
     this.#toldCount += 1;
   }
 
   #closeOverdue(nowMs: number): void {
-    for (const [connection, atMs] of this.#told) {
+    for (const [connection, { closeMs }] of this.#told) {
       if (connection.phase === Phase.CLOSED) {
         this.#told.delete(connection); // it has gone
         continue;
       }
-      if (atMs > nowMs) continue;
+      if (closeMs > nowMs) continue;
       const detail = "this gateway is drained, and the time to go is over; connect again";
       this.#context.sender.close(connection, new CodedError("SERVER_STOPPING", detail));
       this.#told.delete(connection);

@@ -26,6 +26,8 @@ const CPU_FULL = 0.95;
 /** Likewise for what its event loop is late, ms. */
 const DELAY_EASY_MS = 30;
 const DELAY_FULL_MS = 300;
+/** Part of a slot that late ones take up at most: old clients that never go shall not stop it. */
+const LATE_SHARE_MAX = 0.75;
 /** Receivers that are reckoned with: those with most room. */
 const RECEIVER_COUNT_MAX = 64;
 
@@ -46,6 +48,8 @@ export interface SlotFacts {
   readonly peers: readonly Peer[];
   /** Connections that were sent to each in the last second, and since it said its facts. */
   readonly sent: ReadonlyMap<string, SentCount>;
+  /** Connections that were told and have not gone in time. */
+  readonly lateCount: number;
 }
 
 /** What a peer was sent by us. */
@@ -83,7 +87,9 @@ export function planSlot(facts: SlotFacts): SlotPlan {
   const ceilingPerS = (facts.ceilingPerS * CEILING_SHARE) / Math.max(1, facts.drainingCount);
   const ratePerS = Math.min(ceilingPerS, Math.max(capacity, neededPerS));
   const wanted = ratePerS * slotS + facts.credit;
-  const count = Math.min(Math.floor(wanted), facts.waitingCount, room);
+  const whole = Math.floor(wanted);
+  const fresh = Math.max(Math.ceil(whole * (1 - LATE_SHARE_MAX)), whole - facts.lateCount);
+  const count = Math.min(fresh, facts.waitingCount, room);
   const shares = share(receivers, count, facts.waitingCount);
   const given = shares.reduce((sum, each) => sum + each.count, 0);
   return { count: given, shares, credit: Math.min(1, Math.max(0, wanted - Math.floor(wanted))) };

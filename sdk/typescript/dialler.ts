@@ -8,7 +8,7 @@ import { ServerClock } from "./server-clock.ts";
 import type { SessionSetup } from "./session-setup.ts";
 
 /** A move whose Welcome takes longer is given up, milliseconds: the address may be dead. */
-const MOVE_TIMEOUT_MS = 3000;
+const MOVE_TIMEOUT_MS = 5000;
 
 export class Dialler {
   readonly #setup: SessionSetup;

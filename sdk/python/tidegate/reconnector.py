@@ -27,7 +27,7 @@ that always closes at once is not asked four times a second."""
 
 _CLOSE_WAIT_S = 2.0
 
-MOVE_TIMEOUT_MS = 3_000
+MOVE_TIMEOUT_MS = 5_000
 """A move whose Welcome takes longer is given up: the address may be dead."""
 
 _FINAL_CODES = frozenset(

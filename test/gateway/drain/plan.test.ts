@@ -35,6 +35,7 @@ const factsOf = (rest: Partial<SlotFacts>): SlotFacts => ({
   region: "",
   peers: [peerOf("a"), peerOf("b")],
   sent: new Map(),
+  lateCount: 0,
   ...rest,
 });
 
@@ -72,6 +73,11 @@ describe("planSlot", () => {
   test("what was sent since the receiver spoke counts as there", () => {
     const sent = new Map([["b", { perS: 0, sinceFacts: 4000 }]]);
     expect(sharesOf({ sent, ceilingPerS: 500 })).toEqual({ a: 400 });
+  });
+
+  test("those who are late count for this slot too, up to three quarters of it", () => {
+    expect(sharesOf({ lateCount: 100 })).toEqual({ a: 350, b: 350 });
+    expect(sharesOf({ lateCount: 5000 })).toEqual({ a: 100, b: 100 });
   });
 
   test("nobody who drains, is silent or full; own region first", () => {
