@@ -252,10 +252,12 @@ export function changeOf(command: Command) {
   return { format: output, isDryRun: dryRun };
 }
 
-function withBegin(command: Command): Command {
+/** Options of a command that begins an operation. */
+export function withBegin(command: Command): Command {
   return withChange(command).option("--wait", "follow it to its end", false);
 }
 
-function beginOf(command: Command) {
+/** Their values. */
+export function beginOf(command: Command) {
   return { ...changeOf(command), isWaiting: command.opts<{ wait: boolean }>().wait };
 }

@@ -9,6 +9,7 @@ import { addClassCommands } from "./class-program.ts";
 import { examples, type ProgramSetup } from "./command-setup.ts";
 import { type CommandWords, completionScript, SHELLS, type Shell } from "./completion.ts";
 import { type Context, print, type TargetDefaults } from "./context.ts";
+import { addDrainCommands } from "./drain-program.ts";
 import { EXIT_CODE_MEANINGS } from "./exit-code.ts";
 import { usageError } from "./failure.ts";
 import { addFleetCommands } from "./fleet-program.ts";
@@ -41,6 +42,7 @@ export function buildProgram(context: Context, setup: ProgramSetup): Command {
   addLimitCommands(program, context, setup);
   addFleetCommands(program, context, setup);
   addPlacementCommands(program, context, setup);
+  addDrainCommands(program, context, setup);
   addGroupCommands(program, context, setup);
   addOperationCommands(program, context, setup);
   addAuditCommand(program, context, setup);

@@ -159,3 +159,13 @@ test("--control with several addresses: the first that answers is asked", async 
   const bad = await runCli(["shards"], { env: { TIDEGATE_CONTROL: `${address},nowhere` } });
   expect(bad).toMatchObject({ code: 2 });
 });
+
+test("gateways drain, undrain: the only gateway, and one that is not there, are refused", async () => {
+  const [{ id }] = await json("gateways");
+  const alone = await run("gateways", "drain", id, "--dry-run");
+  expect(alone.stderr).toContain("nowhere to go");
+  expect((await run("gateways", "drain", "nobody")).stderr).toContain("nobody");
+  const short = await run("gateways", "drain", id, "--announce", "30s", "--deadline", "30s");
+  expect(short.stderr).toContain("announce_ms");
+  expect((await run("gateways", "undrain", "nobody")).stderr).toContain("nobody");
+});
