@@ -34,7 +34,7 @@ const FULL: Shape = {
   clientCount: 16_000,
   membersPerRoom: 16,
   openPerS: 200,
-  publishEveryMs: 2000,
+  publishEveryMs: 4000,
 };
 const TINY: Shape = { clientCount: 40, membersPerRoom: 4, openPerS: 100, publishEveryMs: 100 };
 

@@ -21,6 +21,8 @@ const JOINED_BYTE = 0x12;
 const MOVED_CLOSE_CODE = 4100;
 /** Without a delivery for so long, what is missing counts as lost, ms. */
 const SETTLE_MS = 20_000;
+/** Clients that open at once: a machine that can not keep up opens them later. */
+const OPENING_MAX = 32;
 
 interface Member {
   readonly client: Client<string>;
@@ -53,14 +55,17 @@ class MoveGenerator {
 
   async #open(plan: MovePlan): Promise<void> {
     const { clientCount, membersPerRoom, firstRoom, urls, openPerS } = plan;
-    const opening: Promise<void>[] = [];
+    const opening = new Set<Promise<void>>();
     const startMs = performance.now();
     for (let i = 0; i < clientCount; i += 1) {
       const aheadMs = (i * 1000) / openPerS - (performance.now() - startMs);
       if (aheadMs > 5) await sleep(aheadMs);
       const room = `chat:move-${firstRoom + Math.floor(i / membersPerRoom)}`;
       const url = urls[i % urls.length] ?? "";
-      opening.push(this.#openMember(url, room, i % membersPerRoom === 0));
+      const opened = this.#openMember(url, room, i % membersPerRoom === 0);
+      opening.add(opened);
+      void opened.then(() => opening.delete(opened));
+      while (opening.size >= OPENING_MAX) await Promise.race(opening);
     }
     await Promise.all(opening);
     for (const [client, room] of this.#publishers) {
