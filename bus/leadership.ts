@@ -6,6 +6,9 @@
  * at once as long as loops stand still for less than {@link STOP_BEFORE_MS}; work that must be safe
  * against longer stalls checks {@link Leadership.isLeading} before each act, and writes by
  * compare-and-set.
+ *
+ * A key that was not renewed for its whole life is taken over by compare-and-set, also when the
+ * store has not deleted it yet: one that has just changed its own leader may take its time.
  */
 import { randomUUID } from "node:crypto";
 import { CodedError } from "../proto/coded-error.ts";
@@ -41,6 +44,8 @@ export class Leadership {
   #revision = 0;
   #token = 0;
   #untilMs = 0;
+  /** What another wrote last, and when it was seen; it was written before. */
+  #seen: { readonly revision: number; readonly atMs: number } | null = null;
   #running: Promise<void> | null = null;
   #isClosed = false;
 
@@ -76,7 +81,8 @@ export class Leadership {
     const leadership = new Leadership(kv, `${key}.leader`, name, events, ttlMs);
     // A key that goes is taken at once, and not at the next look.
     leadership.#stopWatch = await kv.watch(`${key}.`, {
-      onChange: ({ value }) => {
+      onChange: ({ value, revision }) => {
+        leadership.#seen = value === null ? null : { revision, atMs: performance.now() };
         if (value === null) leadership.#later(Math.random() * JITTER_MS);
       },
       onSynced: () => leadership.#later(0),
@@ -116,10 +122,11 @@ export class Leadership {
   async #turn(): Promise<void> {
     const startedMs = performance.now();
     try {
-      const isRenewal = this.#revision > 0;
-      this.#revision = isRenewal
-        ? await this.#kv.update(this.#key, this.#value, this.#revision, this.#ttlMs)
-        : await this.#kv.create(this.#key, this.#value, this.#ttlMs);
+      const replaced = this.#revision || this.#expiredRevision(startedMs);
+      this.#revision =
+        replaced > 0
+          ? await this.#kv.update(this.#key, this.#value, replaced, this.#ttlMs)
+          : await this.#kv.create(this.#key, this.#value, this.#ttlMs);
       this.#untilMs = startedMs + this.#ttlMs - STOP_BEFORE_MS;
       if (this.#token === 0 && this.#untilMs > performance.now() && !this.#isClosed) {
         this.#token = this.#revision;
@@ -128,6 +135,12 @@ export class Leadership {
     } catch (error) {
       if (CodedError.from(error).code !== "UNAVAILABLE") await this.#readBack();
     }
+  }
+
+  /** Revision of a key that nobody has renewed for its whole life; 0 when there is none. */
+  #expiredRevision(nowMs: number): number {
+    if (this.#seen === null || nowMs - this.#seen.atMs < this.#ttlMs) return 0;
+    return this.#seen.revision;
   }
 
   /** A write was refused: another has the key, or an earlier write of ours had no answer. */

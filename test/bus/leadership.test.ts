@@ -11,7 +11,7 @@ import { startTestNats } from "../nats/start-nats.ts";
 
 const ttlMs = 5000;
 
-const buses: Record<string, () => Promise<Bus>> = {
+const buses = {
   embedded: async () => {
     const dataDir = mkdtempSync(path.join(tmpdir(), "tidegate-leader-"));
     onTestFinished(() => rmSync(dataDir, { recursive: true }));
@@ -22,7 +22,7 @@ const buses: Record<string, () => Promise<Bus>> = {
     onTestFinished(() => nats.stop());
     return openNatsBus({ servers: nats.urls, name: "leaders" });
   },
-};
+} satisfies Record<string, () => Promise<Bus>>;
 
 for (const [kind, open] of Object.entries(buses)) {
   test(`Leadership on ${kind}: one leads; it gives up or loses its key, another does`, async () => {
@@ -74,3 +74,16 @@ for (const [kind, open] of Object.entries(buses)) {
     expect(new Set(tokens).size).toBe(3);
   }, 30_000);
 }
+
+test("Leadership: a key that is not renewed is taken over, though the store keeps it", async () => {
+  const bus = await buses.embedded();
+  onTestFinished(() => bus.close());
+  const kv = await bus.keyValue("leaders");
+  const revision = await kv.create("work.leader", Buffer.from("dead"), 0); // lives for ever
+  const tokens: number[] = [];
+  const events = { onLeading: (token: number) => tokens.push(token), onStopped: () => {} };
+  const next = await Leadership.join(kv, "work", "next", events, ttlMs);
+  onTestFinished(() => next.close());
+  await vi.waitUntil(() => next.isLeading, { timeout: 20_000 });
+  expect(tokens[0]).toBeGreaterThan(revision);
+}, 30_000);
