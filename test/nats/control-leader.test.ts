@@ -1,9 +1,8 @@
 /**
  * The leader among control planes, as real processes on a real cluster: handed over in order within
- * a second, taken over within 20 s after a kill, within 30 s when the keys' leader dies with it. What
- * was asked for meanwhile is done by the next one.
+ * a second, taken over within 20 s after a kill, within 30 s when the keys' leader dies with it.
+ * What was asked for meanwhile is done by the next one.
  */
-
 import { credentials } from "@grpc/grpc-js";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
