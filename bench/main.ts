@@ -7,6 +7,7 @@
 import { availableParallelism, loadavg } from "node:os";
 import { benchDurable } from "./durable.ts";
 import { benchFanout, benchNatsFanout } from "./fanout.ts";
+import { benchFleet } from "./fleet.ts";
 import { benchMemory } from "./memory.ts";
 import { benchMicro } from "./micro.ts";
 import { benchMoves } from "./moves.ts";
@@ -56,6 +57,7 @@ const BENCHES: ReadonlyMap<string, { readonly run: Bench; readonly about: string
   ],
   ["micro", { run: benchMicro, about: "hot functions alone, in one process" }],
   ["moves", { run: benchMoves, about: "64 slots moved under 5 000 durable messages a second" }],
+  ["fleet", { run: benchFleet, about: "state of 1 000 gateways in one control plane, on NATS" }],
   ["routing", { run: benchRouting, about: "a change of the configuration, to 100 gateways" }],
   ["seats", { run: benchSeats, about: "admission under limits: local, and with a seat on NATS" }],
   ["placement", { run: benchPlacement, about: "deciding where 4 096 slots lie over 64 shards" }],

@@ -1,6 +1,7 @@
 /** The other benches in small: they run, count exactly, and their targets name measures. */
 import { expect, test } from "vitest";
 import { benchDurable } from "../../bench/durable.ts";
+import { benchFleet } from "../../bench/fleet.ts";
 import { benchMemory } from "../../bench/memory.ts";
 import { benchMicro } from "../../bench/micro.ts";
 import { DEFAULTS } from "../../bench/options.ts";
@@ -47,6 +48,14 @@ test("benchMicro: the same work gives the same hash", async () => {
   expect(one.runs.length).toBeGreaterThanOrEqual(6);
   expect(two.hash).toBe(one.hash);
   expect(Object.keys(one.measures)).toEqual(expect.arrayContaining(targetNames("micro")));
+});
+
+test("benchFleet: a small fleet's state is read whole, and every measure has its target", async () => {
+  const report = await benchFleet(tiny, silent);
+  expect(report.problems).toEqual([]);
+  expect(report.runs).toMatchObject([{ gateways: 5, seatCount: 200, recordCount: 280 }]);
+  const measures = Object.keys(report.measures).map((name) => name.replace("/5/", "/1000/"));
+  expect(measures).toEqual(expect.arrayContaining(targetNames("fleet")));
 });
 
 test("benchRouting: 100 gateways apply every change once, in order, by the stream alone", async () => {
