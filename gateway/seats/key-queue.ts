@@ -5,7 +5,6 @@
  * clients that race for one seat cost a few writes. A write without an answer is read back; when it
  * can not be seen whether it will still arrive, the key is written once more, which bars it.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import type { KeyValue, KeyValueEntry } from "../../bus/key-value.ts";
 import { CodedError } from "../../proto/coded-error.ts";
 
@@ -109,7 +108,7 @@ export class KeyQueue<Table> {
         lane.failureCount += 1;
         if (CodedError.from(error).code !== "UNAVAILABLE") this.#fail(lane, error);
       }
-      if (lane.failureCount > 0) await sleep(retryMs(lane.failureCount), null, { ref: false });
+      if (lane.failureCount > 0) await pause(retryMs(lane.failureCount));
     }
     this.#lanes.delete(key);
   }
@@ -201,6 +200,11 @@ function fail(item: Waiting<never>, why: string): void {
 function end(item: Waiting<never>): void {
   item.isOver = true;
   if (item.timer !== null) clearTimeout(item.timer);
+}
+
+/** By the global timer, which a simulated clock can drive. */
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => void setTimeout(resolve, ms).unref());
 }
 
 function retryMs(failureCount: number): number {

@@ -51,6 +51,8 @@ export class Permits {
   #spareMax = 0;
   #waiters: Waiter[] = [];
   #isFilling = false;
+  /** Ends when the last change of our share has. */
+  #changed: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | null = null;
   #isClosed = false;
 
@@ -117,7 +119,11 @@ export class Permits {
    * @returns how many there is no room for.
    * @throws {CodedError} `UNAVAILABLE`.
    */
-  async retake(waitMs: number): Promise<number> {
+  retake(waitMs: number): Promise<number> {
+    return this.#alone(() => this.#retake(waitMs));
+  }
+
+  async #retake(waitMs: number): Promise<number> {
     this.#heldCount = 0;
     const { value } = this.#setting;
     const usedCount = this.#usedCount;
@@ -156,7 +162,7 @@ export class Permits {
       const waiters = this.#waiters;
       this.#waiters = [];
       try {
-        await this.#fillFor(waiters, waitMs);
+        await this.#alone(() => this.#fillFor(waiters, waitMs));
       } catch (error) {
         this.#heldCount = Math.min(this.#heldCount, this.#usedCount);
         this.#tellLater(AGAIN_MS);
@@ -164,6 +170,19 @@ export class Permits {
       }
     }
     this.#isFilling = false;
+  }
+
+  /** Our share is changed by one at a time: two in one write would not know of each other. */
+  async #alone<T>(change: () => Promise<T>): Promise<T> {
+    const before = this.#changed;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#changed = promise;
+    await before;
+    try {
+      return await change();
+    } finally {
+      resolve();
+    }
   }
 
   async #fillFor(waiters: Waiter[], waitMs: number): Promise<void> {
@@ -262,7 +281,7 @@ export class Permits {
     if (this.#timer !== null || this.#isClosed) return;
     this.#timer = setTimeout(() => {
       this.#timer = null;
-      this.#share(0, AGAIN_MS).catch(() => this.#tellLater(AGAIN_MS));
+      this.#alone(() => this.#share(0, AGAIN_MS)).catch(() => this.#tellLater(AGAIN_MS));
     }, ms).unref();
   }
 
