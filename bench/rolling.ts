@@ -17,8 +17,8 @@ import { ServerProcess } from "./servers/server-process.ts";
 
 const GATEWAY_COUNT = 4;
 const RUNS_DEFAULT = 1;
-/** Reconnects a second: DRAIN_RATE_MAX. */
-const CEILING = 1000;
+/** Reconnects a second, DRAIN_RATE_MAX: clients and gateways share two cores here. */
+const CEILING = 400;
 /** A gateway is given this long after its start until the next one goes, ms: it is seen by then. */
 const PAUSE_MS = 7000;
 /** Processes of clients: each holds below the usual limit of 20 000 files. */
@@ -135,7 +135,12 @@ function startGateway(fleet: NatsFleet, port: number, isTiny: boolean): Promise<
   return ServerProcess.start({
     ...{ system: "tidegate", core: null, nodeFlags: [], nats: fleet.target },
     tidegateFlags: [
-      ...[`--port=${port}`, `--gateway-id=gw-${port}`, `--drain-rate-max=${CEILING}`],
+      ...[
+        "--parts=gateway",
+        `--port=${port}`,
+        `--gateway-id=gw-${port}`,
+        `--drain-rate-max=${CEILING}`,
+      ],
       ...[`--advertise-url=ws://127.0.0.1:${port}/ws`, "--drain-deadline-ms=120000"],
       `--drain-announce-ms=${isTiny ? 0 : 5000}`,
     ],
