@@ -1,5 +1,5 @@
 /**
- * A short run with a fixed seed: the main faults, a window of 4 s and freezes of 8 s.
+ * A short run with a fixed seed: the main faults while slots move, a window of 4 s, freezes of 8 s.
  */
 import { expect, test } from "vitest";
 import { formatResult } from "./report.ts";
@@ -16,9 +16,11 @@ const faults = [
   "client-cut",
   "client-deaf",
   "client-half-open",
+  "slot-move",
+  "mover-kill",
 ];
 
-test("chaos: a short run of the main faults breaks no promise", async () => {
+test("chaos: a short run of the main faults, and of moves, breaks no promise", async () => {
   const said: string[] = [];
   const wish = { seconds: 20, seed: 4, faults, isKept: false, windowMs: 4000 };
   const natsServer = process.env.NATS_SERVER ?? "";

@@ -74,6 +74,7 @@ export class World {
   /** Durable rooms whose slots may move. */
   movedRooms: readonly string[] = [];
   readonly #env: Readonly<Record<string, string>>;
+  readonly #added: ServerProcess[] = [];
   readonly #movers = new Map<string, Promise<Mover>>();
 
   private constructor(
@@ -148,6 +149,16 @@ export class World {
     return { replicaCount: this.nats.nodes.length, shardBytesMax };
   }
 
+  /** One more control plane, on the same bus; it ends with the world. */
+  async addControlPlane(name: string): Promise<ServerProcess> {
+    const { setup } = this.controlPlane;
+    const onDeath = (text: string) => this.deaths.push(text);
+    const added = new ServerProcess({ ...setup, name }, onDeath);
+    this.#added.push(added);
+    await added.start();
+    return added;
+  }
+
   /** The mover of a name, which is started when there is none. */
   mover(name: string): Promise<Mover> {
     const mover = this.#movers.get(name) ?? Mover.start(this, name);
@@ -206,6 +217,7 @@ export class World {
     await this.admin.close();
     await Promise.all([
       this.controlPlane.close(),
+      ...this.#added.map((server) => server.close()),
       ...this.gateways.map(({ server }) => server.close()),
     ]);
     const ways = [...this.gateways.flatMap((site) => site.ways), ...this.clients.map((c) => c.way)];
@@ -230,6 +242,7 @@ export class World {
   readonly #killNow = () => {
     for (const { server } of this.gateways) server.killNow();
     this.controlPlane.killNow();
+    for (const server of this.#added) server.killNow();
     for (const { pid, isRunning } of this.nats.nodes) {
       if (pid !== null && isRunning) process.kill(pid, "SIGKILL");
     }

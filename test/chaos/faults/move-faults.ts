@@ -2,6 +2,7 @@
  * Slots that move while everything else goes on, and what breaks naive moves: movers that die or
  * stand still inside one and act late, old owners whose leader stands still, shards that are new.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { Kvm } from "@nats-io/kv";
 import { roomAddress } from "../../../bus/subjects.ts";
@@ -22,6 +23,9 @@ import type { World } from "../world.ts";
 const SHARD_COUNT_MAX = 8;
 /** The next mover tries so often: the lock of one that is silent is free after 10 s. */
 const TRY_COUNT_MAX = 8;
+
+/** NATS is asked again after this, ms. */
+const RETRY_MS = 250;
 
 /** A move of one slot. */
 interface Move {
@@ -56,7 +60,7 @@ export const shardCreate: Fault = {
   holdMs: [0, 300],
   mayCauseUnknown: false,
   inject: async (world) => {
-    const shards = await listShards(world);
+    const shards = await untilAnswered(() => listShards(world));
     if (shards.length >= SHARD_COUNT_MAX) return { target: "none", heal: async () => {} };
     const said = await (await world.mover("mover-a")).createShard();
     const target = said === "done" ? `beside ${shards.length} shards` : "refused";
@@ -123,8 +127,11 @@ export const oldLeaderFreeze: Fault = {
     const mover = await world.mover("mover-n");
     const move = await pickMove(world, dice, true);
     await moveUpTo(mover, move, listUpdate(move.from));
-    const manager = await jetstreamManager(world.admin, { checkAPI: false });
-    const leader = (await manager.streams.info(`TG_${move.from}`)).cluster?.leader;
+    const { cluster } = await untilAnswered(async () => {
+      const manager = await jetstreamManager(world.admin, { checkAPI: false });
+      return manager.streams.info(`TG_${move.from}`);
+    });
+    const leader = cluster?.leader;
     const node = world.nats.nodes.find(({ options }) => options.name === leader);
     await node?.signal("SIGSTOP");
     mover.release();
@@ -159,9 +166,11 @@ async function moveUpTo(mover: Mover, { slot, to }: Move, before: MessageTest): 
 /** @param isElsewhere whether it must be another shard than its own. */
 async function pickMove(world: World, dice: Dice, isElsewhere = false): Promise<Move> {
   const { slot } = roomAddress("default", dice.pick(world.movedRooms));
-  const shards = await listShards(world);
-  const kv = await new Kvm(jetstream(world.admin)).open("control");
-  const entry = await kv.get(`slot.0-${slot}`);
+  const shards = await untilAnswered(() => listShards(world));
+  const entry = await untilAnswered(async () => {
+    const kv = await new Kvm(jetstream(world.admin)).open("control");
+    return kv.get(`slot.0-${slot}`);
+  });
   const record = entry === null ? null : SlotRoute.decode(entry.value);
   const from = record?.shard ?? slot % 4;
   const to = dice.pick(shards.filter((shard) => !isElsewhere || shard !== from));
@@ -175,6 +184,17 @@ async function listShards(world: World): Promise<number[]> {
     if (config.name.startsWith("TG_")) shards.push(Number(config.name.slice("TG_".length)));
   }
   return shards.sort((a, b) => a - b);
+}
+
+/** NATS may be broken right now by another line of faults, which mends it. */
+async function untilAnswered<T>(ask: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await ask();
+    } catch {
+      await sleep(RETRY_MS);
+    }
+  }
 }
 
 function formatMoves(moves: readonly Move[]): string {

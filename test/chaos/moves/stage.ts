@@ -206,6 +206,37 @@ export class MoveStage {
     }
   }
 
+  /** One more member of every room, who joins now; resolves when it has joined. */
+  async addConsumer(name: string): Promise<void> {
+    const rooms = this.rows.map(({ room }) => room);
+    const site = await this.world.addClient(name);
+    const work = { name, url: this.world.urlOf(site), skew: null, rooms, stallMs: 0, moveMs: 0 };
+    const consumer = new ConsumerProcess("typescript", work);
+    site.process = consumer.process;
+    this.#consumers.push(consumer);
+    await consumer.ready();
+  }
+
+  /** How many slots a shard takes messages of, by its leader's word. */
+  async slotCount(shard: number): Promise<number> {
+    const manager = await jetstreamManager(this.world.admin, { checkAPI: false });
+    const { config } = await manager.streams.info(`TG_${shard}`);
+    return (config.subjects ?? []).filter((subject) => subject.startsWith("tg.in.")).length;
+  }
+
+  /** Name of the control plane that leads. */
+  async leader(): Promise<string> {
+    const leaders = await new Kvm(jetstream(this.world.admin)).open("leaders");
+    const entry = await leaders.get("control.leader");
+    return entry?.operation === "PUT" ? (entry.string().split(" ")[0] ?? "") : "";
+  }
+
+  /** Publishes that were acknowledged, by both producers in all rooms. */
+  get ackedCount(): number {
+    const publishes = this.#producers.flatMap((producer) => producer.publishes);
+    return publishes.filter(({ outcome }) => outcome === "acked").length;
+  }
+
   /** Resolves when the slot's record is in this state. */
   async untilState({ slot }: Row, state: SeenState): Promise<void> {
     await until(`slot ${slot} ${state}`, async () => {
@@ -293,14 +324,7 @@ export class MoveStage {
 
   async #startClients(): Promise<void> {
     const rooms = this.rows.map(({ room }) => room);
-    for (const name of ["c-one", "c-other"]) {
-      const site = await this.world.addClient(name);
-      const work = { name, url: this.world.urlOf(site), skew: null, rooms, stallMs: 0, moveMs: 0 };
-      const consumer = new ConsumerProcess("typescript", work);
-      site.process = consumer.process;
-      this.#consumers.push(consumer);
-      await consumer.ready();
-    }
+    for (const name of ["c-one", "c-other"]) await this.addConsumer(name);
     const published = rooms.map((name) => ({ name, isDurable: true, perSecond: PER_SECOND }));
     for (const name of ["p-one", "p-other"]) {
       const site = await this.world.addClient(name);
@@ -316,11 +340,15 @@ export class MoveStage {
   }
 }
 
-/** Waits until something holds; rejects, naming it, when it does not within {@link WAIT_MS_MAX}. */
-export async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  const endMs = performance.now() + WAIT_MS_MAX;
+/** Waits until something holds; rejects, naming it, when it does not within `waitMs`. */
+export async function until(
+  what: string,
+  isSo: () => boolean | Promise<boolean>,
+  waitMs = WAIT_MS_MAX,
+): Promise<void> {
+  const endMs = performance.now() + waitMs;
   while (!(await isSo())) {
-    if (performance.now() > endMs) throw new Error(`waited ${WAIT_MS_MAX} ms for ${what}`);
+    if (performance.now() > endMs) throw new Error(`waited ${waitMs} ms for ${what}`);
     await sleep(LOOK_MS);
   }
 }
