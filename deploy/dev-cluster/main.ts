@@ -81,6 +81,7 @@ async function startPart(part: string, natsUrl: string): Promise<Ready> {
         REPLICA_COUNT: "3",
         PORT: "0",
         CONTROL_PORT: "0",
+        DRAIN_DEADLINE_MS: "0", // all of it ends at once: nobody is left to move to
         LOG_FORMAT: "json",
         LOG_LEVEL: "warn",
       },

@@ -80,6 +80,7 @@ export class ServerProcess {
           LOG_FORMAT: "json",
           LOG_LEVEL: "info",
           PAGE: "off",
+          DRAIN_DEADLINE_MS: "0", // an end is a fault here: at once
           ...env,
         },
         stdio: ["ignore", "pipe", "pipe"],
