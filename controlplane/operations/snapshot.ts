@@ -39,6 +39,12 @@ export interface Snapshot {
   readonly loads: ReadonlyMap<number, number>;
 }
 
+/**
+ * What a slot costs its shard without any message, in messages per second: its rooms may wake, and
+ * its epochs are kept. Without it, one message in a quiet installation would outweigh all slots.
+ */
+const SLOT_LOAD = 1;
+
 /** What is assumed to be otherwise than it stands. */
 export interface Assumptions {
   readonly states?: ReadonlyMap<number, ShardState>;
@@ -68,10 +74,15 @@ export function placementGroupOf(
     .map(({ slot, owner }) => ({
       slot: slot % SLOT_COUNT,
       owner: assumed.owners?.get(slot) ?? owner,
-      load: snapshot.loads.get(slot) ?? null,
+      load: loadOf(snapshot, slot),
       pin: assumed.pins?.get(slot) ?? snapshot.pins.get(slot) ?? null,
     }));
   return { shards, slots, regionRules: assumed.rules ?? snapshot.rules.get(group) ?? [] };
+}
+
+function loadOf({ loads }: Snapshot, slot: number): number | null {
+  const observed = loads.get(slot);
+  return observed === undefined ? null : observed + SLOT_LOAD;
 }
 
 /** Whether slots of the group may be moved to the shard now. */

@@ -26,7 +26,7 @@ export function findRefusal(group: PlacementGroup): PlacementRefusal | null {
 function findShardRefusal({ shards, regionRules }: PlacementGroup): PlacementRefusal | null {
   const active = shards.filter(({ state }) => state === ShardState.active);
   if (active.length === 0) {
-    const detail = `none of the group's ${shards.length} shards is active`;
+    const detail = `every shard of the group (${listed(idsOf(shards))}) is draining or retired, or would be`;
     const fix = "Create a shard, or stop draining one.";
     return refuse(RefusalCode.noActiveShard, detail, fix, { shards });
   }

@@ -55,7 +55,9 @@ describe("decideStep: a drain", () => {
     fleet.setShard(1, { state: "retired" });
     operation = step(fleet, operation, "moves").operation;
     expect(operation.state).toBe(OperationState.RUNNING);
-    expect(operation.detail).toMatch(/^waits: none of the group's 2 shards is active.*Create/);
+    expect(operation.detail).toMatch(
+      /^waits: every shard of the group \(0, 1\) is draining.*Create/,
+    );
     fleet.setShard(1, { state: "active" });
     expect(runToEnd(fleet, operation).state).toBe(OperationState.SUCCEEDED);
   });
@@ -127,6 +129,16 @@ describe("decideStep: a drain", () => {
 });
 
 describe("decideStep: a rebalance", () => {
+  test("moves nothing for a few messages in a quiet installation", () => {
+    const fleet = new FakeFleet(2, dealt(64, 2));
+    for (let slot = 0; slot < 64; slot += 1) fleet.loads.set(slot, slot === 5 ? 0.1 : 0);
+    expect(runToEnd(fleet, begun(rebalance)).state).toBe(OperationState.SUCCEEDED);
+    expect(fleet.moved).toEqual([]);
+    fleet.loads.set(5, 500); // that much is worth its own shard
+    runToEnd(fleet, begun(rebalance));
+    expect(fleet.moved.length).toBeGreaterThan(10);
+  });
+
   test("gives a new shard its share, and ends when all is even", () => {
     const fleet = new FakeFleet(3, dealt(24, 2));
     const ended = runToEnd(fleet, begun(rebalance));
