@@ -23,6 +23,10 @@ test("CONTROL_PLANE_DEFAULTS: are these, and valid", () => {
     classPageMax: 1000,
     historyPageMax: 500,
     drainTimeoutMs: 2000,
+    balances: true,
+    balanceGapPercent: 30,
+    balanceRateMax: 50,
+    scaleTriggerPercent: 80,
   });
   expect(validateControlPlaneOptions({})).toEqual(CONTROL_PLANE_DEFAULTS);
 });

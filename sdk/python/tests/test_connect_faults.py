@@ -348,19 +348,20 @@ def test_session_token_is_shown_at_each_dial_and_taken_over_ends_the_client(
         await peer.connection.close(4500)
 
     async def main() -> None:
-        ended: asyncio.Future[tidegate.TidegateError | None] = asyncio.Future()
+        async def end_of_publish(client: tidegate.Client) -> str:
+            try:
+                await client.publish("chat:a", b"x")
+            except TidegateError as error:
+                return error.code
+            return ""
 
         async with (
             gateway(cut, taken) as url,
             await tidegate.connect(url, socket=socket) as client,
         ):
             client.drop_connection()
-            while not ended.done():
-                try:
-                    await client.publish("chat:a", b"x")
-                except TidegateError as error:
-                    if error.code == "TAKEN_OVER":
-                        ended.set_result(error)
+            while await end_of_publish(client) != "TAKEN_OVER":
+                pass
         assert shown == [(b"", 1), (tokens[0], 2)]
 
     run(main())
