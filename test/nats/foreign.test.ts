@@ -129,7 +129,7 @@ test("a stream removed under us: refused and counted, members stay, a start make
 
   const other = await startServer({ env: { NATS_URL: nats.urls.join(",") } });
   onTestFinished(() => other.close());
-  expect(other.stderr()).toContain("is made anew, empty");
+  expect(other.stderr()).toContain("it is made, empty");
   for (let isStored = false; !isStored; ) {
     const again = member.publish({ room: "chat:removed", seq: 2, payload: "later" });
     const answers = [member.ack(again).then(() => true), member.error(again).then(() => false)];
