@@ -191,3 +191,12 @@ export function shardsToProbe(
   }
   return [...shards];
 }
+
+/**
+ * Whether a message is part of the slot's history: what came into an epoch behind its end (R10),
+ * which only a list that was wrong for a while lets happen (R11), is read by nobody.
+ */
+export function isReadable({ record }: Route, epoch: number, seq: number): boolean {
+  const sealed = record.sealed.find((each) => each.epoch === epoch);
+  return sealed === undefined || seq <= Number(sealed.lastSeq);
+}

@@ -10,7 +10,7 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import { CodedError } from "../../proto/coded-error.ts";
 import type { AppendAck, AppendDone, MessageId } from "../bus.ts";
 import type { Position } from "../position.ts";
-import { type Route, shardsToProbe } from "../route.ts";
+import { isReadable, type Route, shardsToProbe } from "../route.ts";
 import type { RoomAddress } from "../subjects.ts";
 import type { PublishLimits } from "../void.ts";
 import { AckTimes, type Stored, type TimeWaiter } from "./ack-times.ts";
@@ -224,6 +224,7 @@ export class Appender {
       for (const shard of shardsToProbe(route, firstSentUs, nowUs, limits.windowUs)) {
         stored ??= await probe(connection, shard, lane.room, messageId);
       }
+      if (stored !== null && !isReadable(route, stored.epoch, stored.seq)) stored = null;
       sendInTurn((hasFailed) => {
         const isRefused = stored === null && hasFailed;
         if (stored !== null) this.#succeed(publish, { ...stored, isDuplicate: true });

@@ -7,6 +7,7 @@ import {
   epochPlaces,
   firstRoute,
   isOpen,
+  isReadable,
   keptPlaces,
   reopen,
   SEALED_COUNT_MAX,
@@ -91,4 +92,11 @@ test("shardsToProbe: shards left since the publish was first sent, but the owner
   expect(probe(1_500_000, 3_000_000)).toEqual([1]); // clocks differ by up to a second
   expect(probe(3_500_000, 4_000_000)).toEqual([]);
   expect(probe(-1_000_000, 30_500_000)).toEqual([1]); // the first copy can not come any more
+});
+
+test("isReadable: what stands behind the end of a sealed epoch is in no history", () => {
+  const route = moved([3, 1]); // epoch 1 ended at 100, epoch 2 at 101
+  expect([99, 100, 101].map((seq) => isReadable(route, 1, seq))).toEqual([true, true, false]);
+  expect(isReadable(route, 2, 101)).toBe(true);
+  expect(isReadable(route, 3, 5_000_000)).toBe(true); // open
 });
