@@ -10,7 +10,7 @@ import { CodedError } from "../../proto/coded-error.ts";
 import { Header, lastNumber, timeStampUs } from "./wire.ts";
 
 /** A read without an answer after this is given up, ms. */
-const ANSWER_MS_MAX = 2000;
+export const ANSWER_MS_MAX = 2000;
 
 /** A query of the Direct Get API (NATS ADR-31). */
 export interface DirectQuery {
@@ -41,12 +41,14 @@ export interface DirectAnswer {
 /**
  * Asks one replica.
  *
+ * @param answerMs how long its first word may take.
  * @throws {CodedError} `UNAVAILABLE` when there is no answer or the stream has no replica here.
  */
 export function directGet(
   connection: NatsConnection,
   stream: string,
   query: DirectQuery,
+  answerMs = ANSWER_MS_MAX,
 ): Promise<DirectAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<DirectAnswer>();
   const messages: StoredMessage[] = [];
@@ -60,7 +62,7 @@ export function directGet(
     reject(new CodedError("UNAVAILABLE", `reading ${stream}: ${reason}`, cause));
   };
   const subscription = connection.subscribe(inbox, {
-    timeout: ANSWER_MS_MAX,
+    timeout: answerMs,
     callback: (error, message) => {
       if (error) fail(error.message, error);
       else take(message);

@@ -14,6 +14,7 @@ import type { Position } from "../position.ts";
 import type { EpochPlace } from "../route.ts";
 import type { RoomAddress } from "../subjects.ts";
 import {
+  ANSWER_MS_MAX,
   type DirectAnswer,
   type DirectQuery,
   directGet,
@@ -26,6 +27,9 @@ import { anchorSubject, inSubject, shardStream } from "./wire.ts";
 const LAG_WAITS_MS = [5, 10, 25, 50, 100, 250] as const;
 /** A read that no replica answers freshly is given up after this, ms. */
 const READ_MS_MAX = 8000;
+/** The first tries wait less, ms: a frozen replica is asked as often as the others. */
+const QUICK_ANSWER_MS = 500;
+const QUICK_COUNT = 6;
 /** After so many stale answers (90 ms) a new anchor says how far the shard goes. */
 const STALE_MAX = 4;
 /** Up to so many messages back are found by single steps; bisecting costs some 20 reads. */
@@ -241,7 +245,9 @@ export class EpochReader {
     let leaderSeq = Number.POSITIVE_INFINITY;
     for (let turn = 0; performance.now() < endMs; turn += 1) {
       try {
-        const answer = await directGet(this.#parts.connection, shardStream(shard), query);
+        const answerMs = turn < QUICK_COUNT ? QUICK_ANSWER_MS : ANSWER_MS_MAX;
+        const { connection } = this.#parts;
+        const answer = await directGet(connection, shardStream(shard), query, answerMs);
         if (isFresh(answer, leaderSeq)) return answer;
         failure = null;
         const isAsked = leaderSeq < Number.POSITIVE_INFINITY;

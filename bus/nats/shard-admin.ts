@@ -6,6 +6,7 @@
  * reconciles (reconcile.ts): a stream is set back to its record, a shard that was not made to its
  * end is removed, one that was to be deleted is.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { CodedError } from "../../proto/coded-error.ts";
 import { type ShardSettings, ShardState } from "../../proto/gen/tidegate/bus/v1/shard_settings.ts";
@@ -46,6 +47,11 @@ import {
 } from "./stream-api.ts";
 import { mendedStream, shardStreamConfig } from "./stream-config.ts";
 import { sealSubjects, shardStream } from "./wire.ts";
+
+/** A new stream takes its first message within this, ms: servers hear of it one after the other. */
+const FIRST_ANCHOR_MS_MAX = 5000;
+/** Between two tries of it, ms. */
+const FIRST_ANCHOR_WAIT_MS = 50;
 
 /** A change that races with others is decided anew so often. */
 const TURN_COUNT_MAX = 5;
@@ -209,7 +215,7 @@ export class NatsShards implements ShardAdmin {
       }
       throw toAdminError(error); // else: undone by whoever reconciles
     }
-    await writeAnchor(connection, shard);
+    await firstAnchor(connection, shard);
     await this.#put(shard, { ...claim.settings, state: ShardState.ACTIVE }, claim.revision, along);
     await registry.refresh(shard);
     return true;
@@ -328,4 +334,18 @@ function unlessMissing<T>(otherwise: T): (error: unknown) => T {
     if (isStreamMissing(error)) return otherwise;
     throw error;
   };
+}
+
+/** The anchor of a stream that was just made: until all servers know it, there is no responder. */
+async function firstAnchor(connection: NatsConnection, shard: number): Promise<void> {
+  const endMs = performance.now() + FIRST_ANCHOR_MS_MAX;
+  for (;;) {
+    try {
+      await writeAnchor(connection, shard);
+      return;
+    } catch (error) {
+      if (performance.now() >= endMs) throw error;
+    }
+    await sleep(FIRST_ANCHOR_WAIT_MS);
+  }
 }
