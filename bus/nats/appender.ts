@@ -224,7 +224,9 @@ export class Appender {
       for (const shard of shardsToProbe(route, firstSentUs, nowUs, limits.windowUs)) {
         stored ??= await probe(connection, shard, lane.room, messageId);
       }
-      if (stored !== null && !isReadable(route, stored.epoch, stored.seq)) stored = null;
+      if (stored !== null && !isReadable(route, stored.epoch, stored.seq)) {
+        throw new CodedError("OUTCOME_UNKNOWN", "stored behind the end of its epoch");
+      }
       sendInTurn((hasFailed) => {
         const isRefused = stored === null && hasFailed;
         if (stored !== null) this.#succeed(publish, { ...stored, isDuplicate: true });
