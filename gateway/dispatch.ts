@@ -100,6 +100,9 @@ export class Dispatch {
       case "ping":
         handlePing(context, connection, frame.value);
         break;
+      case "refresh":
+      case "flagExposures":
+        break; // not offered: no Welcome says that a token ends, or has a flag
       default:
         frame satisfies never;
     }

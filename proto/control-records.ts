@@ -13,6 +13,9 @@ export const STREAMED_RECORDS: ReadonlyMap<string, RecordKind> = new Map<string,
   ["slot.", RecordKind.SLOT_ROUTE],
   ["shard.", RecordKind.SHARD],
   ["group.", RecordKind.PLACEMENT_GROUP],
+  ["revocation.", RecordKind.REVOCATION],
+  ["flags.", RecordKind.FLAG_SET],
+  ["gate.", RecordKind.VERSION_GATE],
 ]);
 
 /** The kind of a key's record; UNSPECIFIED for one that is not streamed. */

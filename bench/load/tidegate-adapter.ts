@@ -25,7 +25,7 @@ export function helloFrame(producerKey: Buffer): Buffer {
     $case: "hello",
     value: {
       ...{ protocolMin: 1, protocolMax: 1, token: "", build, producerKey },
-      ...{ sessionToken, dialCount: 0 },
+      ...{ sessionToken, dialCount: 0, attributes: [], region: "" },
     },
   });
 }

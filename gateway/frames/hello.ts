@@ -111,6 +111,7 @@ function welcome(
       userConnectionCountMax: BigInt(identity.user === "" ? 0 : quotas.user.value),
       ipConnectionCountMax: BigInt(quotas.ip.value),
       tenantRoomCountMax: BigInt(quotas.rooms.value),
+      ...{ framesPerSecondMax: 0, bytesPerSecondMax: 0, userPublishesPerSecondMax: 0 },
     },
     idleTimeoutMs: options.idleTimeoutS * 1000,
     publishBudgetMs: Math.floor(context.bus.publishLimits.budgetUs / 1000),
@@ -119,6 +120,8 @@ function welcome(
     serverVersion: context.version,
     sessionToken: context.seats.token(connection, identity),
     targets: [...connection.targets],
+    tokenExpiresInMs: 0,
+    flags: undefined,
   };
   context.sender.send(connection, encodeServerFrame({ $case: "welcome", value }));
 }

@@ -50,6 +50,8 @@ export class Dialler {
       producerKey: this.producerKey,
       sessionToken: this.sessionToken,
       dialCount: this.#count,
+      attributes: [],
+      region: "",
     };
     const handshakeTimeoutMs = settle === null ? limits.handshakeTimeoutMs : MOVE_TIMEOUT_MS;
     const { serverClock } = this;

@@ -287,11 +287,8 @@ export class Session {
       case "goAway":
         this.#onGoAway(frame.value);
         return;
-      case "welcome":
-      case "pong":
-        return; // the connection's own
       default:
-        frame satisfies never;
+        return; // the connection's own, or of no use here yet
     }
   }
 

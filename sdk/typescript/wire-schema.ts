@@ -5,12 +5,14 @@
  * then it is ignored like any unknown field, and test/sdk/wire.test.ts fails.
  */
 import type { ErrorFrame } from "./gen/tidegate/client/v1/error.ts";
+import type * as Flag from "./gen/tidegate/client/v1/flag.ts";
 import type { ClientFrame, ServerFrame } from "./gen/tidegate/client/v1/frame.ts";
 import type { History, HistoryPage } from "./gen/tidegate/client/v1/history.ts";
 import type { Envelope, Gap, Message, Position } from "./gen/tidegate/client/v1/message.ts";
 import type { Publish, PublishAck } from "./gen/tidegate/client/v1/publish.ts";
 import type * as Room from "./gen/tidegate/client/v1/room.ts";
 import type * as Session from "./gen/tidegate/client/v1/session.ts";
+import type * as Version from "./gen/tidegate/client/v1/version.ts";
 import type { Field, FieldKind, Schema } from "./wire.ts";
 
 /**
@@ -45,12 +47,19 @@ const message = schema<Message>(
 const limits = schema<Session.Limits>(
   `frameBytesMax u32,roomCountMax u32,publishInFlightMax u32,historyPageMax u32,
    tenantConnectionCountMax u64,userConnectionCountMax u64,ipConnectionCountMax u64,
-   tenantRoomCountMax u64`,
+   tenantRoomCountMax u64,framesPerSecondMax u32,bytesPerSecondMax u32,
+   userPublishesPerSecondMax u32`,
 );
+const flag = schema<Flag.Flag>(
+  "key string,valueJson string,variant string,reason string,version u64",
+);
+const flags = schema<Flag.Flags>("flags*,all bool,version u64,ageMs u32,stale bool", flag);
 const welcome = schema<Session.Welcome>(
   `protocol u32,connectionId string,serverTimeUs i64,limits,idleTimeoutMs u32,publishBudgetMs u32,
-   tenant string,user string,serverVersion string,sessionToken bytes,targets* string`,
+   tenant string,user string,serverVersion string,sessionToken bytes,targets* string,
+   tokenExpiresInMs u32,flags`,
   limits,
+  flags,
 );
 const policy = schema<Room.RoomPolicy>(
   `durable bool,mayPublish bool,mayReadHistory bool,historyCountMax u32,historyAgeMaxS u32,
@@ -75,11 +84,19 @@ const errorFrame = schema<ErrorFrame>(
    limit string,limitValue u64`,
 );
 const goAway = schema<Session.GoAway>("reason u32,delayMs u32,target string,deadlineMs u32");
+const refreshed = schema<Session.Refreshed>("requestId u32,tokenExpiresInMs u32");
+const tokenExpiring = schema<Session.TokenExpiring>("expiresInMs u32,revoked bool");
+const versionMismatch = schema<Version.VersionMismatch>(
+  `action u32,version string,required string,message string,downloadUrl string,room string,
+   gate string`,
+);
+const redirect = schema<Version.Redirect>("target string,delayMs u32");
 
 /** What gateways send. */
 export const serverFrame = schema<ServerFrame>(
   `frame.welcome,frame.joined,frame.left,frame.publishAck,frame.message,frame.gap,
-   frame.historyPage,frame.pong,frame.roomPolicyChanged,frame.error,frame.goAway`,
+   frame.historyPage,frame.pong,frame.roomPolicyChanged,frame.error,frame.goAway,
+   frame.refreshed,frame.tokenExpiring,frame.flags,frame.versionMismatch,frame.redirect`,
   welcome,
   joined,
   left,
@@ -91,13 +108,20 @@ export const serverFrame = schema<ServerFrame>(
   policyChanged,
   errorFrame,
   goAway,
+  refreshed,
+  tokenExpiring,
+  flags,
+  versionMismatch,
+  redirect,
 );
 
 const build = schema<Session.ClientBuild>("name string,version string,platform string");
+const attribute = schema<Session.Attribute>("key string,value string");
 const hello = schema<Session.Hello>(
   `protocolMin u32,protocolMax u32,token string,build,producerKey bytes,
-   sessionToken bytes,dialCount u32`,
+   sessionToken bytes,dialCount u32,attributes*,region string`,
   build,
+  attribute,
 );
 const joinRoom = schema<Room.JoinRoom>("room string,after,history u32", position);
 const join = schema<Room.Join>("requestId u32,rooms*", joinRoom);
@@ -112,14 +136,20 @@ const history = schema<History>(
   position,
 );
 const ping = schema<Session.Ping>("id u32");
+const refresh = schema<Session.Refresh>("token string,requestId u32");
+const exposure = schema<Flag.FlagExposure>("key string,variant string,count u32");
+const flagExposures = schema<Flag.FlagExposures>("exposures*", exposure);
 
 /** What clients send. */
 export const clientFrame = schema<ClientFrame>(
-  "frame.hello,frame.join,frame.leave,frame.publish,frame.history,frame.ping",
+  `frame.hello,frame.join,frame.leave,frame.publish,frame.history,frame.ping,frame.refresh,
+   frame.flagExposures`,
   hello,
   join,
   leave,
   publish,
   history,
   ping,
+  refresh,
+  flagExposures,
 );

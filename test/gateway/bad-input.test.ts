@@ -256,6 +256,8 @@ describe("Hello", () => {
     producerKey: Buffer.alloc(16),
     sessionToken: Buffer.alloc(0),
     dialCount: 0,
+    attributes: [],
+    region: "",
   };
   const long = "x".repeat(65);
   const huge = "x".repeat(60_000);

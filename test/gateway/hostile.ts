@@ -132,7 +132,8 @@ export function honestFrames(): { readonly kind: ClientKind["$case"]; readonly b
   const firstSentUs = BigInt(Date.now() * 1000);
   const publish = { requestId: 9, target, producerSeq: 1n, firstSentUs, payload: Buffer.from("p") };
   const history = { requestId: 8, target, cursor: { $case: "after" as const, value: after } };
-  const session = { sessionToken: Buffer.alloc(33, 2), dialCount: 3 };
+  const attributes = [{ key: "plan", value: "gold" }];
+  const session = { sessionToken: Buffer.alloc(33, 2), dialCount: 3, attributes, region: "eu" };
   const hello = { protocolMin: 1, protocolMax: 1, token: "", build, producerKey, ...session };
   const frames: ClientKind[] = [
     { $case: "hello", value: hello },
@@ -141,6 +142,8 @@ export function honestFrames(): { readonly kind: ClientKind["$case"]; readonly b
     { $case: "publish", value: publish },
     { $case: "history", value: { ...history, limit: 5 } },
     { $case: "ping", value: { id: 5 } },
+    { $case: "refresh", value: { token: "t", requestId: 4 } },
+    { $case: "flagExposures", value: { exposures: [{ key: "k", variant: "on", count: 2 }] } },
   ];
   return frames.map((frame) => ({ kind: frame.$case, bytes: encode(frame) }));
 }

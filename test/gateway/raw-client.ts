@@ -74,6 +74,8 @@ export class RawClient {
       producerKey: this.producerKey,
       sessionToken: Buffer.alloc(0),
       dialCount: 0,
+      attributes: [],
+      region: "",
       ...hello,
     };
     this.send({ $case: "hello", value });

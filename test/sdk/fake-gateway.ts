@@ -205,6 +205,9 @@ const WELCOME: Welcome = {
     userConnectionCountMax: 0n,
     ipConnectionCountMax: 0n,
     tenantRoomCountMax: 0n,
+    framesPerSecondMax: 0,
+    bytesPerSecondMax: 0,
+    userPublishesPerSecondMax: 0,
   },
   idleTimeoutMs: 30_000,
   publishBudgetMs: 20_000,
@@ -212,6 +215,8 @@ const WELCOME: Welcome = {
   user: "ann",
   sessionToken: Buffer.alloc(0),
   targets: [],
+  tokenExpiresInMs: 0,
+  flags: undefined,
   serverVersion: "0.0.0",
 };
 

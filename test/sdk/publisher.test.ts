@@ -177,6 +177,9 @@ describe("publish", () => {
       userConnectionCountMax: 0n,
       ipConnectionCountMax: 0n,
       tenantRoomCountMax: 0n,
+      framesPerSecondMax: 0,
+      bytesPerSecondMax: 0,
+      userPublishesPerSecondMax: 0,
     };
     await connection.welcome({ limits });
     await opened;

@@ -53,6 +53,25 @@ const limits = fc.record({
   userConnectionCountMax: u64,
   ipConnectionCountMax: u64,
   tenantRoomCountMax: u64,
+  framesPerSecondMax: u32,
+  bytesPerSecondMax: u32,
+  userPublishesPerSecondMax: u32,
+});
+const flags = fc.record({
+  flags: fc.array(
+    fc.record({
+      key: fc.string(),
+      valueJson: fc.json(),
+      variant: fc.string(),
+      reason: fc.string(),
+      version: u64,
+    }),
+    { maxLength: 4 },
+  ),
+  all: fc.boolean(),
+  version: u64,
+  ageMs: u32,
+  stale: fc.boolean(),
 });
 
 /** Everything a gateway sends. */
@@ -69,6 +88,8 @@ const serverFrames = fc.oneof(
     serverVersion: fc.string(),
     sessionToken: bytes,
     targets: fc.array(fc.string(), { maxLength: 4 }),
+    tokenExpiresInMs: u32,
+    flags: maybe(flags),
   }),
   kindOf("joined", {
     requestId: u32,
@@ -112,6 +133,19 @@ const serverFrames = fc.oneof(
     target: fc.string(),
     deadlineMs: u32,
   }),
+  kindOf("refreshed", { requestId: u32, tokenExpiresInMs: u32 }),
+  kindOf("tokenExpiring", { expiresInMs: u32, revoked: fc.boolean() }),
+  fc.record({ $case: fc.constant("flags"), value: flags }),
+  kindOf("versionMismatch", {
+    action: fc.integer({ min: 0, max: 4 }),
+    version: fc.string(),
+    required: fc.string(),
+    message: fc.string(),
+    downloadUrl: fc.string(),
+    room: fc.string(),
+    gate: fc.string(),
+  }),
+  kindOf("redirect", { target: fc.string(), delayMs: u32 }),
 );
 
 const build = fc.record({ name: fc.string(), version: fc.string(), platform: fc.string() });
@@ -139,6 +173,8 @@ const clientFrames = fc.oneof(
     producerKey: bytes,
     sessionToken: bytes,
     dialCount: u32,
+    attributes: fc.array(fc.record({ key: fc.string(), value: fc.string() }), { maxLength: 4 }),
+    region: fc.string(),
   }),
   kindOf("join", { requestId: u32, rooms: fc.array(room, { maxLength: 4 }) }),
   kindOf("leave", { requestId: u32, roomAlias: u32 }),
@@ -151,6 +187,12 @@ const clientFrames = fc.oneof(
   }),
   kindOf("history", { requestId: u32, target, cursor, limit: u32 }),
   kindOf("ping", { id: u32 }),
+  kindOf("refresh", { token: fc.string(), requestId: u32 }),
+  kindOf("flagExposures", {
+    exposures: fc.array(fc.record({ key: fc.string(), variant: fc.string(), count: u32 }), {
+      maxLength: 4,
+    }),
+  }),
 );
 
 function kindOf(name: string, fields: Record<string, fc.Arbitrary<unknown>>) {
@@ -161,7 +203,7 @@ function kindOf(name: string, fields: Record<string, fc.Arbitrary<unknown>>) {
 const wide = new Set(["seq", "timeUs", "firstSentUs", "producerSeq", "prevSeq"]);
 for (const name of ["ephemeralSeq", "serverTimeUs", "missedCount", "limitValue"]) wide.add(name);
 for (const whose of ["tenant", "user", "ip"]) wide.add(`${whose}ConnectionCountMax`);
-wide.add("tenantRoomCountMax");
+wide.add("tenantRoomCountMax").add("version");
 
 /** The same frame with 64-bit fields as bigint. */
 function widen(value: unknown): unknown {
@@ -171,7 +213,7 @@ function widen(value: unknown): unknown {
   return Object.fromEntries(
     Object.entries(value).map(([name, inner]) => [
       name,
-      wide.has(name) ? BigInt(inner as number) : widen(inner),
+      wide.has(name) && typeof inner === "number" ? BigInt(inner) : widen(inner),
     ]),
   );
 }

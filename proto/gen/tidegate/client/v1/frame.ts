@@ -7,11 +7,13 @@
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { ErrorFrame } from "./error.ts";
+import { FlagExposures, Flags } from "./flag.ts";
 import { History, HistoryPage } from "./history.ts";
 import { Gap, Message } from "./message.ts";
 import { Publish, PublishAck } from "./publish.ts";
 import { Join, Joined, Leave, Left, RoomPolicyChanged } from "./room.ts";
-import { GoAway, Hello, Ping, Pong, Welcome } from "./session.ts";
+import { GoAway, Hello, Ping, Pong, Refresh, Refreshed, TokenExpiring, Welcome } from "./session.ts";
+import { Redirect, VersionMismatch } from "./version.ts";
 
 export const protobufPackage = "tidegate.client.v1";
 
@@ -26,6 +28,8 @@ export interface ClientFrame {
     | { $case: "publish"; value: Publish }
     | { $case: "history"; value: History }
     | { $case: "ping"; value: Ping }
+    | { $case: "refresh"; value: Refresh }
+    | { $case: "flagExposures"; value: FlagExposures }
     | undefined;
 }
 
@@ -43,6 +47,11 @@ export interface ServerFrame {
     | { $case: "roomPolicyChanged"; value: RoomPolicyChanged }
     | { $case: "error"; value: ErrorFrame }
     | { $case: "goAway"; value: GoAway }
+    | { $case: "refreshed"; value: Refreshed }
+    | { $case: "tokenExpiring"; value: TokenExpiring }
+    | { $case: "flags"; value: Flags }
+    | { $case: "versionMismatch"; value: VersionMismatch }
+    | { $case: "redirect"; value: Redirect }
     | undefined;
 }
 
@@ -70,6 +79,12 @@ export const ClientFrame: MessageFns<ClientFrame> = {
         break;
       case "ping":
         Ping.encode(message.frame.value, writer.uint32(50).fork()).join();
+        break;
+      case "refresh":
+        Refresh.encode(message.frame.value, writer.uint32(58).fork()).join();
+        break;
+      case "flagExposures":
+        FlagExposures.encode(message.frame.value, writer.uint32(66).fork()).join();
         break;
     }
     return writer;
@@ -136,6 +151,22 @@ export const ClientFrame: MessageFns<ClientFrame> = {
             message.frame = { $case: "ping", value: Ping.decode(reader, reader.uint32()) };
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.frame = { $case: "refresh", value: Refresh.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.frame = { $case: "flagExposures", value: FlagExposures.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -188,6 +219,21 @@ export const ServerFrame: MessageFns<ServerFrame> = {
         break;
       case "goAway":
         GoAway.encode(message.frame.value, writer.uint32(90).fork()).join();
+        break;
+      case "refreshed":
+        Refreshed.encode(message.frame.value, writer.uint32(98).fork()).join();
+        break;
+      case "tokenExpiring":
+        TokenExpiring.encode(message.frame.value, writer.uint32(106).fork()).join();
+        break;
+      case "flags":
+        Flags.encode(message.frame.value, writer.uint32(114).fork()).join();
+        break;
+      case "versionMismatch":
+        VersionMismatch.encode(message.frame.value, writer.uint32(122).fork()).join();
+        break;
+      case "redirect":
+        Redirect.encode(message.frame.value, writer.uint32(130).fork()).join();
         break;
     }
     return writer;
@@ -292,6 +338,46 @@ export const ServerFrame: MessageFns<ServerFrame> = {
             }
 
             message.frame = { $case: "goAway", value: GoAway.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.frame = { $case: "refreshed", value: Refreshed.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.frame = { $case: "tokenExpiring", value: TokenExpiring.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.frame = { $case: "flags", value: Flags.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.frame = { $case: "versionMismatch", value: VersionMismatch.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.frame = { $case: "redirect", value: Redirect.decode(reader, reader.uint32()) };
             continue;
           }
         }

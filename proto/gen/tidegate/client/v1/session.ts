@@ -6,6 +6,7 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { Flags } from "./flag.ts";
 
 export const protobufPackage = "tidegate.client.v1";
 
@@ -62,6 +63,19 @@ export interface Hello {
    * newer one; of equal ones the later. 0: not counted.
    */
   dialCount: number;
+  /**
+   * What the client says of itself, for flags: read as `client.<key>`, since nobody vouches for it.
+   * At most 32, keys to 64 bytes, values to 256.
+   */
+  attributes: Attribute[];
+  /** Region that the client is in or wants, [a-z0-9-]{0,32}; a hint. */
+  region: string;
+}
+
+/** Something that a client says of itself. */
+export interface Attribute {
+  key: string;
+  value: string;
 }
 
 /** A client's build. */
@@ -108,6 +122,36 @@ export interface Welcome {
    * most 16, each at most 256 bytes; empty where gateways have no address of their own.
    */
   targets: string[];
+  /** When the token ends, milliseconds from now; 0: never. Refresh before that keeps the connection. */
+  tokenExpiresInMs: number;
+  /** Every flag that is for clients. */
+  flags: Flags | undefined;
+}
+
+/**
+ * A new token on an open connection: same tenant and user, else TOKEN_INVALID. What it may do from
+ * now on is what the new token says; rooms that it may not join any more end.
+ */
+export interface Refresh {
+  /** As in Hello. */
+  token: string;
+  /** Returned in Refreshed, or in an ErrorFrame; the old token stays in force then. */
+  requestId: number;
+}
+
+/** The new token is in force. */
+export interface Refreshed {
+  requestId: number;
+  /** As in Welcome. */
+  tokenExpiresInMs: number;
+}
+
+/** The token is about to end: Refresh, or the connection is closed. */
+export interface TokenExpiring {
+  /** When, milliseconds from now. */
+  expiresInMs: number;
+  /** It is revoked, or its key is: another token is wanted, not the same again. */
+  revoked: boolean;
 }
 
 /**
@@ -146,6 +190,14 @@ export interface Limits {
   userConnectionCountMax: bigint;
   ipConnectionCountMax: bigint;
   tenantRoomCountMax: bigint;
+  /**
+   * Rates of this connection; 0: none. Frames and bytes that it may send a second, bursts of two
+   * seconds included. Beyond it: RATE_LIMITED, and for those who go on a close with BLOCKED.
+   */
+  framesPerSecondMax: number;
+  bytesPerSecondMax: number;
+  /** Publishes a second of this user on this gateway, over all rooms; 0: no limit. */
+  userPublishesPerSecondMax: number;
 }
 
 /** Asks for a Pong: keeps a browser's connection checked, and the client's idea of server time fresh. */
@@ -171,6 +223,8 @@ function createBaseHello(): Hello {
     producerKey: Buffer.alloc(0),
     sessionToken: Buffer.alloc(0),
     dialCount: 0,
+    attributes: [],
+    region: "",
   };
 }
 
@@ -196,6 +250,12 @@ export const Hello: MessageFns<Hello> = {
     }
     if (message.dialCount !== 0) {
       writer.uint32(56).uint32(message.dialCount);
+    }
+    for (const v of message.attributes) {
+      Attribute.encode(v!, writer.uint32(66).fork()).join();
+    }
+    if (message.region !== "") {
+      writer.uint32(74).string(message.region);
     }
     return writer;
   },
@@ -267,6 +327,79 @@ export const Hello: MessageFns<Hello> = {
             }
 
             message.dialCount = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.attributes.push(Attribute.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.region = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseAttribute(): Attribute {
+  return { key: "", value: "" };
+}
+
+export const Attribute: MessageFns<Attribute> = {
+  encode(message: Attribute, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Attribute {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAttribute();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
             continue;
           }
         }
@@ -363,6 +496,8 @@ function createBaseWelcome(): Welcome {
     serverVersion: "",
     sessionToken: Buffer.alloc(0),
     targets: [],
+    tokenExpiresInMs: 0,
+    flags: undefined,
   };
 }
 
@@ -403,6 +538,12 @@ export const Welcome: MessageFns<Welcome> = {
     }
     for (const v of message.targets) {
       writer.uint32(90).string(v!);
+    }
+    if (message.tokenExpiresInMs !== 0) {
+      writer.uint32(96).uint32(message.tokenExpiresInMs);
+    }
+    if (message.flags !== undefined) {
+      Flags.encode(message.flags, writer.uint32(106).fork()).join();
     }
     return writer;
   },
@@ -508,6 +649,193 @@ export const Welcome: MessageFns<Welcome> = {
             message.targets.push(reader.string());
             continue;
           }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.tokenExpiresInMs = reader.uint32();
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.flags = Flags.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRefresh(): Refresh {
+  return { token: "", requestId: 0 };
+}
+
+export const Refresh: MessageFns<Refresh> = {
+  encode(message: Refresh, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.token !== "") {
+      writer.uint32(10).string(message.token);
+    }
+    if (message.requestId !== 0) {
+      writer.uint32(16).uint32(message.requestId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Refresh {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRefresh();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.token = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.requestId = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRefreshed(): Refreshed {
+  return { requestId: 0, tokenExpiresInMs: 0 };
+}
+
+export const Refreshed: MessageFns<Refreshed> = {
+  encode(message: Refreshed, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.requestId !== 0) {
+      writer.uint32(8).uint32(message.requestId);
+    }
+    if (message.tokenExpiresInMs !== 0) {
+      writer.uint32(16).uint32(message.tokenExpiresInMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Refreshed {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRefreshed();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.requestId = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.tokenExpiresInMs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseTokenExpiring(): TokenExpiring {
+  return { expiresInMs: 0, revoked: false };
+}
+
+export const TokenExpiring: MessageFns<TokenExpiring> = {
+  encode(message: TokenExpiring, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.expiresInMs !== 0) {
+      writer.uint32(8).uint32(message.expiresInMs);
+    }
+    if (message.revoked !== false) {
+      writer.uint32(16).bool(message.revoked);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TokenExpiring {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTokenExpiring();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.expiresInMs = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.revoked = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -610,6 +938,9 @@ function createBaseLimits(): Limits {
     userConnectionCountMax: 0n,
     ipConnectionCountMax: 0n,
     tenantRoomCountMax: 0n,
+    framesPerSecondMax: 0,
+    bytesPerSecondMax: 0,
+    userPublishesPerSecondMax: 0,
   };
 }
 
@@ -652,6 +983,15 @@ export const Limits: MessageFns<Limits> = {
         throw new globalThis.Error("value provided for field message.tenantRoomCountMax of type uint64 too large");
       }
       writer.uint32(64).uint64(message.tenantRoomCountMax);
+    }
+    if (message.framesPerSecondMax !== 0) {
+      writer.uint32(72).uint32(message.framesPerSecondMax);
+    }
+    if (message.bytesPerSecondMax !== 0) {
+      writer.uint32(80).uint32(message.bytesPerSecondMax);
+    }
+    if (message.userPublishesPerSecondMax !== 0) {
+      writer.uint32(88).uint32(message.userPublishesPerSecondMax);
     }
     return writer;
   },
@@ -731,6 +1071,30 @@ export const Limits: MessageFns<Limits> = {
             }
 
             message.tenantRoomCountMax = reader.uint64() as bigint;
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.framesPerSecondMax = reader.uint32();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.bytesPerSecondMax = reader.uint32();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.userPublishesPerSecondMax = reader.uint32();
             continue;
           }
         }

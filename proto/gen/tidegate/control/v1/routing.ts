@@ -24,6 +24,12 @@ export const RecordKind = {
   SHARD: 4,
   /** PLACEMENT_GROUP - The record of a placement group, key "group.<group>". */
   PLACEMENT_GROUP: 5,
+  /** REVOCATION - Tokens that are not taken any more, key "revocation.<tenant>.<id>". */
+  REVOCATION: 6,
+  /** FLAG_SET - Definitions of flags, key "flags.<set>". */
+  FLAG_SET: 7,
+  /** VERSION_GATE - A rule about clients' builds, key "gate.<gate>". */
+  VERSION_GATE: 8,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -36,6 +42,9 @@ export namespace RecordKind {
   export type SLOT_ROUTE = typeof RecordKind.SLOT_ROUTE;
   export type SHARD = typeof RecordKind.SHARD;
   export type PLACEMENT_GROUP = typeof RecordKind.PLACEMENT_GROUP;
+  export type REVOCATION = typeof RecordKind.REVOCATION;
+  export type FLAG_SET = typeof RecordKind.FLAG_SET;
+  export type VERSION_GATE = typeof RecordKind.VERSION_GATE;
   export type UNRECOGNIZED = typeof RecordKind.UNRECOGNIZED;
 }
 

@@ -6,11 +6,13 @@
 
 /* eslint-disable */
 import type { ErrorFrame } from "./error.ts";
+import type { FlagExposures, Flags } from "./flag.ts";
 import type { History, HistoryPage } from "./history.ts";
 import type { Gap, Message } from "./message.ts";
 import type { Publish, PublishAck } from "./publish.ts";
 import type { Join, Joined, Leave, Left, RoomPolicyChanged } from "./room.ts";
-import type { GoAway, Hello, Ping, Pong, Welcome } from "./session.ts";
+import type { GoAway, Hello, Ping, Pong, Refresh, Refreshed, TokenExpiring, Welcome } from "./session.ts";
+import type { Redirect, VersionMismatch } from "./version.ts";
 
 export const protobufPackage = "tidegate.client.v1";
 
@@ -25,6 +27,8 @@ export interface ClientFrame {
     | { $case: "publish"; value: Publish }
     | { $case: "history"; value: History }
     | { $case: "ping"; value: Ping }
+    | { $case: "refresh"; value: Refresh }
+    | { $case: "flagExposures"; value: FlagExposures }
     | undefined;
 }
 
@@ -42,5 +46,10 @@ export interface ServerFrame {
     | { $case: "roomPolicyChanged"; value: RoomPolicyChanged }
     | { $case: "error"; value: ErrorFrame }
     | { $case: "goAway"; value: GoAway }
+    | { $case: "refreshed"; value: Refreshed }
+    | { $case: "tokenExpiring"; value: TokenExpiring }
+    | { $case: "flags"; value: Flags }
+    | { $case: "versionMismatch"; value: VersionMismatch }
+    | { $case: "redirect"; value: Redirect }
     | undefined;
 }

@@ -5,6 +5,7 @@
 // source: tidegate/client/v1/session.proto
 
 /* eslint-disable */
+import type { Flags } from "./flag.ts";
 
 export const protobufPackage = "tidegate.client.v1";
 
@@ -61,6 +62,19 @@ export interface Hello {
    * newer one; of equal ones the later. 0: not counted.
    */
   dialCount: number;
+  /**
+   * What the client says of itself, for flags: read as `client.<key>`, since nobody vouches for it.
+   * At most 32, keys to 64 bytes, values to 256.
+   */
+  attributes: Attribute[];
+  /** Region that the client is in or wants, [a-z0-9-]{0,32}; a hint. */
+  region: string;
+}
+
+/** Something that a client says of itself. */
+export interface Attribute {
+  key: string;
+  value: string;
 }
 
 /** A client's build. */
@@ -107,6 +121,36 @@ export interface Welcome {
    * most 16, each at most 256 bytes; empty where gateways have no address of their own.
    */
   targets: string[];
+  /** When the token ends, milliseconds from now; 0: never. Refresh before that keeps the connection. */
+  tokenExpiresInMs: number;
+  /** Every flag that is for clients. */
+  flags: Flags | undefined;
+}
+
+/**
+ * A new token on an open connection: same tenant and user, else TOKEN_INVALID. What it may do from
+ * now on is what the new token says; rooms that it may not join any more end.
+ */
+export interface Refresh {
+  /** As in Hello. */
+  token: string;
+  /** Returned in Refreshed, or in an ErrorFrame; the old token stays in force then. */
+  requestId: number;
+}
+
+/** The new token is in force. */
+export interface Refreshed {
+  requestId: number;
+  /** As in Welcome. */
+  tokenExpiresInMs: number;
+}
+
+/** The token is about to end: Refresh, or the connection is closed. */
+export interface TokenExpiring {
+  /** When, milliseconds from now. */
+  expiresInMs: number;
+  /** It is revoked, or its key is: another token is wanted, not the same again. */
+  revoked: boolean;
 }
 
 /**
@@ -145,6 +189,14 @@ export interface Limits {
   userConnectionCountMax: number;
   ipConnectionCountMax: number;
   tenantRoomCountMax: number;
+  /**
+   * Rates of this connection; 0: none. Frames and bytes that it may send a second, bursts of two
+   * seconds included. Beyond it: RATE_LIMITED, and for those who go on a close with BLOCKED.
+   */
+  framesPerSecondMax: number;
+  bytesPerSecondMax: number;
+  /** Publishes a second of this user on this gateway, over all rooms; 0: no limit. */
+  userPublishesPerSecondMax: number;
 }
 
 /** Asks for a Pong: keeps a browser's connection checked, and the client's idea of server time fresh. */

@@ -23,22 +23,24 @@ _sym_db = _symbol_database.Default()
 
 
 from tidegate._gen.tidegate.client.v1 import error_pb2 as tidegate_dot_client_dot_v1_dot_error__pb2
+from tidegate._gen.tidegate.client.v1 import flag_pb2 as tidegate_dot_client_dot_v1_dot_flag__pb2
 from tidegate._gen.tidegate.client.v1 import history_pb2 as tidegate_dot_client_dot_v1_dot_history__pb2
 from tidegate._gen.tidegate.client.v1 import message_pb2 as tidegate_dot_client_dot_v1_dot_message__pb2
 from tidegate._gen.tidegate.client.v1 import publish_pb2 as tidegate_dot_client_dot_v1_dot_publish__pb2
 from tidegate._gen.tidegate.client.v1 import room_pb2 as tidegate_dot_client_dot_v1_dot_room__pb2
 from tidegate._gen.tidegate.client.v1 import session_pb2 as tidegate_dot_client_dot_v1_dot_session__pb2
+from tidegate._gen.tidegate.client.v1 import version_pb2 as tidegate_dot_client_dot_v1_dot_version__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1etidegate/client/v1/frame.proto\x12\x12tidegate.client.v1\x1a\x1etidegate/client/v1/error.proto\x1a tidegate/client/v1/history.proto\x1a tidegate/client/v1/message.proto\x1a tidegate/client/v1/publish.proto\x1a\x1dtidegate/client/v1/room.proto\x1a tidegate/client/v1/session.proto\"\xa2\x02\n\x0b\x43lientFrame\x12*\n\x05hello\x18\x01 \x01(\x0b\x32\x19.tidegate.client.v1.HelloH\x00\x12(\n\x04join\x18\x02 \x01(\x0b\x32\x18.tidegate.client.v1.JoinH\x00\x12*\n\x05leave\x18\x03 \x01(\x0b\x32\x19.tidegate.client.v1.LeaveH\x00\x12.\n\x07publish\x18\x04 \x01(\x0b\x32\x1b.tidegate.client.v1.PublishH\x00\x12.\n\x07history\x18\x05 \x01(\x0b\x32\x1b.tidegate.client.v1.HistoryH\x00\x12(\n\x04ping\x18\x06 \x01(\x0b\x32\x18.tidegate.client.v1.PingH\x00\x42\x07\n\x05\x66rame\"\xb6\x04\n\x0bServerFrame\x12.\n\x07welcome\x18\x01 \x01(\x0b\x32\x1b.tidegate.client.v1.WelcomeH\x00\x12,\n\x06joined\x18\x02 \x01(\x0b\x32\x1a.tidegate.client.v1.JoinedH\x00\x12(\n\x04left\x18\x03 \x01(\x0b\x32\x18.tidegate.client.v1.LeftH\x00\x12\x35\n\x0bpublish_ack\x18\x04 \x01(\x0b\x32\x1e.tidegate.client.v1.PublishAckH\x00\x12.\n\x07message\x18\x05 \x01(\x0b\x32\x1b.tidegate.client.v1.MessageH\x00\x12&\n\x03gap\x18\x06 \x01(\x0b\x32\x17.tidegate.client.v1.GapH\x00\x12\x37\n\x0chistory_page\x18\x07 \x01(\x0b\x32\x1f.tidegate.client.v1.HistoryPageH\x00\x12(\n\x04pong\x18\x08 \x01(\x0b\x32\x18.tidegate.client.v1.PongH\x00\x12\x44\n\x13room_policy_changed\x18\t \x01(\x0b\x32%.tidegate.client.v1.RoomPolicyChangedH\x00\x12/\n\x05\x65rror\x18\n \x01(\x0b\x32\x1e.tidegate.client.v1.ErrorFrameH\x00\x12-\n\x07go_away\x18\x0b \x01(\x0b\x32\x1a.tidegate.client.v1.GoAwayH\x00\x42\x07\n\x05\x66rameb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1etidegate/client/v1/frame.proto\x12\x12tidegate.client.v1\x1a\x1etidegate/client/v1/error.proto\x1a\x1dtidegate/client/v1/flag.proto\x1a tidegate/client/v1/history.proto\x1a tidegate/client/v1/message.proto\x1a tidegate/client/v1/publish.proto\x1a\x1dtidegate/client/v1/room.proto\x1a tidegate/client/v1/session.proto\x1a tidegate/client/v1/version.proto\"\x8f\x03\n\x0b\x43lientFrame\x12*\n\x05hello\x18\x01 \x01(\x0b\x32\x19.tidegate.client.v1.HelloH\x00\x12(\n\x04join\x18\x02 \x01(\x0b\x32\x18.tidegate.client.v1.JoinH\x00\x12*\n\x05leave\x18\x03 \x01(\x0b\x32\x19.tidegate.client.v1.LeaveH\x00\x12.\n\x07publish\x18\x04 \x01(\x0b\x32\x1b.tidegate.client.v1.PublishH\x00\x12.\n\x07history\x18\x05 \x01(\x0b\x32\x1b.tidegate.client.v1.HistoryH\x00\x12(\n\x04ping\x18\x06 \x01(\x0b\x32\x18.tidegate.client.v1.PingH\x00\x12.\n\x07refresh\x18\x07 \x01(\x0b\x32\x1b.tidegate.client.v1.RefreshH\x00\x12;\n\x0e\x66lag_exposures\x18\x08 \x01(\x0b\x32!.tidegate.client.v1.FlagExposuresH\x00\x42\x07\n\x05\x66rame\"\xc6\x06\n\x0bServerFrame\x12.\n\x07welcome\x18\x01 \x01(\x0b\x32\x1b.tidegate.client.v1.WelcomeH\x00\x12,\n\x06joined\x18\x02 \x01(\x0b\x32\x1a.tidegate.client.v1.JoinedH\x00\x12(\n\x04left\x18\x03 \x01(\x0b\x32\x18.tidegate.client.v1.LeftH\x00\x12\x35\n\x0bpublish_ack\x18\x04 \x01(\x0b\x32\x1e.tidegate.client.v1.PublishAckH\x00\x12.\n\x07message\x18\x05 \x01(\x0b\x32\x1b.tidegate.client.v1.MessageH\x00\x12&\n\x03gap\x18\x06 \x01(\x0b\x32\x17.tidegate.client.v1.GapH\x00\x12\x37\n\x0chistory_page\x18\x07 \x01(\x0b\x32\x1f.tidegate.client.v1.HistoryPageH\x00\x12(\n\x04pong\x18\x08 \x01(\x0b\x32\x18.tidegate.client.v1.PongH\x00\x12\x44\n\x13room_policy_changed\x18\t \x01(\x0b\x32%.tidegate.client.v1.RoomPolicyChangedH\x00\x12/\n\x05\x65rror\x18\n \x01(\x0b\x32\x1e.tidegate.client.v1.ErrorFrameH\x00\x12-\n\x07go_away\x18\x0b \x01(\x0b\x32\x1a.tidegate.client.v1.GoAwayH\x00\x12\x32\n\trefreshed\x18\x0c \x01(\x0b\x32\x1d.tidegate.client.v1.RefreshedH\x00\x12;\n\x0etoken_expiring\x18\r \x01(\x0b\x32!.tidegate.client.v1.TokenExpiringH\x00\x12*\n\x05\x66lags\x18\x0e \x01(\x0b\x32\x19.tidegate.client.v1.FlagsH\x00\x12?\n\x10version_mismatch\x18\x0f \x01(\x0b\x32#.tidegate.client.v1.VersionMismatchH\x00\x12\x30\n\x08redirect\x18\x10 \x01(\x0b\x32\x1c.tidegate.client.v1.RedirectH\x00\x42\x07\n\x05\x66rameb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tidegate.client.v1.frame_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CLIENTFRAME']._serialized_start=254
-  _globals['_CLIENTFRAME']._serialized_end=544
-  _globals['_SERVERFRAME']._serialized_start=547
-  _globals['_SERVERFRAME']._serialized_end=1113
+  _globals['_CLIENTFRAME']._serialized_start=319
+  _globals['_CLIENTFRAME']._serialized_end=718
+  _globals['_SERVERFRAME']._serialized_start=721
+  _globals['_SERVERFRAME']._serialized_end=1559
 # @@protoc_insertion_point(module_scope)

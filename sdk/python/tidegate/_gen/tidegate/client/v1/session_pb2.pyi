@@ -1,3 +1,4 @@
+from tidegate._gen.tidegate.client.v1 import flag_pb2 as _flag_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -19,7 +20,7 @@ GO_AWAY_REASON_BALANCE: GoAwayReason
 GO_AWAY_REASON_CUT_OFF: GoAwayReason
 
 class Hello(_message.Message):
-    __slots__ = ("protocol_min", "protocol_max", "token", "build", "producer_key", "session_token", "dial_count")
+    __slots__ = ("protocol_min", "protocol_max", "token", "build", "producer_key", "session_token", "dial_count", "attributes", "region")
     PROTOCOL_MIN_FIELD_NUMBER: _ClassVar[int]
     PROTOCOL_MAX_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
@@ -27,6 +28,8 @@ class Hello(_message.Message):
     PRODUCER_KEY_FIELD_NUMBER: _ClassVar[int]
     SESSION_TOKEN_FIELD_NUMBER: _ClassVar[int]
     DIAL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
     protocol_min: int
     protocol_max: int
     token: str
@@ -34,7 +37,17 @@ class Hello(_message.Message):
     producer_key: bytes
     session_token: bytes
     dial_count: int
-    def __init__(self, protocol_min: _Optional[int] = ..., protocol_max: _Optional[int] = ..., token: _Optional[str] = ..., build: _Optional[_Union[ClientBuild, _Mapping]] = ..., producer_key: _Optional[bytes] = ..., session_token: _Optional[bytes] = ..., dial_count: _Optional[int] = ...) -> None: ...
+    attributes: _containers.RepeatedCompositeFieldContainer[Attribute]
+    region: str
+    def __init__(self, protocol_min: _Optional[int] = ..., protocol_max: _Optional[int] = ..., token: _Optional[str] = ..., build: _Optional[_Union[ClientBuild, _Mapping]] = ..., producer_key: _Optional[bytes] = ..., session_token: _Optional[bytes] = ..., dial_count: _Optional[int] = ..., attributes: _Optional[_Iterable[_Union[Attribute, _Mapping]]] = ..., region: _Optional[str] = ...) -> None: ...
+
+class Attribute(_message.Message):
+    __slots__ = ("key", "value")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    value: str
+    def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
 
 class ClientBuild(_message.Message):
     __slots__ = ("name", "version", "platform")
@@ -47,7 +60,7 @@ class ClientBuild(_message.Message):
     def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., platform: _Optional[str] = ...) -> None: ...
 
 class Welcome(_message.Message):
-    __slots__ = ("protocol", "connection_id", "server_time_us", "limits", "idle_timeout_ms", "publish_budget_ms", "tenant", "user", "server_version", "session_token", "targets")
+    __slots__ = ("protocol", "connection_id", "server_time_us", "limits", "idle_timeout_ms", "publish_budget_ms", "tenant", "user", "server_version", "session_token", "targets", "token_expires_in_ms", "flags")
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]
     CONNECTION_ID_FIELD_NUMBER: _ClassVar[int]
     SERVER_TIME_US_FIELD_NUMBER: _ClassVar[int]
@@ -59,6 +72,8 @@ class Welcome(_message.Message):
     SERVER_VERSION_FIELD_NUMBER: _ClassVar[int]
     SESSION_TOKEN_FIELD_NUMBER: _ClassVar[int]
     TARGETS_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_EXPIRES_IN_MS_FIELD_NUMBER: _ClassVar[int]
+    FLAGS_FIELD_NUMBER: _ClassVar[int]
     protocol: int
     connection_id: str
     server_time_us: int
@@ -70,7 +85,33 @@ class Welcome(_message.Message):
     server_version: str
     session_token: bytes
     targets: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, protocol: _Optional[int] = ..., connection_id: _Optional[str] = ..., server_time_us: _Optional[int] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., idle_timeout_ms: _Optional[int] = ..., publish_budget_ms: _Optional[int] = ..., tenant: _Optional[str] = ..., user: _Optional[str] = ..., server_version: _Optional[str] = ..., session_token: _Optional[bytes] = ..., targets: _Optional[_Iterable[str]] = ...) -> None: ...
+    token_expires_in_ms: int
+    flags: _flag_pb2.Flags
+    def __init__(self, protocol: _Optional[int] = ..., connection_id: _Optional[str] = ..., server_time_us: _Optional[int] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., idle_timeout_ms: _Optional[int] = ..., publish_budget_ms: _Optional[int] = ..., tenant: _Optional[str] = ..., user: _Optional[str] = ..., server_version: _Optional[str] = ..., session_token: _Optional[bytes] = ..., targets: _Optional[_Iterable[str]] = ..., token_expires_in_ms: _Optional[int] = ..., flags: _Optional[_Union[_flag_pb2.Flags, _Mapping]] = ...) -> None: ...
+
+class Refresh(_message.Message):
+    __slots__ = ("token", "request_id")
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    token: str
+    request_id: int
+    def __init__(self, token: _Optional[str] = ..., request_id: _Optional[int] = ...) -> None: ...
+
+class Refreshed(_message.Message):
+    __slots__ = ("request_id", "token_expires_in_ms")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_EXPIRES_IN_MS_FIELD_NUMBER: _ClassVar[int]
+    request_id: int
+    token_expires_in_ms: int
+    def __init__(self, request_id: _Optional[int] = ..., token_expires_in_ms: _Optional[int] = ...) -> None: ...
+
+class TokenExpiring(_message.Message):
+    __slots__ = ("expires_in_ms", "revoked")
+    EXPIRES_IN_MS_FIELD_NUMBER: _ClassVar[int]
+    REVOKED_FIELD_NUMBER: _ClassVar[int]
+    expires_in_ms: int
+    revoked: bool
+    def __init__(self, expires_in_ms: _Optional[int] = ..., revoked: _Optional[bool] = ...) -> None: ...
 
 class GoAway(_message.Message):
     __slots__ = ("reason", "delay_ms", "target", "deadline_ms")
@@ -85,7 +126,7 @@ class GoAway(_message.Message):
     def __init__(self, reason: _Optional[_Union[GoAwayReason, str]] = ..., delay_ms: _Optional[int] = ..., target: _Optional[str] = ..., deadline_ms: _Optional[int] = ...) -> None: ...
 
 class Limits(_message.Message):
-    __slots__ = ("frame_bytes_max", "room_count_max", "publish_in_flight_max", "history_page_max", "tenant_connection_count_max", "user_connection_count_max", "ip_connection_count_max", "tenant_room_count_max")
+    __slots__ = ("frame_bytes_max", "room_count_max", "publish_in_flight_max", "history_page_max", "tenant_connection_count_max", "user_connection_count_max", "ip_connection_count_max", "tenant_room_count_max", "frames_per_second_max", "bytes_per_second_max", "user_publishes_per_second_max")
     FRAME_BYTES_MAX_FIELD_NUMBER: _ClassVar[int]
     ROOM_COUNT_MAX_FIELD_NUMBER: _ClassVar[int]
     PUBLISH_IN_FLIGHT_MAX_FIELD_NUMBER: _ClassVar[int]
@@ -94,6 +135,9 @@ class Limits(_message.Message):
     USER_CONNECTION_COUNT_MAX_FIELD_NUMBER: _ClassVar[int]
     IP_CONNECTION_COUNT_MAX_FIELD_NUMBER: _ClassVar[int]
     TENANT_ROOM_COUNT_MAX_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_PER_SECOND_MAX_FIELD_NUMBER: _ClassVar[int]
+    BYTES_PER_SECOND_MAX_FIELD_NUMBER: _ClassVar[int]
+    USER_PUBLISHES_PER_SECOND_MAX_FIELD_NUMBER: _ClassVar[int]
     frame_bytes_max: int
     room_count_max: int
     publish_in_flight_max: int
@@ -102,7 +146,10 @@ class Limits(_message.Message):
     user_connection_count_max: int
     ip_connection_count_max: int
     tenant_room_count_max: int
-    def __init__(self, frame_bytes_max: _Optional[int] = ..., room_count_max: _Optional[int] = ..., publish_in_flight_max: _Optional[int] = ..., history_page_max: _Optional[int] = ..., tenant_connection_count_max: _Optional[int] = ..., user_connection_count_max: _Optional[int] = ..., ip_connection_count_max: _Optional[int] = ..., tenant_room_count_max: _Optional[int] = ...) -> None: ...
+    frames_per_second_max: int
+    bytes_per_second_max: int
+    user_publishes_per_second_max: int
+    def __init__(self, frame_bytes_max: _Optional[int] = ..., room_count_max: _Optional[int] = ..., publish_in_flight_max: _Optional[int] = ..., history_page_max: _Optional[int] = ..., tenant_connection_count_max: _Optional[int] = ..., user_connection_count_max: _Optional[int] = ..., ip_connection_count_max: _Optional[int] = ..., tenant_room_count_max: _Optional[int] = ..., frames_per_second_max: _Optional[int] = ..., bytes_per_second_max: _Optional[int] = ..., user_publishes_per_second_max: _Optional[int] = ...) -> None: ...
 
 class Ping(_message.Message):
     __slots__ = ("id",)
