@@ -4,9 +4,10 @@
  * Pure.
  */
 import { decideAdvertiseUrl } from "./gateway/drain/advertise-url.ts";
-import { isLoopback, REGION_PATTERN } from "./gateway/options.ts";
+import { REGION_PATTERN } from "./gateway/options.ts";
 import type { OptionName } from "./options.ts";
 import { CodedError } from "./proto/coded-error.ts";
+import { isLoopback } from "./proto/loopback.ts";
 
 /** Reads a value as it was written; empty for none. */
 type Read = (name: OptionName) => string;

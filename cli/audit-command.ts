@@ -1,13 +1,13 @@
 /**
  * `tidegatectl audit`: who changed what, and what was refused.
  */
-import type { AuditEntry } from "../proto/gen/tidegate/control/v1/audit.ts";
 import { AuditServiceClient } from "../proto/gen/tidegate/control/v1/audit_service.ts";
 import { auditTable, auditText } from "./audit-text.ts";
 import type { OutputFormat } from "./command-setup.ts";
 import { type Context, print, type Target } from "./context.ts";
 import { call, withClient } from "./control-client.ts";
 import { formatOutput } from "./output.ts";
+import { pages } from "./pages.ts";
 
 /** What is asked for. */
 export interface AuditOptions {
@@ -37,15 +37,11 @@ export async function showAudit(
     ...{ startTime: options.since, endTime: options.until },
   };
   await withClient(target.control, AuditServiceClient, async (client) => {
-    const entries: AuditEntry[] = [];
-    let pageToken = "";
-    do {
-      const pageSize = Math.min(countMax - entries.length, pageSizeMax);
-      const request = { ...filter, pageSize, pageToken };
+    const entries = await pages(async (pageToken, countLeft) => {
+      const request = { ...filter, pageSize: Math.min(countLeft, pageSizeMax), pageToken };
       const page = await call(client, client.listAuditEntries, request);
-      entries.push(...page.auditEntries);
-      pageToken = page.nextPageToken;
-    } while (pageToken !== "" && entries.length < countMax);
+      return { items: page.auditEntries, next: page.nextPageToken };
+    }, countMax);
     await print(context, formatOutput(options.format, entries.map(auditText), auditTable));
   });
 }

@@ -11,6 +11,7 @@ import { type Context, print, type Target } from "./context.ts";
 import { call, withClient } from "./control-client.ts";
 import { Failure, usageError } from "./failure.ts";
 import { formatOutput } from "./output.ts";
+import { pages, present } from "./pages.ts";
 import {
   FIELD_NAMES,
   parseRoomClassFile,
@@ -43,17 +44,13 @@ export async function listClasses(
   format: OutputFormat,
 ): Promise<void> {
   const parent = tenantParent(target);
-  const classes = await withClient(target.control, RoomClassServiceClient, async (client) => {
-    const found: RoomClass[] = [];
-    let pageToken = "";
-    do {
+  const classes = await withClient(target.control, RoomClassServiceClient, (client) =>
+    pages(async (pageToken) => {
       const page = await call(client, client.listRoomClasses, { parent, pageSize, pageToken });
-      found.push(...page.roomClasses);
-      pageToken = page.nextPageToken;
-    } while (pageToken !== "");
-    return found.map(roomClassText);
-  });
-  return print(context, formatOutput(format, classes, classTable));
+      return { items: page.roomClasses, next: page.nextPageToken };
+    }),
+  );
+  return print(context, formatOutput(format, classes.map(roomClassText), classTable));
 }
 
 function classTable(classes: readonly RoomClassText[]): string {
@@ -165,8 +162,7 @@ async function applyClass(
     requestId: "",
   };
   const { roomClass } = await call(client, client.updateRoomClass, request);
-  if (roomClass === undefined) throw new Failure("INTERNAL", "the control plane sent no class");
-  const text = roomClassText(roomClass);
+  const text = roomClassText(present(roomClass));
   const changes: Record<string, [unknown, unknown]> = {};
   const old = before === null ? null : roomClassText(before);
   for (const field of FIELD_NAMES) {
@@ -176,7 +172,7 @@ async function applyClass(
   }
   const isChanged = Object.keys(changes).length > 0;
   const action = before === null ? "created" : isChanged ? "changed" : "unchanged";
-  return { class: shortName(roomClass), action, changes, roomClass: text };
+  return { class: shortName(present(roomClass)), action, changes, roomClass: text };
 }
 
 /** The class, or null when there is none. */

@@ -14,6 +14,7 @@ import {
 } from "@grpc/grpc-js";
 import { BadRequest, ErrorInfo } from "../proto/gen/google/rpc/error_details.ts";
 import { Status } from "../proto/gen/google/rpc/status.ts";
+import { isLoopback } from "../proto/loopback.ts";
 import type { ControlPlace } from "./context.ts";
 import { Failure, usageError } from "./failure.ts";
 
@@ -76,7 +77,7 @@ function checkAddress(address: string, { token, tlsCa }: ControlPlace): void {
   if (!/^(\[[0-9a-fA-F:]+\]|[^/:\s]+):\d{1,5}$/.test(address)) {
     throw usageError(`--control ${JSON.stringify(address)} is not "host:port"`);
   }
-  if (token !== "" && tlsCa === "" && !isLoopback(address)) {
+  if (token !== "" && tlsCa === "" && !isLoopback(hostOf(address))) {
     const detail = `a token is not sent to ${address} without TLS: who sees it can use it`;
     throw usageError(detail, "Give --tls-ca, or reach it through a tunnel to 127.0.0.1.");
   }
@@ -112,8 +113,9 @@ function withToken(token: string): Interceptor {
     });
 }
 
-function isLoopback(address: string): boolean {
-  return /^(localhost|127(\.\d{1,3}){3}|\[::1\]):/.test(address);
+/** The host of "host:port", an IPv6 address without its brackets. */
+function hostOf(address: string): string {
+  return address.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
 }
 
 /** Calls a method; errors as Failure with the code that the control plane gave. */

@@ -20,6 +20,7 @@ import {
   slotText,
 } from "./fleet-text.ts";
 import { formatOutput } from "./output.ts";
+import { pages, present } from "./pages.ts";
 import { tenantParent } from "./tenant.ts";
 import { watchView } from "./watch.ts";
 
@@ -160,24 +161,4 @@ export function slotRequest(slot: string): { readonly name: string; readonly gro
     throw usageError(`${JSON.stringify(slot)} is no slot`, fix);
   }
   return { name: `groups/${group}/slots/${number}`, group: Number(group) };
-}
-
-/** All pages of a list. */
-export async function pages<T>(
-  read: (pageToken: string) => Promise<{ items: readonly T[]; next: string }>,
-): Promise<T[]> {
-  const all: T[] = [];
-  let pageToken = "";
-  do {
-    const { items, next } = await read(pageToken);
-    all.push(...items);
-    pageToken = next;
-  } while (pageToken !== "");
-  return all;
-}
-
-/** What an answer must have. @throws {Failure} `INTERNAL`. */
-export function present<T>(found: T | undefined): T {
-  if (found !== undefined) return found;
-  throw new Failure("INTERNAL", "the control plane sent an answer without what was asked for");
 }

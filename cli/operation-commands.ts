@@ -1,7 +1,6 @@
 /**
  * `tidegatectl operations`: work that goes on after the command that began it.
  */
-
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ClientReadableStream, ServiceError } from "@grpc/grpc-js";
 import { type Operation, OperationState } from "../proto/gen/tidegate/control/v1/operation.ts";
@@ -23,6 +22,7 @@ import {
   progressLine,
 } from "./operation-text.ts";
 import { formatOutput } from "./output.ts";
+import { pages, present } from "./pages.ts";
 import { watchView } from "./watch.ts";
 
 /** Operations asked for at once. */
@@ -49,13 +49,10 @@ export async function listOperations(
   const states = options.isRunningOnly ? running : [];
   const draw = () =>
     withClient(target.control, OperationServiceClient, async (client) => {
-      const all: Operation[] = [];
-      let pageToken = "";
-      do {
+      const all = await pages(async (pageToken) => {
         const page = await call(client, client.listOperations, { pageSize, pageToken, states });
-        all.push(...page.operations);
-        pageToken = page.nextPageToken;
-      } while (pageToken !== "");
+        return { items: page.operations, next: page.nextPageToken };
+      });
       const table = (texts: OperationText[]) => operationTable(texts, Date.now());
       return formatOutput(view.format, all.map(operationText), table);
     });
@@ -70,10 +67,10 @@ export async function getOperation(
   id: string,
   format: OutputFormat,
 ): Promise<void> {
-  const found = await withClient(target.control, OperationServiceClient, (client) =>
+  const { operation } = await withClient(target.control, OperationServiceClient, (client) =>
     call(client, client.getOperation, { name: operationName(id) }),
   );
-  await print(context, formatOutput(format, operationText(present(found)), operationDetails));
+  await print(context, formatOutput(format, operationText(present(operation)), operationDetails));
 }
 
 /** `operations pause`, `resume` and `abort`. */
@@ -88,14 +85,14 @@ export async function steerOperation(
     ...{ name: operationName(id), etag: "" },
     ...{ validateOnly: options.isDryRun, requestId: "" },
   };
-  const answer = await withClient(target.control, OperationServiceClient, (client) => {
+  const { operation } = await withClient(target.control, OperationServiceClient, (client) => {
     if (verb === "pause") return call(client, client.pauseOperation, request);
     if (verb === "resume") return call(client, client.resumeOperation, request);
     return call(client, client.abortOperation, request);
   });
   const suffix = options.isDryRun ? " (dry run, nothing was written)" : "";
   const line = (text: OperationText) => `operation ${text.id} is ${text.state}${suffix}\n`;
-  await print(context, formatOutput(options.format, operationText(present(answer)), line));
+  await print(context, formatOutput(options.format, operationText(present(operation)), line));
 }
 
 /**
@@ -136,7 +133,7 @@ export async function showBegun(
   operation: Operation | undefined,
   { format, isDryRun, isWaiting }: BeginOptions,
 ): Promise<void> {
-  const text = operationText(present({ operation }));
+  const text = operationText(present(operation));
   if (isDryRun) return print(context, formatOutput(format, text, dryRunText));
   if (isWaiting) return watchOperation(context, target, text.id, format);
   const line = () =>
@@ -210,9 +207,4 @@ function refuseOtherEnd({ name, state, detail, failure }: Operation): void {
 
 function operationName(id: string): string {
   return id.startsWith("operations/") ? id : `operations/${id}`;
-}
-
-function present(answer: { readonly operation?: Operation | undefined }): Operation {
-  if (answer.operation !== undefined) return answer.operation;
-  throw new Failure("INTERNAL", "the control plane sent an answer without an operation");
 }

@@ -12,10 +12,11 @@ import type { OutputFormat } from "./command-setup.ts";
 import { type Context, print, type Target } from "./context.ts";
 import { call, withClient } from "./control-client.ts";
 import { usageError } from "./failure.ts";
-import { present, shardName, slotRequest } from "./fleet-commands.ts";
+import { shardName, slotRequest } from "./fleet-commands.ts";
 import { detailTable, shardText, slotText } from "./fleet-text.ts";
 import { type BeginOptions, showBegun } from "./operation-commands.ts";
 import { formatOutput } from "./output.ts";
+import { present } from "./pages.ts";
 import { formatTable } from "./table.ts";
 
 /** Fields of a shard that an option sets; undefined: not given. */

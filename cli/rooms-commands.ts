@@ -10,6 +10,7 @@ import { type Context, print, type Target } from "./context.ts";
 import { call, withClient } from "./control-client.ts";
 import { Failure, usageError } from "./failure.ts";
 import { formatOutput } from "./output.ts";
+import { present } from "./pages.ts";
 import {
   adviceTable,
   adviceText,
@@ -115,8 +116,7 @@ export async function showAdvice(
   await withClient(target.control, FleetServiceClient, async (client) => {
     const draw = async () => {
       const { advice } = await call(client, client.getScaleAdvice, {});
-      if (advice === undefined) throw new Failure("INTERNAL", "the control plane sent no advice");
-      return formatOutput(view.format, adviceText(advice), adviceTable);
+      return formatOutput(view.format, adviceText(present(advice)), adviceTable);
     };
     if (view.isWatched) await watchView(context, draw);
     else await print(context, await draw());

@@ -2,6 +2,7 @@
  * Options of the control plane.
  */
 import { CodedError } from "../proto/coded-error.ts";
+import { isLoopback } from "../proto/loopback.ts";
 
 export interface ControlPlaneOptions {
   /** Name of this process, for people: its GATEWAY_ID. */
@@ -90,8 +91,6 @@ const bounds = {
   scaleTriggerPercent: [10, 95],
 } as const;
 
-const loopback = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1)$/;
-
 /**
  * Fills in defaults and checks.
  *
@@ -119,11 +118,6 @@ export function hasAccessControl(options: ControlPlaneOptions): boolean {
   return authJwtKeyFile !== "" || authJwksFile !== "" || tlsCaFile !== "";
 }
 
-/** Whether only this machine reaches the address. */
-export function isLoopbackHost(host: string): boolean {
-  return loopback.test(host);
-}
-
 function checkAccess(options: ControlPlaneOptions): void {
   const { authJwtKeyFile, authJwksFile, tlsCertFile, tlsKeyFile, tlsCaFile } = options;
   const refuse = (detail: string) => {
@@ -149,7 +143,7 @@ function checkAccess(options: ControlPlaneOptions): void {
         "CONTROL_TLS_CERT_FILE and CONTROL_TLS_KEY_FILE of its own",
     );
   }
-  if (hasAccessControl(options) || isLoopbackHost(options.host)) return;
+  if (hasAccessControl(options) || isLoopback(options.host)) return;
   refuse(
     `control plane host is ${JSON.stringify(options.host)}, but beyond loopback (127.0.0.1, ::1, ` +
       "localhost) callers must prove who they are: set CONTROL_AUTH_JWT_KEY_FILE, " +

@@ -6,7 +6,7 @@
  * us.
  */
 import type { ErrorCode } from "../proto/coded-error.ts";
-import { isLoopback } from "./options.ts";
+import { isLoopback } from "../proto/loopback.ts";
 
 /** What the check needs of the options. */
 export interface HostRules {

@@ -153,8 +153,3 @@ export function validateGatewayOptions(partial: Partial<GatewayOptions>): Gatewa
 
 /** What a region is named. */
 export const REGION_PATTERN = /^[a-z0-9-]{0,32}$/;
-
-/** Whether only this machine can reach `host`. */
-export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host);
-}

@@ -2,8 +2,9 @@
  * Access control as the options want it: who may come in, and how the port speaks.
  */
 import { ServerCredentials } from "@grpc/grpc-js";
+import { isLoopback } from "../../proto/loopback.ts";
 import type { Log } from "../log.ts";
-import { type ControlPlaneOptions, hasAccessControl, isLoopbackHost } from "../options.ts";
+import { type ControlPlaneOptions, hasAccessControl } from "../options.ts";
 import { type Access, OPEN_ACCESS } from "./access.ts";
 import { CredentialAccess } from "./credential-access.ts";
 import { FreshFiles } from "./fresh-files.ts";
@@ -41,7 +42,7 @@ export async function openAccess(options: ControlPlaneOptions, log: Log): Promis
   if (!isOn) {
     const text = "the control plane asks nobody who he is: all on this machine may change all";
     log.warn({ host }, text);
-  } else if (tls === null && !isLoopbackHost(host)) {
+  } else if (tls === null && !isLoopback(host)) {
     const text = "the control plane has no TLS: whoever sees its traffic can take tokens from it";
     log.warn({ host }, text);
   }
