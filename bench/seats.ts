@@ -13,6 +13,7 @@ import { Owners } from "../bus/seats/owners.ts";
 import { SEAT_BUCKET, userKey } from "../bus/seats/seat-keys.ts";
 import type { SeatClaim } from "../bus/seats/seat-set.ts";
 import { newConnection } from "../gateway/connection.ts";
+import { makeIdentity } from "../gateway/identity.ts";
 import { Lagging } from "../gateway/lagging.ts";
 import { PublishLog } from "../gateway/publish-log.ts";
 import { Limits } from "../gateway/seats/limits.ts";
@@ -149,7 +150,7 @@ async function measureAdmission(bus: Bus, count: number): Promise<number> {
     ...{ bus, log: silent, limits, sender: new Sender(lagging, 1), holdMs: WAIT_MS },
     ...{ tokens: new SessionTokens(Buffer.alloc(32, 1)), hasRoomLimit: () => false },
   });
-  const identity = { tenant: "bench", user: "ann", grants: [] };
+  const identity = makeIdentity({ tenant: "bench", user: "ann", grants: [] });
   const hello = { sessionToken: Buffer.alloc(0), dialCount: 1 };
   const admit = (number: number) => {
     const connection = newConnection(number);

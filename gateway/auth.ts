@@ -15,6 +15,7 @@ import {
   GRANT_COUNT_MAX,
   type Grant,
   type Identity,
+  makeIdentity,
 } from "./identity.ts";
 
 /** Bytes of a token; a JWT with 64 grants has about 4 kB. */
@@ -27,11 +28,12 @@ export type Authenticate = (token: string) => Identity | Promise<Identity>;
 
 /** Everybody is the anonymous user of tenant "default" and may do all. */
 export function authenticateNone(): Authenticate {
-  const identity: Identity = {
+  const identity = makeIdentity({
     tenant: "default",
     user: "",
     grants: [{ rooms: "*", actions: ALL_ACTIONS }],
-  };
+    isAnonymous: true,
+  });
   return () => identity;
 }
 
@@ -94,7 +96,9 @@ export function authenticateJwt(keyText: string, rules: JwtRules): Authenticate 
         ...(rules.issuer === "" ? {} : { issuer: rules.issuer }),
         ...(rules.audience === "" ? {} : { audience: rules.audience }),
       });
-      return readIdentity({ ...payload, user: payload.sub }, "claims");
+      const { exp = 0, iat = 0, jti = "" } = payload;
+      const times = { tokenId: jti, issuedAtS: iat, expiresAtS: exp };
+      return { ...readIdentity({ ...payload, user: payload.sub }, "claims"), ...times };
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       throw new CodedError("TOKEN_INVALID", `the token was refused: ${reason}`, error);
@@ -130,7 +134,7 @@ function readIdentity(entry: Record<string, unknown>, where: string): Identity {
     const detail = `${where}.user must be printable and at most ${USER_BYTES_MAX} bytes`;
     throw new CodedError("OPTION_INVALID", detail);
   }
-  return { tenant, user, grants: readGrants(entry.grants, where) };
+  return makeIdentity({ tenant, user, grants: readGrants(entry.grants, where) });
 }
 
 function readGrants(grants: unknown, where: string): Grant[] {

@@ -29,12 +29,34 @@ export interface Grant {
   readonly actions: number;
 }
 
+/** What a token says of its user, for flags and gates: claim "attributes". */
+export type Attributes = Readonly<Record<string, string | number | boolean>>;
+
 /** Who the gateway takes a connection for. */
 export interface Identity {
   readonly tenant: string;
   /** Empty when anonymous. At most 128 bytes. */
   readonly user: string;
   readonly grants: readonly Grant[];
+  /** `jti` of the token, at most 128 bytes; empty when it has none. */
+  readonly tokenId: string;
+  /** When the token was issued, seconds since 1970-01-01 UTC; 0: not said. */
+  readonly issuedAtS: number;
+  /** When it ends, seconds since 1970-01-01 UTC; 0: never. */
+  readonly expiresAtS: number;
+  readonly attributes: Attributes;
+  /** It showed no token: what it may do beyond its grants, a room's class says. */
+  readonly isAnonymous: boolean;
+}
+
+const noAttributes: Attributes = {};
+
+/** An identity of those parts; the rest is as with a token that never ends and says no more. */
+export function makeIdentity(
+  parts: Pick<Identity, "tenant" | "user" | "grants"> & Partial<Identity>,
+): Identity {
+  const rest = { tokenId: "", issuedAtS: 0, expiresAtS: 0, attributes: noAttributes };
+  return { ...rest, isAnonymous: false, ...parts };
 }
 
 /** Whether the identity may do `action` in the room named `room`. */

@@ -1,10 +1,12 @@
 /**
  * Rooms, members and disconnects over real gRPC: of a real gateway, and of many that are made up.
  */
+
 import { credentials, status } from "@grpc/grpc-js";
 import { expect, onTestFinished, test } from "vitest";
 import type { Bus } from "../../bus/bus.ts";
 import { startControlPlane } from "../../controlplane/control-plane.ts";
+import { makeIdentity } from "../../gateway/identity.ts";
 import { CodedError } from "../../proto/coded-error.ts";
 import { ERRORS } from "../../proto/gen/errors.ts";
 import {
@@ -27,7 +29,7 @@ const silentLog = { debug() {}, info() {}, warn() {}, error() {} };
 function authenticate(token: string) {
   const user = /^token-of-(\w+)-0123$/.exec(token)?.[1];
   if (user === undefined) throw new CodedError("TOKEN_INVALID", "unknown");
-  return { tenant: "default", user, grants: [{ rooms: "*", actions: 7 }] };
+  return makeIdentity({ tenant: "default", user, grants: [{ rooms: "*", actions: 7 }] });
 }
 
 async function serve(bus: Bus) {

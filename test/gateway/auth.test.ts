@@ -3,7 +3,7 @@ import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { SignJWT } from "jose";
 import { describe, expect, test } from "vitest";
 import { authenticateJwt, authenticateNone, authenticateStatic } from "../../gateway/auth.ts";
-import { Action, ALL_ACTIONS, GRANT_COUNT_MAX } from "../../gateway/identity.ts";
+import { Action, ALL_ACTIONS, GRANT_COUNT_MAX, makeIdentity } from "../../gateway/identity.ts";
 
 const everything = [{ rooms: "*", actions: ALL_ACTIONS }];
 const token = "a-long-random-string-1";
@@ -12,13 +12,14 @@ const anyone = { issuer: "", audience: "" };
 
 test("authenticateNone: everybody is anonymous in tenant default, and may do everything", async () => {
   const identity = await authenticateNone()("whatever");
-  expect(identity).toEqual({ tenant: "default", user: "", grants: everything });
+  const expected = { tenant: "default", user: "", grants: everything, isAnonymous: true };
+  expect(identity).toEqual(makeIdentity(expected));
 });
 
 describe("authenticateStatic", () => {
   test("an entry with a token alone has the defaults", async () => {
     const identity = await authenticateStatic(file({ token }))(token);
-    expect(identity).toEqual({ tenant: "default", user: "", grants: everything });
+    expect(identity).toEqual(makeIdentity({ tenant: "default", user: "", grants: everything }));
   });
 
   test("every field is taken, and no token is taken for another", async () => {
@@ -30,14 +31,16 @@ describe("authenticateStatic", () => {
     const authenticate = authenticateStatic(
       file({ token, tenant: "acme", user: "Änna 1", grants }, { token: other, user: "b" }),
     );
-    expect(await authenticate(token)).toEqual({
-      tenant: "acme",
-      user: "Änna 1",
-      grants: [
-        { rooms: "chat:*", actions: Action.JOIN | Action.PUBLISH },
-        { rooms: "live:a", actions: 0 },
-      ],
-    });
+    expect(await authenticate(token)).toEqual(
+      makeIdentity({
+        tenant: "acme",
+        user: "Änna 1",
+        grants: [
+          { rooms: "chat:*", actions: Action.JOIN | Action.PUBLISH },
+          { rooms: "live:a", actions: 0 },
+        ],
+      }),
+    );
     expect((await authenticate(other)).user).toBe("b");
     for (const wrong of ["", token.slice(1), `${token} `, token.toUpperCase(), "tokens"]) {
       expect(() => authenticate(wrong)).toThrow("[TOKEN_INVALID]");
@@ -107,10 +110,10 @@ describe("authenticateJwt", () => {
       grants: [{ rooms: "chat:*", actions: Action.JOIN }],
     };
     const shared = authenticateJwt(secret, anyone);
-    expect(await shared(await signed(claims))).toEqual(expected);
+    expect(await shared(await signed(claims))).toMatchObject(expected);
     const keyed = authenticateJwt(publicPem, anyone);
-    expect(await keyed(await signed(claims, "EdDSA", privateKey))).toEqual(expected);
-    expect(await shared(await signed(good))).toEqual({
+    expect(await keyed(await signed(claims, "EdDSA", privateKey))).toMatchObject(expected);
+    expect(await shared(await signed(good))).toMatchObject({
       tenant: "default",
       user: "anna",
       grants: everything,

@@ -1,7 +1,13 @@
 /** Capabilities: which grants allow what in which rooms. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Action, ALL_ACTIONS, isGranted, matchesPattern } from "../../gateway/identity.ts";
+import {
+  Action,
+  ALL_ACTIONS,
+  isGranted,
+  makeIdentity,
+  matchesPattern,
+} from "../../gateway/identity.ts";
 
 describe("matchesPattern", () => {
   test.each([
@@ -50,7 +56,7 @@ describe("matchesPattern", () => {
 });
 
 describe("isGranted", () => {
-  const identity = {
+  const identity = makeIdentity({
     tenant: "default",
     user: "a",
     grants: [
@@ -58,7 +64,7 @@ describe("isGranted", () => {
       { rooms: "chat:desk", actions: Action.PUBLISH | Action.HISTORY },
       { rooms: "live:*", actions: 0 },
     ],
-  };
+  });
 
   test("grants add up, and one without actions gives nothing", () => {
     const allowed = (room: string) =>

@@ -6,7 +6,7 @@ import { onTestFinished } from "vitest";
 import type { Bus } from "../../../bus/bus.ts";
 import { SEAT_BUCKET } from "../../../bus/seats/seat-keys.ts";
 import { decodeSeats } from "../../../bus/seats/seat-set.ts";
-import { ALL_ACTIONS } from "../../../gateway/identity.ts";
+import { ALL_ACTIONS, makeIdentity } from "../../../gateway/identity.ts";
 import { CONTROL_BUCKET } from "../../../proto/control-bucket.ts";
 import type { ErrorFrame } from "../../../proto/gen/tidegate/client/v1/error.ts";
 import type { Hello } from "../../../proto/gen/tidegate/client/v1/session.ts";
@@ -19,7 +19,7 @@ import { RawClient } from "../raw-client.ts";
 /** Everyone is the user that the token names, "tenant/user" or a user of tenant "default". */
 export function authenticateByName(token: string) {
   const [user = "", tenant = "default"] = token.split("/").reverse();
-  return { tenant, user, grants: [{ rooms: "*", actions: ALL_ACTIONS }] };
+  return makeIdentity({ tenant, user, grants: [{ rooms: "*", actions: ALL_ACTIONS }] });
 }
 
 /** Sets a limit of tenant "default"; 0 deletes it. */

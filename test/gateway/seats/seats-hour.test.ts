@@ -2,10 +2,12 @@
  * An hour of a fleet without a control plane, on a simulated clock: the real seats and permits of
  * virtual gateways on a KV in memory, while gateways are killed and clients come and go.
  */
+
 import { expect, onTestFinished, test, vi } from "vitest";
 import type { Bus } from "../../../bus/bus.ts";
 import type { KeyValue } from "../../../bus/key-value.ts";
 import { type Connection, newConnection, Phase } from "../../../gateway/connection.ts";
+import { makeIdentity } from "../../../gateway/identity.ts";
 import { Limits } from "../../../gateway/seats/limits.ts";
 import { Seats } from "../../../gateway/seats/seats.ts";
 import { SessionTokens } from "../../../gateway/seats/session-token.ts";
@@ -104,7 +106,7 @@ class World {
   async connect(gateway: VirtualGateway, user: string, before?: Client): Promise<Client | null> {
     this.#connectionNumber += 1;
     const connection = newConnection(this.#connectionNumber);
-    const identity = { tenant: "t", user, grants: [] };
+    const identity = makeIdentity({ tenant: "t", user, grants: [] });
     const dialCount = (before?.dialCount ?? 0) + 1;
     const hello = { sessionToken: before?.token ?? Buffer.alloc(0), dialCount };
     try {
