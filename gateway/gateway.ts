@@ -13,6 +13,7 @@ import { Classes } from "./classes.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { Connections } from "./connections.ts";
 import type { GatewayContext } from "./context.ts";
+import type { Addresses } from "./control-link/addresses.ts";
 import { GatewayConfig } from "./control-link/config.ts";
 import type { ControlLinkOptions } from "./control-link/control-link.ts";
 import { followCutOff } from "./cut-off.ts";
@@ -94,7 +95,11 @@ export async function startGateway(
   const quotas = { classes: new Classes(config.feed), limits: new Limits(config.feed) };
   const [tokens] = await Promise.all([SessionTokens.open(bus), config.feed.open(bus)]);
   const app = App();
-  const assembled = assemble(parts, options, app, { ...quotas, tokens });
+  const assembled = assemble(parts, options, app, {
+    ...quotas,
+    tokens,
+    addresses: config.addresses,
+  });
   const { context, connections, fanout } = assembled;
   const upkeep = followPolicies(context, quotas.classes, connections);
   let isStopping = false;
@@ -178,12 +183,20 @@ function followPolicies(
   return upkeep;
 }
 
+/** What is open before the rest is made. */
+interface AssembleParts {
+  readonly classes: Classes;
+  readonly limits: Limits;
+  readonly tokens: SessionTokens;
+  readonly addresses: Addresses;
+}
+
 /** Makes the parts that work on connections and rooms, and joins them. */
 function assemble(
   parts: GatewayParts,
   options: GatewayOptions,
   app: TemplatedApp,
-  { classes, limits, tokens }: { classes: Classes; limits: Limits; tokens: SessionTokens },
+  { classes, limits, tokens, addresses }: AssembleParts,
 ) {
   const { bus, log, gatewayId, version, authenticate } = parts;
   const publishLog = new PublishLog();
@@ -196,7 +209,10 @@ function assemble(
   const context: GatewayContext = {
     ...{ bus, log, clock, options, sender, rooms, gatewayId, version, authenticate },
     readiness: new Readiness(bus),
-    directory: new Directory(bus, log, clock, { id: gatewayId, region, url: advertiseUrl }),
+    directory: new Directory(
+      { bus, log, clock, addresses },
+      { id: gatewayId, region, url: advertiseUrl },
+    ),
     catchUp: new CatchUp(bus, sender, log),
     resumeReads: new ResumeReads(bus),
     publisher: new Publisher(bus, clock, sender),

@@ -1,17 +1,32 @@
 /**
  * The other gateways, as this one saw them last: for the addresses in Welcome, and for drains.
  *
- * Everybody reading everybody is the square of the fleet, so the larger it is the more seldom it is
- * read; who drains reads as often as facts are said.
+ * A control plane's stream lists them. Without one everybody reads everybody's lease, the square of
+ * the fleet, so the larger it is the more seldom; who drains reads as often as facts are said.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Bus } from "../../bus/bus.ts";
+import type { Topology } from "../../bus/topology.ts";
 import { CodedError } from "../../proto/coded-error.ts";
 import type { Clock } from "../clock.ts";
+import type { Addresses } from "../control-link/addresses.ts";
 import type { Log } from "../log.ts";
-import { type Peer, readPeers } from "./peer.ts";
-import { decideReadEveryMs } from "./read-every.ts";
+import { type Peer, readAddresses, readPeers } from "./peer.ts";
+import { decideReadEveryMs, FACTS_MS } from "./read-every.ts";
 import { chooseTargets, type KnownTarget, noteTargets } from "./targets.ts";
+
+/** A control plane speaks every 5 s: one not heard for longer lists nobody any more, ms. */
+const LISTED_MS_MAX = 15_000;
+/** What was read of leases so lately is newer and finer than the list, ms. */
+const READ_FRESH_MS = 2 * FACTS_MS;
+
+/** What it reads. */
+export interface DirectorySources {
+  readonly bus: { readonly topology: Pick<Topology, "processes"> };
+  /** As control planes list them. */
+  readonly addresses: Addresses;
+  readonly clock: Clock;
+  readonly log: Log;
+}
 
 /** Who asks. */
 export interface DirectoryOwner {
@@ -22,9 +37,7 @@ export interface DirectoryOwner {
 }
 
 export class Directory {
-  readonly #bus: Bus;
-  readonly #log: Log;
-  readonly #clock: Clock;
+  readonly #sources: DirectorySources;
   readonly #owner: DirectoryOwner;
   readonly #stop = new AbortController();
   #peers: readonly Peer[] = [];
@@ -34,11 +47,10 @@ export class Directory {
   #reading: Promise<void> | null = null;
   #hasFailed = false;
 
-  constructor(bus: Bus, log: Log, clock: Clock, owner: DirectoryOwner) {
-    this.#bus = bus;
-    this.#log = log;
-    this.#clock = clock;
+  constructor(sources: DirectorySources, owner: DirectoryOwner) {
+    this.#sources = sources;
     this.#owner = owner;
+    sources.addresses.follow(() => this.#takeListed());
     void this.#readOnAndOn();
   }
 
@@ -52,12 +64,12 @@ export class Directory {
     return this.#targets;
   }
 
-  /** How old the picture is, ms; Infinity before the first. */
+  /** How long ago the leases were read, ms; Infinity before the first time. */
   get ageMs(): number {
     return performance.now() - this.#readAtMs;
   }
 
-  /** Reads again, unless what is known is younger; keeps the old picture when the bus is away. */
+  /** Reads the leases, unless they were so lately; keeps the old picture when the bus is away. */
   refresh(ageMaxMs: number): Promise<void> {
     if (this.ageMs < ageMaxMs) return Promise.resolve();
     this.#reading ??= this.#read().finally(() => {
@@ -74,7 +86,8 @@ export class Directory {
   async #readOnAndOn(): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      await this.refresh(0);
+      if (this.#sources.addresses.ageMs < LISTED_MS_MAX) this.#takeListed();
+      else await this.refresh(0);
       const waitMs = decideReadEveryMs(this.#peers.length + 1) * (0.8 + 0.4 * Math.random());
       // Aborted: the loop ends by its condition.
       await sleep(waitMs, undefined, { signal, ref: false }).catch(() => {});
@@ -82,21 +95,31 @@ export class Directory {
   }
 
   async #read(): Promise<void> {
-    const { id, region, url } = this.#owner;
+    const { bus, clock, log } = this.#sources;
     try {
-      const entries = await this.#bus.topology.processes();
-      const peers = readPeers(entries, id, this.#clock.nowUs());
-      this.#peers = peers;
-      const others = peers.filter((peer) => peer.url !== url);
-      this.#known = noteTargets(this.#known, others, performance.now());
-      this.#targets = chooseTargets(this.#known, id, region);
+      const entries = await bus.topology.processes();
+      this.#take(readPeers(entries, this.#owner.id, clock.nowUs()));
       this.#readAtMs = performance.now();
       this.#hasFailed = false;
     } catch (error) {
       const { code, detail } = CodedError.from(error);
       if (this.#hasFailed || this.#stop.signal.aborted) return;
       this.#hasFailed = true; // once for an outage
-      this.#log.warn({ code, detail }, "the other gateways can not be read");
+      log.warn({ code, detail }, "the other gateways can not be read");
     }
+  }
+
+  #takeListed(): void {
+    if (this.ageMs < READ_FRESH_MS) return;
+    const { addresses, clock } = this.#sources;
+    this.#take(readAddresses(addresses.all.values(), this.#owner.id, clock.nowUs()));
+  }
+
+  #take(peers: readonly Peer[]): void {
+    const { id, region, url } = this.#owner;
+    this.#peers = peers;
+    const others = peers.filter((peer) => peer.url !== url);
+    this.#known = noteTargets(this.#known, others, performance.now());
+    this.#targets = chooseTargets(this.#known, id, region);
   }
 }

@@ -1,10 +1,12 @@
 /**
- * What a gateway knows of the others: read from the facts in their leases.
+ * What a gateway knows of the others: read from the facts in their leases, or as a control plane
+ * lists them.
  *
  * Pure.
  */
 import type { ProcessEntry } from "../../bus/topology.ts";
 import { GatewayFacts, ServingState } from "../../proto/gen/tidegate/control/v1/gateway_facts.ts";
+import type { GatewayAddress } from "../../proto/gen/tidegate/control/v1/routing.ts";
 
 /** A gateway whose lease was not renewed for this long is silent, ms: it renews every 5 s. */
 export const SILENT_MS = 11_000;
@@ -45,6 +47,33 @@ export function readPeers(entries: readonly ProcessEntry[], ownId: string, nowUs
   return others.map((entry) => readPeer(entry, nowUs));
 }
 
+/**
+ * The other gateways as a control plane lists them: enough to choose addresses, too coarse for the
+ * pace of a drain, since loads are told only when they changed much.
+ *
+ * @param nowUs as of {@link readPeers}.
+ */
+export function readAddresses(
+  addresses: Iterable<GatewayAddress>,
+  ownId: string,
+  nowUs: number,
+): Peer[] {
+  const peers: Peer[] = [];
+  for (const address of addresses) {
+    const id = address.name.replace(/^gateways\//, "");
+    if (id === ownId) continue;
+    const { region, accepting, connectionCount, connectionCountMax, cpuShare, connectRate } =
+      address;
+    peers.push({
+      ...{ id, region, url: usableUrl(address.advertiseUrl), isServing: accepting },
+      // Neither is listed; who needs them reads the leases.
+      ...{ isDraining: false, loopDelayMs: 0 },
+      ...{ connectionCount, connectionCountMax, cpuShare, connectRate, saidUs: nowUs },
+    });
+  }
+  return peers;
+}
+
 /** Connections that it can still take, 0 or more. */
 export function freeCount({ connectionCount, connectionCountMax }: Peer): number {
   return Math.max(0, connectionCountMax - connectionCount);
@@ -56,12 +85,10 @@ function readPeer({ id, facts, renewedUs }: ProcessEntry, nowUs: number): Peer {
   // A version that says no facts: somebody is there, and how full it is can not be known.
   const isKnown = said.state !== ServingState.UNSPECIFIED;
   const isServing = said.state === ServingState.SERVING || !isKnown;
-  const isUrl =
-    /^wss?:\/\/[^/]/.test(said.advertiseUrl) && said.advertiseUrl.length <= URL_BYTES_MAX;
   return {
     id,
     region: said.region,
-    url: isUrl ? said.advertiseUrl : "",
+    url: usableUrl(said.advertiseUrl),
     isServing: isFresh && isServing,
     isDraining: isFresh && said.state === ServingState.DRAINING,
     connectionCount: said.connectionCount,
@@ -71,6 +98,11 @@ function readPeer({ id, facts, renewedUs }: ProcessEntry, nowUs: number): Peer {
     connectRate: said.connectRate,
     saidUs: renewedUs,
   };
+}
+
+/** The address, or empty for one that no client may be sent to. */
+function usableUrl(url: string): string {
+  return /^wss?:\/\/[^/]/.test(url) && url.length <= URL_BYTES_MAX ? url : "";
 }
 
 /** Connections that a gateway which does not say how full it is counts for. */

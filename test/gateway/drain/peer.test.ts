@@ -1,7 +1,7 @@
 /** What a gateway makes of the others' leases. */
 import { expect, test } from "vitest";
 import type { ProcessEntry } from "../../../bus/topology.ts";
-import { freeCount, readPeers, SILENT_MS } from "../../../gateway/drain/peer.ts";
+import { freeCount, readAddresses, readPeers, SILENT_MS } from "../../../gateway/drain/peer.ts";
 import { decideReadEveryMs, FACTS_MS } from "../../../gateway/drain/read-every.ts";
 import {
   GatewayFacts,
@@ -62,4 +62,28 @@ test("decideReadEveryMs: a fleet reads at most 10 000 leases a second in all", (
   for (const count of [1, 10, 100, 1000, 5000]) {
     expect((count * count * 1000) / decideReadEveryMs(count)).toBeLessThanOrEqual(10_000);
   }
+});
+
+test("readAddresses: all but this gateway; only usable addresses, and who accepts serves", () => {
+  const listed = {
+    ...{ name: "gateways/a", advertiseUrl: "ws://a/ws", region: "eu", accepting: true },
+    ...{ connectionCount: 3, connectionCountMax: 10, cpuShare: 0.5, connectRate: 7 },
+  };
+  const addresses = [
+    { ...listed, name: "gateways/own" },
+    listed,
+    { ...listed, name: "gateways/b", advertiseUrl: "http://b", accepting: false },
+  ];
+  const peers = readAddresses(addresses, "own", NOW_US);
+  const room = { connectionCount: 3, connectionCountMax: 10, cpuShare: 0.5, connectRate: 7 };
+  expect(peers).toEqual([
+    {
+      ...{ id: "a", region: "eu", url: "ws://a/ws", isServing: true, isDraining: false },
+      ...{ ...room, loopDelayMs: 0, saidUs: NOW_US },
+    },
+    {
+      ...{ id: "b", region: "eu", url: "", isServing: false, isDraining: false },
+      ...{ ...room, loopDelayMs: 0, saidUs: NOW_US },
+    },
+  ]);
 });
