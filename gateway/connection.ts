@@ -6,6 +6,7 @@
  */
 import type { WebSocket } from "uWebSockets.js";
 import type { Position } from "../bus/position.ts";
+import type { ClientProfile } from "../proto/client-context.ts";
 import { CodedError } from "../proto/coded-error.ts";
 import type { Identity } from "./identity.ts";
 import type { LocalRoom } from "./local-room.ts";
@@ -26,6 +27,8 @@ export interface Connection {
   phase: Phase;
   /** Null before Welcome. */
   identity: Identity | null;
+  /** What the client says of itself; null before Welcome. One object for all that say the same. */
+  profile: ClientProfile | null;
   /** Producer hash as latin1, empty without a producer key. */
   producer: string;
   /** Joined rooms, and rooms being joined. Searched one by one: at most roomCountMax. */
@@ -85,6 +88,7 @@ export function newConnection(number: number, address = ""): Connection {
     socket: null,
     phase: Phase.GREETING,
     identity: null,
+    profile: null,
     producer: "",
     memberships: [],
     inFlightCount: 0,

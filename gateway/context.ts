@@ -8,6 +8,7 @@ import type { Clock } from "./clock.ts";
 import type { Directory } from "./drain/directory.ts";
 import type { Log } from "./log.ts";
 import type { GatewayOptions } from "./options.ts";
+import type { Profiles } from "./profiles.ts";
 import type { Publisher } from "./publisher.ts";
 import type { Readiness } from "./readiness.ts";
 import type { ResumeReads } from "./resume-reads.ts";
@@ -37,6 +38,7 @@ export interface GatewayContext {
   readonly limits: Limits;
   readonly seats: Seats;
   readonly traffic: Traffic;
+  readonly profiles: Profiles;
 }
 
 /** The connection id that Welcome shows. */

@@ -31,6 +31,7 @@ import { Listeners } from "./listeners.ts";
 import type { Log } from "./log.ts";
 import { type GatewayOptions, validateGatewayOptions } from "./options.ts";
 import { applyClassChange } from "./policy-change.ts";
+import { Profiles } from "./profiles.ts";
 import { PublishLog } from "./publish-log.ts";
 import { Publisher } from "./publisher.ts";
 import { answerQuestions } from "./questions/answer-questions.ts";
@@ -217,6 +218,7 @@ function assemble(
     resumeReads: new ResumeReads(bus),
     publisher: new Publisher(bus, clock, sender),
     traffic: new Traffic(),
+    profiles: new Profiles(),
     limits,
     seats: new Seats({
       ...{ bus, log, limits, tokens, sender, holdMs: options.seatHoldMs },

@@ -15,8 +15,6 @@ import { encodeServerFrame } from "../server-frames.ts";
 export const PROTOCOL_VERSION = 1;
 /** Bytes of a session token: room for later forms of it. */
 const SESSION_TOKEN_BYTES_MAX = 64;
-/** Bytes of each part of the client's build. */
-const BUILD_PART_BYTES_MAX = 64;
 
 export async function handleHello(
   context: GatewayContext,
@@ -31,6 +29,7 @@ export async function handleHello(
   connection.phase = Phase.VERIFYING;
   try {
     checkHello(hello);
+    connection.profile = context.profiles.of(hello);
     const identity = await context.authenticate(hello.token);
     await context.readiness.wait();
     if (connection.socket === null || connection.phase !== Phase.VERIFYING) return;
@@ -69,13 +68,6 @@ function checkHello(hello: Hello): void {
   if (hello.sessionToken.length > SESSION_TOKEN_BYTES_MAX) {
     const detail = `session_token has ${hello.sessionToken.length} bytes, at most 64`;
     throw new CodedError("FRAME_INVALID", detail);
-  }
-  const { name = "", version = "", platform = "" } = hello.build ?? {};
-  for (const part of [name, version, platform]) {
-    if (Buffer.byteLength(part) > BUILD_PART_BYTES_MAX) {
-      const detail = `a part of build is longer than ${BUILD_PART_BYTES_MAX} bytes`;
-      throw new CodedError("FRAME_INVALID", detail);
-    }
   }
 }
 
