@@ -1,11 +1,15 @@
 /**
  * What the frame handlers work with: the parts of one gateway, made once by gateway.ts.
  */
+import assert from "node:assert/strict";
 import type { Bus } from "../bus/bus.ts";
+import { type ClientContext, clientContext } from "../proto/client-context.ts";
 import type { Authenticate } from "./auth.ts";
 import type { CatchUp } from "./catch-up.ts";
 import type { Clock } from "./clock.ts";
+import type { Connection } from "./connection.ts";
 import type { Directory } from "./drain/directory.ts";
+import type { Identity } from "./identity.ts";
 import type { Log } from "./log.ts";
 import type { GatewayOptions } from "./options.ts";
 import type { Profiles } from "./profiles.ts";
@@ -44,4 +48,17 @@ export interface GatewayContext {
 /** The connection id that Welcome shows. */
 export function connectionId(context: GatewayContext, number: number): string {
   return `${context.gatewayId}-${number.toString(36)}`;
+}
+
+/** What flags and version gates may ask about a connection, once its Hello is read. */
+export function contextOf(
+  context: GatewayContext,
+  { number, profile }: Connection,
+  identity: Identity,
+): ClientContext {
+  assert(profile !== null);
+  const { tenant, user, attributes } = identity;
+  const id = connectionId(context, number);
+  const gateway = { id: context.gatewayId, region: context.options.region };
+  return clientContext({ connectionId: id, tenant, user, attributes, profile, gateway });
 }
