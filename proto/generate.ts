@@ -26,11 +26,6 @@ const root = path.resolve(import.meta.dirname, "..");
 const from = (...parts: string[]) => path.join(root, ...parts);
 const notice = "Generated from proto/errors.json by `npm run generate`. Do not edit.";
 
-const wholeFields = `  /** Name of the gRPC status. */
-  readonly grpc: string;
-  /** What to do about it. */
-  readonly fix: string;`;
-
 generateProtobuf();
 generateErrors();
 generateApiReference();
@@ -53,10 +48,10 @@ function generateErrors(): void {
     errors: Record<string, ErrorRow>;
   };
   const rows = Object.entries(table.errors);
-  write("proto/gen/errors.ts", errorsTypeScript(rows, true));
+  write("proto/gen/errors.ts", errorsTypeScript(rows));
   // Browsers load this one: without what no client can meet.
   const met = rows.filter(([, { where }]) => /gateway|SDK|^bus$/.test(where));
-  write("sdk/typescript/gen/errors.ts", errorsTypeScript(met, false));
+  write("sdk/typescript/gen/errors.ts", sdkErrorsTypeScript(met));
   write("sdk/typescript/gen/fixes.ts", fixesTypeScript(met));
   write("sdk/python/tidegate/_gen/errors.py", errorsPython(rows));
   write("docs/errors.md", errorsMarkdown(rows));
@@ -82,15 +77,14 @@ function write(file: string, text: string): void {
   writeFileSync(from(file), text);
 }
 
-/** @param isWhole whether with gRPC status and advice: a browser would load them for nothing. */
-function errorsTypeScript(rows: [string, ErrorRow][], isWhole: boolean): string {
+function errorsTypeScript(rows: [string, ErrorRow][]): string {
   const body = rows.map(([code, row]) => {
     const close = row.close ?? null;
     const afterMs = row.retryAfterMs ?? 0;
     return [
       `  /** ${row.means} ${row.fix} */`,
       `  ${code}: { close: ${close}, retry: "${row.retry}", retryAfterMs: ${afterMs}, ` +
-        `${isWhole ? `grpc: "${row.grpc}", fix: ${JSON.stringify(row.fix)} ` : ""}},`,
+        `grpc: "${row.grpc}", fix: ${JSON.stringify(row.fix)} },`,
     ].join("\n");
   });
   return `// ${notice}
@@ -98,14 +92,18 @@ function errorsTypeScript(rows: [string, ErrorRow][], isWhole: boolean): string 
 /** Whether a failed request can be repeated: never, as it is, or after connecting again. */
 export type RetryAdvice = "no" | "same" | "reconnect";
 
-/** What every code means for the connection and the retry${isWhole ? ", and for gRPC" : ""}. */
+/** What every code means for the connection and the retry, and for gRPC. */
 export interface ErrorInfo {
   /** WebSocket close code, or null when the connection stays open. */
   readonly close: number | null;
   readonly retry: RetryAdvice;
   /** Least wait before the retry, milliseconds. */
   readonly retryAfterMs: number;
-${isWhole ? `${wholeFields}\n` : ""}}
+  /** Name of the gRPC status. */
+  readonly grpc: string;
+  /** What to do about it. */
+  readonly fix: string;
+}
 
 export const ERRORS = {
 ${body.join("\n")}
@@ -116,15 +114,37 @@ export type ErrorCode = keyof typeof ERRORS;
 `;
 }
 
+/** As text, and only what differs from "no retry, and the connection stays": browsers load it. */
+function sdkErrorsTypeScript(rows: [string, ErrorRow][]): string {
+  const codes = rows.map(([code, row]) => `  /** ${row.means} ${row.fix} */\n  | "${code}"`);
+  const told = rows.filter(([, row]) => row.retry !== "no" || row.close !== undefined);
+  const text = told.map(([code, { retry, close = 0, retryAfterMs = 0 }]) =>
+    `  ${code} ${retry} ${close} ${retryAfterMs}`.replace(/( 0)+$/, ""),
+  );
+  return `// ${notice}
+
+/** A stable error code. */
+export type ErrorCode =
+${codes.join("\n")};
+
+/**
+ * What codes mean, in lines \`code retry close retryAfterMs\`, numbers that are 0 left out at the
+ * end. A code without a line is not worth a retry, and leaves the connection open.
+ */
+export const ERROR_LINES = \`
+${text.join("\n")}\`;
+`;
+}
+
 /** What to do about each code, apart: browsers do without. */
 function fixesTypeScript(rows: [string, ErrorRow][]): string {
-  const body = rows.map(([code, { fix }]) => `  ${code}: ${JSON.stringify(fix)},`);
+  const body = rows.map(([code, { fix }]) => `  ["${code}", ${JSON.stringify(fix)}],`);
   return `// ${notice}
 
 /** What to do about each code; a browser has its text in docs/errors.md alone. */
-export const FIXES: Readonly<Record<string, string>> = {
+export const FIXES: ReadonlyMap<string, string> = new Map([
 ${body.join("\n")}
-};
+]);
 `;
 }
 

@@ -114,6 +114,7 @@ function welcome(
     targets: [...connection.targets],
     tokenExpiresInMs: 0,
     flags: undefined,
+    producer: Buffer.from(connection.producer, "latin1"),
   };
   context.sender.send(connection, encodeServerFrame({ $case: "welcome", value }));
 }

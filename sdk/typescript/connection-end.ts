@@ -3,8 +3,7 @@
  *
  * Pure. docs/protocol.md has the ranges of close codes, proto/errors.json the codes behind them.
  */
-import { errorText, TidegateError } from "./error.ts";
-import { ERRORS, type ErrorCode } from "./gen/errors.ts";
+import { ERRORS, errorText, TidegateError } from "./error.ts";
 import type { SocketEnd } from "./socket.ts";
 
 /** Why a connection ended. */
@@ -49,9 +48,7 @@ function mayReconnect(closeCode: number): boolean {
 }
 
 /** The error code that has this close code, or CONNECT_FAILED for a break without one. */
-function errorCodeOfClose(closeCode: number): ErrorCode {
-  for (const code of Object.keys(ERRORS) as ErrorCode[]) {
-    if (ERRORS[code].close === closeCode) return code;
-  }
+function errorCodeOfClose(closeCode: number): string {
+  for (const [code, { close }] of ERRORS) if (close === closeCode) return code;
   return "CONNECT_FAILED";
 }

@@ -6,9 +6,32 @@
  * own word on retrying counts. Browsers load no texts of `fix`: they were a tenth of the bundle.
  */
 import { FIXES } from "#fixes";
-import { ERRORS, type ErrorCode, type ErrorInfo } from "./gen/errors.ts";
+import { ERROR_LINES, type ErrorCode } from "./gen/errors.ts";
 
 export type { ErrorCode };
+
+/** What a code means for the connection and the retry. */
+export interface ErrorInfo {
+  /** Whether a failed request can be repeated: never, as it is, or after connecting again. */
+  readonly retry: "no" | "same" | "reconnect";
+  /** WebSocket close code; 0 when the connection stays open. */
+  readonly close: number;
+  /** Least wait before the retry, milliseconds. */
+  readonly retryAfterMs: number;
+}
+
+/** By code; those that are not here are not worth a retry, and leave the connection open. */
+export const ERRORS: ReadonlyMap<string, ErrorInfo> = new Map(
+  ERROR_LINES.trim()
+    .split(/\n\s*/)
+    .map((line) => {
+      const [code = "", retry, close = 0, retryAfterMs = 0] = line.split(" ");
+      return [
+        code,
+        { retry: retry as ErrorInfo["retry"], close: +close, retryAfterMs: +retryAfterMs },
+      ];
+    }),
+);
 
 /** What the gateway said beyond the code, or what was caught. */
 export interface TidegateErrorOptions {
@@ -40,19 +63,14 @@ export class TidegateError extends Error {
   /** @param detail a sentence for people: the value, the bound, what happened. */
   constructor(code: ErrorCode | (string & {}), detail: string, options: TidegateErrorOptions = {}) {
     super(`[${code}] ${detail}`, "cause" in options ? { cause: options.cause } : undefined);
-    const info = errorInfo(code);
+    const { retry = "no", retryAfterMs = 0 } = ERRORS.get(code) ?? {};
     this.code = code;
-    this.retryable = options.retryable ?? (info !== undefined && info.retry !== "no");
-    this.retryAfterMs = options.retryAfterMs || (info?.retryAfterMs ?? 0);
+    this.retryable = options.retryable ?? retry !== "no";
+    this.retryAfterMs = options.retryAfterMs || retryAfterMs;
     this.limit = options.limit ?? "";
     this.limitValue = options.limitValue ?? 0;
-    this.fix = info === undefined ? "" : (FIXES[code] ?? "");
+    this.fix = FIXES.get(code) ?? "";
   }
-}
-
-/** The row of the table, or undefined for a code it does not have. */
-export function errorInfo(code: string): ErrorInfo | undefined {
-  return Object.hasOwn(ERRORS, code) ? ERRORS[code as ErrorCode] : undefined;
 }
 
 /** The text of anything thrown. */

@@ -3,4 +3,4 @@
  */
 
 /** No texts. */
-export const FIXES: Readonly<Record<string, string>> = {};
+export const FIXES: ReadonlyMap<string, string> = new Map();

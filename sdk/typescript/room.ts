@@ -6,7 +6,7 @@
  * room outlives connections; only a gap event tells that something could not be recovered.
  */
 import type { CancelTimer } from "./clock.ts";
-import { errorInfo, TidegateError } from "./error.ts";
+import { ERRORS, TidegateError } from "./error.ts";
 import {
   type GapReason,
   gapEvent,
@@ -241,10 +241,10 @@ export class JoinedRoom<T> implements Room<T>, RoomEnd {
     const wasLeaving = this.#membership.state.is === "leaving";
     this.#membership.onLeft();
     if (this.#membership.state.is === "ended") this.end(null);
-    else if (!wasLeaving && code !== "" && (errorInfo(code)?.retry ?? "no") === "no") {
+    else if (!wasLeaving && code !== "" && (ERRORS.get(code)?.retry ?? "no") === "no") {
       this.end(new TidegateError(code, `the gateway ended the membership of ${this.name}`));
     } else if (wasLeaving) this.#requestJoin();
-    else this.#joinLater(errorInfo(code)?.retryAfterMs ?? 0);
+    else this.#joinLater(ERRORS.get(code)?.retryAfterMs ?? 0);
   }
 
   onBreak(): void {

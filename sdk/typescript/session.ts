@@ -14,7 +14,6 @@ import { type ClientFrameKind, frameError } from "./frame.ts";
 import type { ErrorFrame } from "./gen/tidegate/client/v1/error.ts";
 import type { GoAway, Welcome } from "./gen/tidegate/client/v1/session.ts";
 import { HistoryRequests } from "./history.ts";
-import { producerHash } from "./producer-hash.ts";
 import { Publisher, type PublishResult } from "./publisher.ts";
 import { Rooms } from "./rooms.ts";
 import type { ClientStatus, SessionSetup } from "./session-setup.ts";
@@ -45,7 +44,7 @@ export class Session {
   #next: Connection | null = null;
   /** Where a GoAway may send us: of the last Welcome. */
   #targets: readonly string[] = [];
-  #ownProducer = new Uint8Array(0);
+  #ownProducer: Uint8Array = new Uint8Array(0);
   #requestId = 0;
   #failedCount = 0;
   #hasOpened = false;
@@ -242,10 +241,10 @@ export class Session {
   }
 
   #onWelcome(welcome: Welcome): void {
-    const { connectionId, tenant, user, serverVersion, limits } = welcome;
+    const { connectionId, tenant, user, serverVersion, limits, producer } = welcome;
     this.#dialler.sessionToken = welcome.sessionToken;
     this.#targets = welcome.targets;
-    this.#ownProducer = producerHash(tenant, user, this.#dialler.producerKey);
+    this.#ownProducer = producer;
     this.#failedCount = 0;
     this.#hasOpened = true;
     this.#cancelGiveUp();

@@ -57,7 +57,7 @@ const flags = schema<Flag.Flags>("flags*,all bool,version u64,ageMs u32,stale bo
 const welcome = schema<Session.Welcome>(
   `protocol u32,connectionId string,serverTimeUs i64,limits,idleTimeoutMs u32,publishBudgetMs u32,
    tenant string,user string,serverVersion string,sessionToken bytes,targets* string,
-   tokenExpiresInMs u32,flags`,
+   tokenExpiresInMs u32,flags,producer bytes`,
   limits,
   flags,
 );

@@ -192,7 +192,7 @@ export const POLICY: RoomPolicy = {
   memberCountMax: 0,
 };
 
-const WELCOME: Welcome = {
+export const WELCOME: Welcome = {
   protocol: 1,
   connectionId: "fake-1",
   serverTimeUs: SERVER_TIME_US,
@@ -217,6 +217,7 @@ const WELCOME: Welcome = {
   targets: [],
   tokenExpiresInMs: 0,
   flags: undefined,
+  producer: Buffer.alloc(16, 1),
   serverVersion: "0.0.0",
 };
 

@@ -2,7 +2,6 @@
 import { describe, expect, test } from "vitest";
 import { json, text } from "../../sdk/typescript/codec.ts";
 import type { RoomEvent } from "../../sdk/typescript/event.ts";
-import { sha256 } from "../../sdk/typescript/sha256.ts";
 import {
   ephemeralOf,
   joined,
@@ -10,6 +9,7 @@ import {
   POLICY,
   positionOf,
   SERVER_TIME_US,
+  WELCOME,
 } from "./fake-gateway.ts";
 import { joinRoom, openScene, take, wordOf } from "./scene.ts";
 
@@ -20,16 +20,11 @@ const numbers = (from: number, to: number) =>
 describe("messages", () => {
   test("have payload, user, position, time, and know whether they are our own", async () => {
     const scene = await openScene();
-    const key = scene.connection;
-    scene.client.dropConnection(); // to see the producer key in a Hello
-    const connection = await scene.gateway.accept();
-    const hello = await connection.welcome();
-    expect(key).not.toBe(connection);
-    const room = await joinRoom({ client: scene.client, connection }, "chat:a", 1);
-    const identity = Buffer.concat([Buffer.from("default\0ann\0"), hello.producerKey]);
+    const { connection } = scene;
+    const room = await joinRoom(scene, "chat:a", 1);
     const own = messageOf(1, 1);
     if (own.$case !== "message" || own.value.envelope === undefined) throw new Error("no envelope");
-    own.value.envelope.producer = Buffer.from(sha256(identity).slice(0, 16));
+    own.value.envelope.producer = WELCOME.producer;
     connection.sendAll([own, messageOf(1, 2)]);
     const events: RoomEvent<string>[] = [];
     for await (const event of room) if (events.push(event) === 2) break;

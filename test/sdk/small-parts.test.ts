@@ -1,16 +1,14 @@
-/** The small pure parts: back-off, ends, clock, codecs, positions, options, errors, SHA-256. */
-import { createHash } from "node:crypto";
+/** The small pure parts: back-off, ends, clock, codecs, positions, options, errors. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { ERRORS } from "../../proto/gen/errors.ts";
 import { backoffMs } from "../../sdk/typescript/backoff.ts";
 import { bytes, json, text } from "../../sdk/typescript/codec.ts";
 import { decideEnd } from "../../sdk/typescript/connection-end.ts";
 import { TidegateError } from "../../sdk/typescript/error.ts";
-import { ERRORS } from "../../sdk/typescript/gen/errors.ts";
 import { DEFAULTS, validateLimits, validateUrl } from "../../sdk/typescript/options.ts";
 import { formatPosition, parsePosition } from "../../sdk/typescript/position.ts";
 import { ServerClock } from "../../sdk/typescript/server-clock.ts";
-import { sha256 } from "../../sdk/typescript/sha256.ts";
 
 describe("backoffMs", () => {
   test("doubles from 250 ms to 30 s, and takes a random time below", () => {
@@ -191,16 +189,5 @@ describe("TidegateError", () => {
     for (const code of ["NEW_CODE", "constructor", "__proto__"]) {
       expect(new TidegateError(code, "x")).toMatchObject({ code, retryable: false, fix: "" });
     }
-  });
-});
-
-describe("sha256", () => {
-  test("equals the platform's, for every length around the block size and random bytes", () => {
-    const same = (input: Uint8Array) =>
-      expect(Buffer.from(sha256(input)).equals(createHash("sha256").update(input).digest())).toBe(
-        true,
-      );
-    for (let length = 0; length < 200; length += 1) same(new Uint8Array(length).fill(length));
-    fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), (input) => void same(input)));
   });
 });

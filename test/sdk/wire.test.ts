@@ -90,6 +90,7 @@ const serverFrames = fc.oneof(
     targets: fc.array(fc.string(), { maxLength: 4 }),
     tokenExpiresInMs: u32,
     flags: maybe(flags),
+    producer: bytes,
   }),
   kindOf("joined", {
     requestId: u32,

@@ -17,7 +17,6 @@ from tidegate.event_queue import QUEUE_BYTES_MAX, EventQueue
 from tidegate.health import Health, judge_health
 from tidegate.options import ConnectOptions, validate_options
 from tidegate.upgrade import describe_refusal
-from tidegate.wire import producer_id
 
 
 def test_position_text_form_is_read_back() -> None:
@@ -252,10 +251,3 @@ def test_describe_refusal_maps_a_status_to_a_code() -> None:
     assert describe_refusal(403, b"[HOST_REFUSED] no").code == "HOST_REFUSED"
     assert describe_refusal(403, b"[ORIGIN_REFUSED] no").code == "ORIGIN_REFUSED"
     assert describe_refusal(503, b"").code == "CONNECT_FAILED"
-
-
-def test_producer_id_is_16_bytes_of_the_documented_hash() -> None:
-    from hashlib import sha256
-
-    key = bytes(range(16))
-    assert producer_id("t", "u", key) == sha256(b"t\0u\0" + key).digest()[:16]

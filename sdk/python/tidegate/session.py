@@ -24,7 +24,7 @@ from tidegate.position import Position
 from tidegate.publisher import Publisher
 from tidegate.reconnector import Reconnector
 from tidegate.room_link import RoomLink
-from tidegate.wire import encode_history, encode_leave, producer_id, read_error
+from tidegate.wire import encode_history, encode_leave, read_error
 
 T = TypeVar("T")
 
@@ -210,7 +210,7 @@ class Session:
         """A connection got its Welcome: join again, then go on publishing."""
         welcome = connection.welcome
         self.connection_id = welcome.connection_id
-        self.producer = producer_id(welcome.tenant, welcome.user, self._producer_key)
+        self.producer = welcome.producer
         self._joiner.attach(connection)
         self.publisher.attach(connection)
 

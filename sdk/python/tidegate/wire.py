@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from hashlib import sha256
 
 from tidegate._gen.tidegate.client.v1 import (
     error_pb2,
@@ -167,7 +166,7 @@ def read_message(
         envelope.producer,
         envelope.producer_seq,
         envelope.first_sent_us,
-        envelope.producer == producer,
+        producer != b"" and envelope.producer == producer,
         codec,
     )
 
@@ -199,12 +198,6 @@ def read_error(frame: error_pb2.ErrorFrame) -> TidegateError:
         limit=frame.limit,
         limit_value=frame.limit_value,
     )
-
-
-def producer_id(tenant: str, user: str, producer_key: bytes) -> bytes:
-    """The id that others see instead of the producer key: 16 bytes."""
-    named = tenant.encode() + b"\0" + user.encode() + b"\0" + producer_key
-    return sha256(named).digest()[:16]
 
 
 def _put_position(target: message_pb2.Position, position: Position) -> None:

@@ -1,89 +1,101 @@
 // Generated from proto/errors.json by `npm run generate`. Do not edit.
 
-/** Whether a failed request can be repeated: never, as it is, or after connecting again. */
-export type RetryAdvice = "no" | "same" | "reconnect";
-
-/** What every code means for the connection and the retry. */
-export interface ErrorInfo {
-  /** WebSocket close code, or null when the connection stays open. */
-  readonly close: number | null;
-  readonly retry: RetryAdvice;
-  /** Least wait before the retry, milliseconds. */
-  readonly retryAfterMs: number;
-}
-
-export const ERRORS = {
+/** A stable error code. */
+export type ErrorCode =
   /** A frame did not decode as tidegate.client.v1.ClientFrame, or was a text message. Send binary WebSocket messages, one protobuf ClientFrame each; check the client's generated code. */
-  FRAME_INVALID: { close: 4501, retry: "no", retryAfterMs: 0, },
+  | "FRAME_INVALID"
   /** A frame was larger than Limits.frame_bytes_max. Send smaller payloads, or raise FRAME_BYTES_MAX on the gateways. */
-  FRAME_TOO_LARGE: { close: 1009, retry: "no", retryAfterMs: 0, },
+  | "FRAME_TOO_LARGE"
   /** Another frame came before Hello, or a second Hello came. Send exactly one Hello, first. */
-  HELLO_EXPECTED: { close: 4502, retry: "no", retryAfterMs: 0, },
+  | "HELLO_EXPECTED"
   /** No Hello came within the handshake time. Send Hello as soon as the WebSocket is open. */
-  HELLO_TIMEOUT: { close: 4001, retry: "reconnect", retryAfterMs: 0, },
+  | "HELLO_TIMEOUT"
   /** The gateway speaks no protocol version in the range of Hello. Update the client, or the gateways. */
-  PROTOCOL_UNSUPPORTED: { close: 4503, retry: "no", retryAfterMs: 0, },
+  | "PROTOCOL_UNSUPPORTED"
   /** The token of Hello is missing, unknown, expired, or not signed by a known key. Get a new token from whoever issues them, and connect with it. */
-  TOKEN_INVALID: { close: 4504, retry: "no", retryAfterMs: 0, },
+  | "TOKEN_INVALID"
   /** The gateway holds CONNECTION_COUNT_MAX connections. Try again later or at another gateway; operators: add gateways. */
-  TOO_MANY_CONNECTIONS: { close: 1013, retry: "reconnect", retryAfterMs: 1000, },
+  | "TOO_MANY_CONNECTIONS"
   /** Another connection has shown this one's session token: its seats are there now. Use the other connection, or connect anew for a session of its own. */
-  TAKEN_OVER: { close: 4500, retry: "no", retryAfterMs: 0, },
+  | "TAKEN_OVER"
   /** An operator or backend has ended this connection, or all of this user's. Do not reconnect by yourself; ask whoever runs the service. */
-  DISCONNECTED: { close: 4505, retry: "no", retryAfterMs: 0, },
+  | "DISCONNECTED"
   /** A quota of the tenant is used up: connections of the tenant, the user or the IP address, or rooms; the fields limit and limit_value say which. Close what is not needed, or try later; operators: tidegatectl limits set. */
-  LIMIT_REACHED: { close: 4008, retry: "reconnect", retryAfterMs: 5000, },
+  | "LIMIT_REACHED"
   /** The room has as many members as its class allows. Join another room, or try later; operators: raise member_count_max of the class. */
-  ROOM_FULL: { close: null, retry: "same", retryAfterMs: 2000, },
+  | "ROOM_FULL"
   /** The client read so slowly that its backpressure limit was passed, and its class disconnects such members or an answer could not be sent. Read faster, join fewer rooms, or resume after the reconnect. */
-  SLOW_CONSUMER: { close: 4002, retry: "reconnect", retryAfterMs: 0, },
+  | "SLOW_CONSUMER"
   /** The gateway is shutting down. Connect again; resume by position. */
-  SERVER_STOPPING: { close: 4003, retry: "reconnect", retryAfterMs: 0, },
+  | "SERVER_STOPPING"
   /** A fault on our side; the log has it under the connection id. Connect again; report it with the connection id. */
-  INTERNAL: { close: 4004, retry: "reconnect", retryAfterMs: 0, },
+  | "INTERNAL"
   /** The gateway is cut off from the bus, or has to renew its lease before it takes clients. Connect again, to this gateway or another; SDKs do. */
-  GATEWAY_NOT_READY: { close: 4006, retry: "reconnect", retryAfterMs: 500, },
+  | "GATEWAY_NOT_READY"
   /** The other side sent nothing for the idle time. Connect again; check the network. */
-  IDLE_TIMEOUT: { close: 4005, retry: "reconnect", retryAfterMs: 0, },
+  | "IDLE_TIMEOUT"
   /** The web page's Origin may not connect to this gateway. Serve the page from the gateway's own host or add it to ALLOWED_ORIGINS. */
-  ORIGIN_REFUSED: { close: null, retry: "no", retryAfterMs: 0, },
+  | "ORIGIN_REFUSED"
   /** The Host header names a host that this gateway is not. Use the gateway's address or add the name to ALLOWED_HOSTS. */
-  HOST_REFUSED: { close: null, retry: "no", retryAfterMs: 0, },
+  | "HOST_REFUSED"
   /** A field is missing, out of range or contradictory; the message names it. Correct the field named in the message. */
-  REQUEST_INVALID: { close: null, retry: "no", retryAfterMs: 0, },
+  | "REQUEST_INVALID"
   /** The room name is not "class:name" of at most 200 bytes of printable UTF-8. Use a class [a-z][a-z0-9-]{0,31}, a colon, then 1 or more printable characters. */
-  ROOM_NAME_INVALID: { close: null, retry: "no", retryAfterMs: 0, },
+  | "ROOM_NAME_INVALID"
   /** The tenant has no room class of that name. Create it: tidegatectl class apply -f; or use a built-in one (chat, live). */
-  ROOM_CLASS_UNKNOWN: { close: null, retry: "no", retryAfterMs: 0, },
+  | "ROOM_CLASS_UNKNOWN"
   /** The token's capabilities or the room class do not allow this. Use a token with the capability, or change the class. */
-  PERMISSION_DENIED: { close: null, retry: "no", retryAfterMs: 0, },
+  | "PERMISSION_DENIED"
   /** The room alias is not joined on this connection. Join the room and use the alias of Joined. */
-  NOT_JOINED: { close: null, retry: "no", retryAfterMs: 0, },
+  | "NOT_JOINED"
   /** The room is already joined, or being joined, on this connection. Use the alias of the first Joined; Leave before joining again. */
-  ALREADY_JOINED: { close: null, retry: "no", retryAfterMs: 0, },
+  | "ALREADY_JOINED"
   /** The connection holds Limits.room_count_max rooms. Leave a room first, or open another connection. */
-  ROOM_LIMIT: { close: null, retry: "no", retryAfterMs: 0, },
+  | "ROOM_LIMIT"
   /** The payload does not fit one frame. Send less, or store it elsewhere and send a reference. */
-  PAYLOAD_TOO_LARGE: { close: null, retry: "no", retryAfterMs: 0, },
+  | "PAYLOAD_TOO_LARGE"
   /** The connection has Limits.publish_in_flight_max unanswered requests. Wait for answers before sending more; SDKs do. */
-  IN_FLIGHT_LIMIT: { close: null, retry: "same", retryAfterMs: 100, },
+  | "IN_FLIGHT_LIMIT"
   /** The publish could not be confirmed within its budget of 20 s: it may appear once, later, or never. Read the history if it matters, then publish anew if it is not there. */
-  OUTCOME_UNKNOWN: { close: null, retry: "no", retryAfterMs: 0, },
+  | "OUTCOME_UNKNOWN"
   /** The store of durable rooms is full: STORE_BYTES_MAX, SHARD_BYTES_MAX or the disk is reached; nothing was stored. Operators: raise that limit, shorten retention or add disk; clients: try again later. */
-  STORE_FULL: { close: null, retry: "same", retryAfterMs: 1000, },
+  | "STORE_FULL"
   /** A part that is needed does not answer now; nothing was done. Try again later. */
-  UNAVAILABLE: { close: null, retry: "same", retryAfterMs: 250, },
+  | "UNAVAILABLE"
   /** The room is ephemeral: it has no history and no positions. Use a room of a durable class. */
-  NOT_DURABLE: { close: null, retry: "no", retryAfterMs: 0, },
+  | "NOT_DURABLE"
   /** The client or room was closed by its user. Connect or join again. */
-  CLOSED: { close: null, retry: "no", retryAfterMs: 0, },
+  | "CLOSED"
   /** No gateway could be reached, or the connection was refused. Check the URL and that the gateway runs; SDKs keep trying. */
-  CONNECT_FAILED: { close: null, retry: "reconnect", retryAfterMs: 0, },
+  | "CONNECT_FAILED"
   /** The room's codec could not encode a value, or decode the payload of a message. Use the codec that the room's publishers use; an undecoded message comes with its bytes. */
-  PAYLOAD_INVALID: { close: null, retry: "no", retryAfterMs: 0, },
+  | "PAYLOAD_INVALID"
   /** More publishes wait in the SDK than its limit. Await publishes before making more. */
-  QUEUE_FULL: { close: null, retry: "same", retryAfterMs: 100, },
-} as const satisfies Record<string, ErrorInfo>;
+  | "QUEUE_FULL";
 
-/** A stable error code: a key of {@link ERRORS}. */
-export type ErrorCode = keyof typeof ERRORS;
+/**
+ * What codes mean, in lines `code retry close retryAfterMs`, numbers that are 0 left out at the
+ * end. A code without a line is not worth a retry, and leaves the connection open.
+ */
+export const ERROR_LINES = `
+  FRAME_INVALID no 4501
+  FRAME_TOO_LARGE no 1009
+  HELLO_EXPECTED no 4502
+  HELLO_TIMEOUT reconnect 4001
+  PROTOCOL_UNSUPPORTED no 4503
+  TOKEN_INVALID no 4504
+  TOO_MANY_CONNECTIONS reconnect 1013 1000
+  TAKEN_OVER no 4500
+  DISCONNECTED no 4505
+  LIMIT_REACHED reconnect 4008 5000
+  ROOM_FULL same 0 2000
+  SLOW_CONSUMER reconnect 4002
+  SERVER_STOPPING reconnect 4003
+  INTERNAL reconnect 4004
+  GATEWAY_NOT_READY reconnect 4006 500
+  IDLE_TIMEOUT reconnect 4005
+  IN_FLIGHT_LIMIT same 0 100
+  STORE_FULL same 0 1000
+  UNAVAILABLE same 0 250
+  CONNECT_FAILED reconnect
+  QUEUE_FULL same 0 100`;

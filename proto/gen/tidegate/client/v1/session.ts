@@ -125,7 +125,14 @@ export interface Welcome {
   /** When the token ends, milliseconds from now; 0: never. Refresh before that keeps the connection. */
   tokenExpiresInMs: number;
   /** Every flag that is for clients. */
-  flags: Flags | undefined;
+  flags:
+    | Flags
+    | undefined;
+  /**
+   * What Envelope.producer holds in this client's own messages: 16 bytes, or empty when Hello had no
+   * producer_key.
+   */
+  producer: Buffer;
 }
 
 /**
@@ -498,6 +505,7 @@ function createBaseWelcome(): Welcome {
     targets: [],
     tokenExpiresInMs: 0,
     flags: undefined,
+    producer: Buffer.alloc(0),
   };
 }
 
@@ -544,6 +552,9 @@ export const Welcome: MessageFns<Welcome> = {
     }
     if (message.flags !== undefined) {
       Flags.encode(message.flags, writer.uint32(106).fork()).join();
+    }
+    if (message.producer.length !== 0) {
+      writer.uint32(114).bytes(message.producer);
     }
     return writer;
   },
@@ -663,6 +674,14 @@ export const Welcome: MessageFns<Welcome> = {
             }
 
             message.flags = Flags.decode(reader, reader.uint32());
+            continue;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.producer = Buffer.from(reader.bytes());
             continue;
           }
         }

@@ -124,7 +124,14 @@ export interface Welcome {
   /** When the token ends, milliseconds from now; 0: never. Refresh before that keeps the connection. */
   tokenExpiresInMs: number;
   /** Every flag that is for clients. */
-  flags: Flags | undefined;
+  flags:
+    | Flags
+    | undefined;
+  /**
+   * What Envelope.producer holds in this client's own messages: 16 bytes, or empty when Hello had no
+   * producer_key.
+   */
+  producer: Uint8Array;
 }
 
 /**

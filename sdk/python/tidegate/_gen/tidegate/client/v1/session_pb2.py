@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from tidegate._gen.tidegate.client.v1 import flag_pb2 as tidegate_dot_client_dot_v1_dot_flag__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tidegate/client/v1/session.proto\x12\x12tidegate.client.v1\x1a\x1dtidegate/client/v1/flag.proto\"\xf6\x01\n\x05Hello\x12\x14\n\x0cprotocol_min\x18\x01 \x01(\r\x12\x14\n\x0cprotocol_max\x18\x02 \x01(\r\x12\r\n\x05token\x18\x03 \x01(\t\x12.\n\x05\x62uild\x18\x04 \x01(\x0b\x32\x1f.tidegate.client.v1.ClientBuild\x12\x14\n\x0cproducer_key\x18\x05 \x01(\x0c\x12\x15\n\rsession_token\x18\x06 \x01(\x0c\x12\x12\n\ndial_count\x18\x07 \x01(\r\x12\x31\n\nattributes\x18\x08 \x03(\x0b\x32\x1d.tidegate.client.v1.Attribute\x12\x0e\n\x06region\x18\t \x01(\t\"\'\n\tAttribute\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\">\n\x0b\x43lientBuild\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x10\n\x08platform\x18\x03 \x01(\t\"\xcf\x02\n\x07Welcome\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x15\n\rconnection_id\x18\x02 \x01(\t\x12\x16\n\x0eserver_time_us\x18\x03 \x01(\x03\x12*\n\x06limits\x18\x04 \x01(\x0b\x32\x1a.tidegate.client.v1.Limits\x12\x17\n\x0fidle_timeout_ms\x18\x05 \x01(\r\x12\x19\n\x11publish_budget_ms\x18\x06 \x01(\r\x12\x0e\n\x06tenant\x18\x07 \x01(\t\x12\x0c\n\x04user\x18\x08 \x01(\t\x12\x16\n\x0eserver_version\x18\t \x01(\t\x12\x15\n\rsession_token\x18\n \x01(\x0c\x12\x0f\n\x07targets\x18\x0b \x03(\t\x12\x1b\n\x13token_expires_in_ms\x18\x0c \x01(\r\x12(\n\x05\x66lags\x18\r \x01(\x0b\x32\x19.tidegate.client.v1.Flags\",\n\x07Refresh\x12\r\n\x05token\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\r\"<\n\tRefreshed\x12\x12\n\nrequest_id\x18\x01 \x01(\r\x12\x1b\n\x13token_expires_in_ms\x18\x02 \x01(\r\"7\n\rTokenExpiring\x12\x15\n\rexpires_in_ms\x18\x01 \x01(\r\x12\x0f\n\x07revoked\x18\x02 \x01(\x08\"q\n\x06GoAway\x12\x30\n\x06reason\x18\x01 \x01(\x0e\x32 .tidegate.client.v1.GoAwayReason\x12\x10\n\x08\x64\x65lay_ms\x18\x02 \x01(\r\x12\x0e\n\x06target\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\x04 \x01(\r\"\xde\x02\n\x06Limits\x12\x17\n\x0f\x66rame_bytes_max\x18\x01 \x01(\r\x12\x16\n\x0eroom_count_max\x18\x02 \x01(\r\x12\x1d\n\x15publish_in_flight_max\x18\x03 \x01(\r\x12\x18\n\x10history_page_max\x18\x04 \x01(\r\x12#\n\x1btenant_connection_count_max\x18\x05 \x01(\x04\x12!\n\x19user_connection_count_max\x18\x06 \x01(\x04\x12\x1f\n\x17ip_connection_count_max\x18\x07 \x01(\x04\x12\x1d\n\x15tenant_room_count_max\x18\x08 \x01(\x04\x12\x1d\n\x15\x66rames_per_second_max\x18\t \x01(\r\x12\x1c\n\x14\x62ytes_per_second_max\x18\n \x01(\r\x12%\n\x1duser_publishes_per_second_max\x18\x0b \x01(\r\"\x12\n\x04Ping\x12\n\n\x02id\x18\x01 \x01(\r\"*\n\x04Pong\x12\n\n\x02id\x18\x01 \x01(\r\x12\x16\n\x0eserver_time_us\x18\x02 \x01(\x03*\x80\x01\n\x0cGoAwayReason\x12\x1e\n\x1aGO_AWAY_REASON_UNSPECIFIED\x10\x00\x12\x18\n\x14GO_AWAY_REASON_DRAIN\x10\x01\x12\x1a\n\x16GO_AWAY_REASON_BALANCE\x10\x02\x12\x1a\n\x16GO_AWAY_REASON_CUT_OFF\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tidegate/client/v1/session.proto\x12\x12tidegate.client.v1\x1a\x1dtidegate/client/v1/flag.proto\"\xf6\x01\n\x05Hello\x12\x14\n\x0cprotocol_min\x18\x01 \x01(\r\x12\x14\n\x0cprotocol_max\x18\x02 \x01(\r\x12\r\n\x05token\x18\x03 \x01(\t\x12.\n\x05\x62uild\x18\x04 \x01(\x0b\x32\x1f.tidegate.client.v1.ClientBuild\x12\x14\n\x0cproducer_key\x18\x05 \x01(\x0c\x12\x15\n\rsession_token\x18\x06 \x01(\x0c\x12\x12\n\ndial_count\x18\x07 \x01(\r\x12\x31\n\nattributes\x18\x08 \x03(\x0b\x32\x1d.tidegate.client.v1.Attribute\x12\x0e\n\x06region\x18\t \x01(\t\"\'\n\tAttribute\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\">\n\x0b\x43lientBuild\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x10\n\x08platform\x18\x03 \x01(\t\"\xe1\x02\n\x07Welcome\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x15\n\rconnection_id\x18\x02 \x01(\t\x12\x16\n\x0eserver_time_us\x18\x03 \x01(\x03\x12*\n\x06limits\x18\x04 \x01(\x0b\x32\x1a.tidegate.client.v1.Limits\x12\x17\n\x0fidle_timeout_ms\x18\x05 \x01(\r\x12\x19\n\x11publish_budget_ms\x18\x06 \x01(\r\x12\x0e\n\x06tenant\x18\x07 \x01(\t\x12\x0c\n\x04user\x18\x08 \x01(\t\x12\x16\n\x0eserver_version\x18\t \x01(\t\x12\x15\n\rsession_token\x18\n \x01(\x0c\x12\x0f\n\x07targets\x18\x0b \x03(\t\x12\x1b\n\x13token_expires_in_ms\x18\x0c \x01(\r\x12(\n\x05\x66lags\x18\r \x01(\x0b\x32\x19.tidegate.client.v1.Flags\x12\x10\n\x08producer\x18\x0e \x01(\x0c\",\n\x07Refresh\x12\r\n\x05token\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\r\"<\n\tRefreshed\x12\x12\n\nrequest_id\x18\x01 \x01(\r\x12\x1b\n\x13token_expires_in_ms\x18\x02 \x01(\r\"7\n\rTokenExpiring\x12\x15\n\rexpires_in_ms\x18\x01 \x01(\r\x12\x0f\n\x07revoked\x18\x02 \x01(\x08\"q\n\x06GoAway\x12\x30\n\x06reason\x18\x01 \x01(\x0e\x32 .tidegate.client.v1.GoAwayReason\x12\x10\n\x08\x64\x65lay_ms\x18\x02 \x01(\r\x12\x0e\n\x06target\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\x04 \x01(\r\"\xde\x02\n\x06Limits\x12\x17\n\x0f\x66rame_bytes_max\x18\x01 \x01(\r\x12\x16\n\x0eroom_count_max\x18\x02 \x01(\r\x12\x1d\n\x15publish_in_flight_max\x18\x03 \x01(\r\x12\x18\n\x10history_page_max\x18\x04 \x01(\r\x12#\n\x1btenant_connection_count_max\x18\x05 \x01(\x04\x12!\n\x19user_connection_count_max\x18\x06 \x01(\x04\x12\x1f\n\x17ip_connection_count_max\x18\x07 \x01(\x04\x12\x1d\n\x15tenant_room_count_max\x18\x08 \x01(\x04\x12\x1d\n\x15\x66rames_per_second_max\x18\t \x01(\r\x12\x1c\n\x14\x62ytes_per_second_max\x18\n \x01(\r\x12%\n\x1duser_publishes_per_second_max\x18\x0b \x01(\r\"\x12\n\x04Ping\x12\n\n\x02id\x18\x01 \x01(\r\"*\n\x04Pong\x12\n\n\x02id\x18\x01 \x01(\r\x12\x16\n\x0eserver_time_us\x18\x02 \x01(\x03*\x80\x01\n\x0cGoAwayReason\x12\x1e\n\x1aGO_AWAY_REASON_UNSPECIFIED\x10\x00\x12\x18\n\x14GO_AWAY_REASON_DRAIN\x10\x01\x12\x1a\n\x16GO_AWAY_REASON_BALANCE\x10\x02\x12\x1a\n\x16GO_AWAY_REASON_CUT_OFF\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tidegate.client.v1.session_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GOAWAYREASON']._serialized_start=1477
-  _globals['_GOAWAYREASON']._serialized_end=1605
+  _globals['_GOAWAYREASON']._serialized_start=1495
+  _globals['_GOAWAYREASON']._serialized_end=1623
   _globals['_HELLO']._serialized_start=88
   _globals['_HELLO']._serialized_end=334
   _globals['_ATTRIBUTE']._serialized_start=336
@@ -41,19 +41,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLIENTBUILD']._serialized_start=377
   _globals['_CLIENTBUILD']._serialized_end=439
   _globals['_WELCOME']._serialized_start=442
-  _globals['_WELCOME']._serialized_end=777
-  _globals['_REFRESH']._serialized_start=779
-  _globals['_REFRESH']._serialized_end=823
-  _globals['_REFRESHED']._serialized_start=825
-  _globals['_REFRESHED']._serialized_end=885
-  _globals['_TOKENEXPIRING']._serialized_start=887
-  _globals['_TOKENEXPIRING']._serialized_end=942
-  _globals['_GOAWAY']._serialized_start=944
-  _globals['_GOAWAY']._serialized_end=1057
-  _globals['_LIMITS']._serialized_start=1060
-  _globals['_LIMITS']._serialized_end=1410
-  _globals['_PING']._serialized_start=1412
-  _globals['_PING']._serialized_end=1430
-  _globals['_PONG']._serialized_start=1432
-  _globals['_PONG']._serialized_end=1474
+  _globals['_WELCOME']._serialized_end=795
+  _globals['_REFRESH']._serialized_start=797
+  _globals['_REFRESH']._serialized_end=841
+  _globals['_REFRESHED']._serialized_start=843
+  _globals['_REFRESHED']._serialized_end=903
+  _globals['_TOKENEXPIRING']._serialized_start=905
+  _globals['_TOKENEXPIRING']._serialized_end=960
+  _globals['_GOAWAY']._serialized_start=962
+  _globals['_GOAWAY']._serialized_end=1075
+  _globals['_LIMITS']._serialized_start=1078
+  _globals['_LIMITS']._serialized_end=1428
+  _globals['_PING']._serialized_start=1430
+  _globals['_PING']._serialized_end=1448
+  _globals['_PONG']._serialized_start=1450
+  _globals['_PONG']._serialized_end=1492
 # @@protoc_insertion_point(module_scope)

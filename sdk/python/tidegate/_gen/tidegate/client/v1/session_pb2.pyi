@@ -60,7 +60,7 @@ class ClientBuild(_message.Message):
     def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., platform: _Optional[str] = ...) -> None: ...
 
 class Welcome(_message.Message):
-    __slots__ = ("protocol", "connection_id", "server_time_us", "limits", "idle_timeout_ms", "publish_budget_ms", "tenant", "user", "server_version", "session_token", "targets", "token_expires_in_ms", "flags")
+    __slots__ = ("protocol", "connection_id", "server_time_us", "limits", "idle_timeout_ms", "publish_budget_ms", "tenant", "user", "server_version", "session_token", "targets", "token_expires_in_ms", "flags", "producer")
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]
     CONNECTION_ID_FIELD_NUMBER: _ClassVar[int]
     SERVER_TIME_US_FIELD_NUMBER: _ClassVar[int]
@@ -74,6 +74,7 @@ class Welcome(_message.Message):
     TARGETS_FIELD_NUMBER: _ClassVar[int]
     TOKEN_EXPIRES_IN_MS_FIELD_NUMBER: _ClassVar[int]
     FLAGS_FIELD_NUMBER: _ClassVar[int]
+    PRODUCER_FIELD_NUMBER: _ClassVar[int]
     protocol: int
     connection_id: str
     server_time_us: int
@@ -87,7 +88,8 @@ class Welcome(_message.Message):
     targets: _containers.RepeatedScalarFieldContainer[str]
     token_expires_in_ms: int
     flags: _flag_pb2.Flags
-    def __init__(self, protocol: _Optional[int] = ..., connection_id: _Optional[str] = ..., server_time_us: _Optional[int] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., idle_timeout_ms: _Optional[int] = ..., publish_budget_ms: _Optional[int] = ..., tenant: _Optional[str] = ..., user: _Optional[str] = ..., server_version: _Optional[str] = ..., session_token: _Optional[bytes] = ..., targets: _Optional[_Iterable[str]] = ..., token_expires_in_ms: _Optional[int] = ..., flags: _Optional[_Union[_flag_pb2.Flags, _Mapping]] = ...) -> None: ...
+    producer: bytes
+    def __init__(self, protocol: _Optional[int] = ..., connection_id: _Optional[str] = ..., server_time_us: _Optional[int] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., idle_timeout_ms: _Optional[int] = ..., publish_budget_ms: _Optional[int] = ..., tenant: _Optional[str] = ..., user: _Optional[str] = ..., server_version: _Optional[str] = ..., session_token: _Optional[bytes] = ..., targets: _Optional[_Iterable[str]] = ..., token_expires_in_ms: _Optional[int] = ..., flags: _Optional[_Union[_flag_pb2.Flags, _Mapping]] = ..., producer: _Optional[bytes] = ...) -> None: ...
 
 class Refresh(_message.Message):
     __slots__ = ("token", "request_id")
