@@ -16,9 +16,9 @@ import type { Lease } from "./bus/nats/lease.ts";
 import { controlLinkOptions } from "./control-link-options.ts";
 import { controlPlaneOptions } from "./control-options.ts";
 import type { Authenticate } from "./gateway/auth.ts";
-import { decideAdvertiseUrl } from "./gateway/drain/advertise-url.ts";
 import type { Gateway } from "./gateway/gateway.ts";
 import type { PageFile } from "./gateway/http.ts";
+import { gatewayOptions } from "./gateway-options.ts";
 import { type LogLevel, openLog, type ProcessLog } from "./log.ts";
 import { natsOptions } from "./nats-options.ts";
 import { readOptionFile } from "./option-file.ts";
@@ -239,37 +239,6 @@ async function openBus(
   const { openNatsBus } = await import("./bus/nats/nats-bus.ts");
   const bus = await openNatsBus(natsOptions(options, gatewayId, readVersion()), log);
   return { bus, store: bus.status().detail, lease: bus.lease };
-}
-
-/** Where clients reach this process and no other. */
-function ownUrl(options: OptionValues): string {
-  const facts = { url: options.text("ADVERTISE_URL"), host: options.text("HOST"), workerCount: 1 };
-  return decideAdvertiseUrl({ ...facts, directPort: options.integer("DIRECT_PORT") }, 0);
-}
-
-function gatewayOptions(options: OptionValues) {
-  return {
-    host: options.text("HOST"),
-    port: options.integer("PORT"),
-    frameBytesMax: options.integer("FRAME_BYTES_MAX"),
-    roomCountMax: options.integer("ROOM_COUNT_MAX"),
-    inFlightMax: options.integer("IN_FLIGHT_MAX"),
-    backpressureBytesMax: options.integer("BACKPRESSURE_BYTES_MAX"),
-    connectionCountMax: options.integer("CONNECTION_COUNT_MAX"),
-    advertiseUrl: ownUrl(options),
-    directPort: options.integer("DIRECT_PORT"),
-    drainAnnounceMs: options.integer("DRAIN_ANNOUNCE_MS"),
-    drainDeadlineMs: options.integer("DRAIN_DEADLINE_MS"),
-    drainRateMax: options.integer("DRAIN_RATE_MAX"),
-    region: options.text("REGION"),
-    handshakeMs: options.integer("HANDSHAKE_MS"),
-    idleTimeoutS: options.integer("IDLE_TIMEOUT_S"),
-    historyPageMax: options.integer("HISTORY_PAGE_MAX"),
-    seatHoldMs: options.integer("SEAT_HOLD_MS"),
-    trustedProxyCount: options.integer("TRUSTED_PROXY_COUNT"),
-    allowedOrigins: options.list("ALLOWED_ORIGINS"),
-    allowedHosts: options.list("ALLOWED_HOSTS"),
-  };
 }
 
 async function makeAuthenticate(options: OptionValues): Promise<Authenticate> {
