@@ -23,7 +23,10 @@ interface Seen {
   readonly writtenMs: number;
 }
 
-/** Follows every record. */
+/** Keys of group 0's records. */
+const PREFIX = "slot.0-";
+
+/** Follows every record of group 0. */
 export class SlotRecords {
   readonly #seen = new Map<number, Seen[]>();
   readonly #kv: KV;
@@ -41,7 +44,7 @@ export class SlotRecords {
     const watch = await kv.watch({ key: "slot.>" });
     // Every write passes here, also those that compare-and-set refuses.
     const tries = connection.subscribe("$KV.control.slot.>", {
-      callback: (_, { subject }) => records.#countTry(Number(subject.split("-").at(-1))),
+      callback: (_, { subject }) => records.#countTry(subject.slice("$KV.control.".length)),
     });
     const records = new SlotRecords(kv, () => {
       watch.stop();
@@ -91,12 +94,15 @@ export class SlotRecords {
     this.#stop();
   }
 
-  #countTry(slot: number): void {
+  #countTry(key: string): void {
+    if (!key.startsWith(PREFIX)) return;
+    const slot = Number(key.slice(PREFIX.length));
     this.#tried.set(slot, this.tries(slot) + 1);
   }
 
   #take({ key, value, created, revision }: KvEntry): void {
-    const slot = Number(key.split("-").at(-1));
+    if (!key.startsWith(PREFIX)) return;
+    const slot = Number(key.slice(PREFIX.length));
     const seen = this.#seen.get(slot) ?? [];
     if (revision <= (seen.at(-1)?.revision ?? 0)) return;
     const record = SlotRoute.decode(value);

@@ -20,13 +20,15 @@ import { Lease } from "../../../proto/gen/tidegate/bus/v1/lease.ts";
 import { CHECK_LIMITS, checkHistory, type Verdict } from "../check.ts";
 import { ConsumerProcess, ProducerProcess } from "../client-process.ts";
 import { nowUs } from "../clients/lines.ts";
-import type { FaultSpan } from "../history.ts";
+import type { FaultSpan, Publish } from "../history.ts";
 import type { MessageTest, MoveEnd, Mover } from "../mover.ts";
 import { PRODUCT_ROOT } from "../run.ts";
 import { settle } from "../settle.ts";
 import { listedEpochs, type SeenState, SlotRecords } from "../slot-records.ts";
 import { ROOM_CLASS, World } from "../world.ts";
 
+/** Who publishes in the rows' rooms. */
+const ROW_PRODUCERS = ["p-one", "p-other"];
 /** Publishes a second of each producer in each room. */
 const PER_SECOND = 8;
 /** What is expected comes within this, ms; every step of the table takes less. */
@@ -62,6 +64,7 @@ export class MoveStage {
   readonly #producers: ProducerProcess[] = [];
   readonly #consumers: ConsumerProcess[] = [];
   readonly #movers: Mover[] = [];
+  readonly #moreRooms: string[] = [];
 
   private constructor(world: World, folder: string, records: SlotRecords, rows: Row[]) {
     this.world = world;
@@ -206,9 +209,11 @@ export class MoveStage {
     }
   }
 
-  /** One more member of every room, who joins now; resolves when it has joined. */
-  async addConsumer(name: string): Promise<void> {
-    const rooms = this.rows.map(({ room }) => room);
+  /** One more member of every row's room, or of these; resolves when it has joined. */
+  async addConsumer(
+    name: string,
+    rooms: readonly string[] = this.rows.map(({ room }) => room),
+  ): Promise<void> {
     const site = await this.world.addClient(name);
     const work = { name, url: this.world.urlOf(site), skew: null, rooms, stallMs: 0, moveMs: 0 };
     const consumer = new ConsumerProcess("typescript", work);
@@ -217,11 +222,28 @@ export class MoveStage {
     await consumer.ready();
   }
 
+  /** Publishers and members of further rooms; resolves when each has had an ack. */
+  async addTraffic(name: string, rooms: readonly string[]): Promise<void> {
+    this.#moreRooms.push(...rooms);
+    await this.addConsumer(`c-${name}`, rooms);
+    const producer = await this.#addProducer(`p-${name}`, rooms);
+    producer.start();
+    await until(`acks in ${rooms.join(", ")}`, () =>
+      rooms.every((room) => this.acked(room).some(({ producer: from }) => from === producer.name)),
+    );
+  }
+
   /** How many slots a shard takes messages of, by its leader's word. */
   async slotCount(shard: number): Promise<number> {
     const manager = await jetstreamManager(this.world.admin, { checkAPI: false });
     const { config } = await manager.streams.info(`TG_${shard}`);
     return (config.subjects ?? []).filter((subject) => subject.startsWith("tg.in.")).length;
+  }
+
+  /** Bytes that a shard may hold, by its leader's word. */
+  async bytesMax(shard: number): Promise<number> {
+    const manager = await jetstreamManager(this.world.admin, { checkAPI: false });
+    return (await manager.streams.info(`TG_${shard}`)).config.max_bytes;
   }
 
   /** Name of the control plane that leads. */
@@ -235,6 +257,12 @@ export class MoveStage {
   get ackedCount(): number {
     const publishes = this.#producers.flatMap((producer) => producer.publishes);
     return publishes.filter(({ outcome }) => outcome === "acked").length;
+  }
+
+  /** Publishes that were acknowledged in a room, by whomever. */
+  acked(room: string): Publish[] {
+    const publishes = this.#producers.flatMap((producer) => producer.publishes);
+    return publishes.filter((each) => each.room === room && each.outcome === "acked");
   }
 
   /** Resolves when the slot's record is in this state. */
@@ -278,9 +306,10 @@ export class MoveStage {
 
   /** Resolves when every producer has had an ack in the row's room for a publish from now on. */
   async untilAcked({ room }: Row): Promise<void> {
-    const counts = this.#producers.map(({ publishes }) => publishes.length);
+    const producers = this.#producers.slice(0, ROW_PRODUCERS.length);
+    const counts = producers.map(({ publishes }) => publishes.length);
     await until(`acks in ${room}`, () =>
-      this.#producers.every(({ publishes }, i) =>
+      producers.every(({ publishes }, i) =>
         publishes.slice(counts[i]).some((each) => each.room === room && each.outcome === "acked"),
       ),
     );
@@ -301,7 +330,7 @@ export class MoveStage {
         world: this.world,
         producers: this.#producers,
         consumers: this.#consumers,
-        durable: this.rows.map(({ room }) => room),
+        durable: [...this.rows.map(({ room }) => room), ...this.#moreRooms],
         ephemeral: [],
         faults: this.faults,
         windowMs: DEDUPE_WINDOW_US / 1000,
@@ -325,18 +354,21 @@ export class MoveStage {
   async #startClients(): Promise<void> {
     const rooms = this.rows.map(({ room }) => room);
     for (const name of ["c-one", "c-other"]) await this.addConsumer(name);
-    const published = rooms.map((name) => ({ name, isDurable: true, perSecond: PER_SECOND }));
-    for (const name of ["p-one", "p-other"]) {
-      const site = await this.world.addClient(name);
-      const url = this.world.urlOf(site);
-      const work = { name, url, skew: null, rooms: published, bytes: 40, largeBytes: 400 };
-      const producer = new ProducerProcess("typescript", work);
-      site.process = producer.process;
-      this.#producers.push(producer);
-      await producer.ready();
-    }
+    for (const name of ROW_PRODUCERS) await this.#addProducer(name, rooms);
     for (const producer of this.#producers) producer.start();
     await Promise.all(this.rows.map((row) => this.untilAcked(row)));
+  }
+
+  async #addProducer(name: string, rooms: readonly string[]): Promise<ProducerProcess> {
+    const published = rooms.map((room) => ({ name: room, isDurable: true, perSecond: PER_SECOND }));
+    const site = await this.world.addClient(name);
+    const url = this.world.urlOf(site);
+    const work = { name, url, skew: null, rooms: published, bytes: 40, largeBytes: 400 };
+    const producer = new ProducerProcess("typescript", work);
+    site.process = producer.process;
+    this.#producers.push(producer);
+    await producer.ready();
+    return producer;
   }
 }
 
