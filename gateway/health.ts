@@ -90,11 +90,12 @@ function decideStatus({ isStopping, drain, bus }: HealthFacts): Health["status"]
   return bus.isConnected ? "ok" : "degraded";
 }
 
-function describeDrain({ state, firstCount, toldCount, forcedCount, leftMs }: DrainStatus): object {
+function describeDrain(status: DrainStatus): object {
+  const { state, name, firstCount, toldCount, forcedCount, leftMs } = status;
   const counts = {
     connections_at_begin: firstCount,
     told: toldCount,
     closed_by_force: forcedCount,
   };
-  return state === "serving" ? { state } : { state, ...counts, left_ms: leftMs };
+  return state === "serving" ? { state } : { state, name, ...counts, left_ms: leftMs };
 }
