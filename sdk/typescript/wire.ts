@@ -24,7 +24,7 @@ export interface Field {
 
 /** A message. `T` is its generated type. */
 export interface Schema<T = unknown> {
-  /** In the order of their numbers, 1 to their count; those of no use here are left out at the end. */
+  /** In the order of their numbers, 1 to their count; the last may be left out, if of no use. */
   readonly fields: readonly Field[];
   /** Of the type only; never present. */
   readonly type?: T;
