@@ -27,8 +27,12 @@ export const ERRORS = {
   HELLO_TIMEOUT: { close: 4001, retry: "reconnect", retryAfterMs: 0, grpc: "DEADLINE_EXCEEDED", fix: "Send Hello as soon as the WebSocket is open." },
   /** The gateway speaks no protocol version in the range of Hello. Update the client, or the gateways. */
   PROTOCOL_UNSUPPORTED: { close: 4503, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Update the client, or the gateways." },
-  /** The token of Hello is missing, unknown, expired, or not signed by a known key. Get a new token from whoever issues them, and connect with it. */
+  /** The token of Hello or Refresh is missing, unknown, not yet valid, not signed by a known key, or says what it may not. Get a new token from whoever issues them, and connect with it. */
   TOKEN_INVALID: { close: 4504, retry: "no", retryAfterMs: 0, grpc: "UNAUTHENTICATED", fix: "Get a new token from whoever issues them, and connect with it." },
+  /** The token has ended: the one of Hello, or of a connection that was open. Get a new token and connect with it, or give the SDK a function that gets one; Refresh before the end keeps the connection. */
+  TOKEN_EXPIRED: { close: 4007, retry: "reconnect", retryAfterMs: 0, grpc: "UNAUTHENTICATED", fix: "Get a new token and connect with it, or give the SDK a function that gets one; Refresh before the end keeps the connection." },
+  /** The token is revoked, by its id, its user or when it was issued (tidegatectl revocations). Sign in again: a token that is issued from now on is good, unless its user is shut out for longer. */
+  TOKEN_REVOKED: { close: 4506, retry: "no", retryAfterMs: 0, grpc: "UNAUTHENTICATED", fix: "Sign in again: a token that is issued from now on is good, unless its user is shut out for longer." },
   /** The gateway holds CONNECTION_COUNT_MAX connections. Try again later or at another gateway; operators: add gateways. */
   TOO_MANY_CONNECTIONS: { close: 1013, retry: "reconnect", retryAfterMs: 1000, grpc: "RESOURCE_EXHAUSTED", fix: "Try again later or at another gateway; operators: add gateways." },
   /** Another connection has shown this one's session token: its seats are there now. Use the other connection, or connect anew for a session of its own. */

@@ -2,7 +2,6 @@
 import { describe, expect, test } from "vitest";
 import type { ClientFrameKind } from "../../sdk/typescript/frame.ts";
 import type { MembershipState } from "../../sdk/typescript/membership.ts";
-import { ReadPause } from "../../sdk/typescript/read-pause.ts";
 import type { RoomEnd } from "../../sdk/typescript/room-link.ts";
 import { Rooms } from "../../sdk/typescript/rooms.ts";
 import { FakeClock } from "./fake-clock.ts";
@@ -52,7 +51,6 @@ function makeRooms() {
   const reading: boolean[] = [];
   const state = { isBusy: false };
   let requestId = 0;
-  const pause = new ReadPause(clock, (isReading) => reading.push(isReading));
   const rooms = new Rooms({
     clock,
     send: (frame) => sent.push(frame) > 0,
@@ -60,12 +58,10 @@ function makeRooms() {
       requestId += 1;
       return requestId;
     },
-    pause,
-    get isBusy() {
-      return state.isBusy;
-    },
+    setReading: (isReading) => reading.push(isReading),
+    isBusy: () => state.isBusy,
   });
-  return { clock, sent, reading, state, rooms, pause };
+  return { clock, sent, reading, state, rooms };
 }
 
 /** Two rooms that are in. */
@@ -140,7 +136,7 @@ describe("Rooms", () => {
   });
 
   test("onFill: never while an answer is awaited: the loop that is behind may await it", () => {
-    const { rooms, reading, state, pause, a, b } = makeTwo();
+    const { rooms, reading, state, a, b } = makeTwo();
     a.isBehind = true;
     b.isBehind = true;
     state.isBusy = true;
@@ -148,7 +144,7 @@ describe("Rooms", () => {
     expect(reading).toEqual([]);
     state.isBusy = false;
     rooms.onFill();
-    pause.read(); // a request is about to be sent
+    rooms.read(); // a request is about to be sent
     expect(reading).toEqual([false, true]);
   });
 });

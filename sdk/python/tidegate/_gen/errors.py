@@ -58,8 +58,22 @@ ERRORS: dict[str, ErrorInfo] = {
         close=4504,
         retry="no",
         retry_after_ms=0,
-        means="The token of Hello is missing, unknown, expired, or not signed by a known key.",
+        means="The token of Hello or Refresh is missing, unknown, not yet valid, not signed by a known key, or says what it may not.",
         fix="Get a new token from whoever issues them, and connect with it.",
+    ),
+    "TOKEN_EXPIRED": ErrorInfo(
+        close=4007,
+        retry="reconnect",
+        retry_after_ms=0,
+        means="The token has ended: the one of Hello, or of a connection that was open.",
+        fix="Get a new token and connect with it, or give the SDK a function that gets one; Refresh before the end keeps the connection.",
+    ),
+    "TOKEN_REVOKED": ErrorInfo(
+        close=4506,
+        retry="no",
+        retry_after_ms=0,
+        means="The token is revoked, by its id, its user or when it was issued (tidegatectl revocations).",
+        fix="Sign in again: a token that is issued from now on is good, unless its user is shut out for longer.",
     ),
     "TOO_MANY_CONNECTIONS": ErrorInfo(
         close=1013,
