@@ -133,8 +133,8 @@ export const ERRORS = {
   REGION_NOT_ALLOWED: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Choose a shard in an allowed region, or allow this one (groups update, class apply)." },
   /** The slot is pinned to another shard. Unpin it, or move it with its pin: tidegatectl slots move --pin. */
   SLOT_PINNED: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Unpin it, or move it with its pin: tidegatectl slots move --pin." },
-  /** The placement group has, or had, a room class, or is group 0. Leave it: classes stay in their group for ever, since stored messages do. */
-  GROUP_IN_USE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Leave it: classes stay in their group for ever, since stored messages do." },
+  /** The placement group has, or had, a room class, or more than 64 shards, or is group 0. Leave it: classes stay in their group for ever, since stored messages do. Of many shards, drain and delete some first. */
+  GROUP_IN_USE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Leave it: classes stay in their group for ever, since stored messages do. Of many shards, drain and delete some first." },
   /** A class never changes its placement group, also not through deletion: stored messages stay where they are. Create a class of another name in the other group. */
   GROUP_IMMUTABLE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Create a class of another name in the other group." },
   /** There are as many shards as there may be. Delete retired ones, or make those that are there larger. */

@@ -429,8 +429,8 @@ ERRORS: dict[str, ErrorInfo] = {
         close=None,
         retry="no",
         retry_after_ms=0,
-        means="The placement group has, or had, a room class, or is group 0.",
-        fix="Leave it: classes stay in their group for ever, since stored messages do.",
+        means="The placement group has, or had, a room class, or more than 64 shards, or is group 0.",
+        fix="Leave it: classes stay in their group for ever, since stored messages do. Of many shards, drain and delete some first.",
     ),
     "GROUP_IMMUTABLE": ErrorInfo(
         close=None,
