@@ -22,7 +22,6 @@ import type {
   UpdateShardResponse,
 } from "../proto/gen/tidegate/control/v1/shard_service.ts";
 import type { Caller } from "./access/caller.ts";
-import { enumName } from "./audit/enum-name.ts";
 import { checkShardFields, checkShardMask, shardFields, toShardChange } from "./check-shard.ts";
 import type { ControlStore } from "./control-store.ts";
 import { parseGroupName, parseShardName, shardName } from "./fleet-names.ts";
@@ -73,8 +72,7 @@ export class ShardChanges {
     if (validateOnly) return { shard: wishedShard(wish) };
     const number = await admin.create(wish, (shard) => {
       const after = { ...wishedShard(wish), name: shardName(group, shard) };
-      const answer = Shard.encode(after).finish();
-      return store.along(caller, subject, { after: describeShard(after) }, requestId, answer);
+      return store.along(caller, subject, { after }, requestId, Shard.encode(after).finish());
     });
     return { shard: await this.#read(shardName(group, number)) };
   }
@@ -156,7 +154,7 @@ export class ShardChanges {
     const isGrouped = groups.some(({ group }) => group === settings.group);
     refuseDeletion(entry, discardHistory, isGrouped, Date.now());
     if (validateOnly) return {};
-    const before = describeShard(toShard(entry));
+    const before = toShard(entry);
     await admin.delete(shard, { discardHistory }, () =>
       store.along(caller, subject, { before }, requestId),
     );
@@ -183,7 +181,7 @@ export class ShardChanges {
     const after = toShard({ ...entry, settings: { ...settings, ...change } });
     if (validateOnly) return after;
     await admin.update(entry.shard, change, settings.revision, () => {
-      const states = { before: describeShard(toShard(entry)), after: describeShard(after) };
+      const states = { before: toShard(entry), after };
       return store.along(caller, subject, states, requestId, Shard.encode(after).finish());
     });
     return this.#read(name);
@@ -246,11 +244,6 @@ export function wishedShard(wish: ShardWish): Shard {
       placementTags: [...(wish.placementTags ?? [])],
     },
   };
-}
-
-/** A shard as the audit log shows it: words for numbers, and what a call decides of it. */
-function describeShard({ name, state, region, capacity, settings }: Shard): object {
-  return { name, state: enumName(ShardState, state), region, capacity, settings };
 }
 
 function settingsOf(entry: ShardEntry): ShardSetting {

@@ -7,7 +7,8 @@
 import type { WebSocket } from "uWebSockets.js";
 import type { Position } from "../bus/position.ts";
 import type { ClientProfile } from "../proto/client-context.ts";
-import { CodedError } from "../proto/coded-error.ts";
+import { CodedError, type ErrorCode } from "../proto/coded-error.ts";
+import type { Gate } from "../proto/gates/compile-gate.ts";
 import type { Identity } from "./identity.ts";
 import type { LocalRoom } from "./local-room.ts";
 import type { ConnectionSeats } from "./seats/connection-seats.ts";
@@ -31,6 +32,10 @@ export interface Connection {
   profile: ClientProfile | null;
   /** Producer hash as latin1, empty without a producer key. */
   producer: string;
+  /** The version gate that it was told of; null for none. */
+  gate: Gate | null;
+  /** A version gate lets it read only. */
+  isReadOnly: boolean;
   /** Joined rooms, and rooms being joined. Searched one by one: at most roomCountMax. */
   memberships: Membership[];
   /** Publishes and History requests without an answer yet. */
@@ -66,8 +71,14 @@ export type MemberState = (typeof MemberState)[keyof typeof MemberState];
 export interface Membership {
   readonly room: LocalRoom;
   readonly connection: Connection;
+  /** The room as the client names it: not the sibling that it may be in. */
+  readonly name: string;
   state: MemberState;
-  /** Capability and class both allow it. */
+  /** Why the gateway ended it; null for another reason, or while it lasts. */
+  endCode: ErrorCode | null;
+  /** The version gate that decides about the room; null for none. */
+  gate: Gate | null;
+  /** Capability, class and version gates all allow it. */
   mayPublish: boolean;
   /** Durable: last position sent, while not live. Null: from the room's first kept message. */
   sent: Position | null;
@@ -90,6 +101,8 @@ export function newConnection(number: number, address = ""): Connection {
     identity: null,
     profile: null,
     producer: "",
+    gate: null,
+    isReadOnly: false,
     memberships: [],
     inFlightCount: 0,
     seats: null,

@@ -4,11 +4,12 @@
 import assert from "node:assert/strict";
 import type { Bus } from "../bus/bus.ts";
 import { type ClientContext, clientContext } from "../proto/client-context.ts";
-import type { Authenticate } from "./auth/authenticate.ts";
+import type { Authenticate } from "./auth.ts";
 import type { CatchUp } from "./catch-up.ts";
 import type { Clock } from "./clock.ts";
 import type { Connection } from "./connection.ts";
 import type { Directory } from "./drain/directory.ts";
+import type { Gates } from "./gates/gates.ts";
 import type { Identity } from "./identity.ts";
 import type { Log } from "./log.ts";
 import type { GatewayOptions } from "./options.ts";
@@ -43,6 +44,7 @@ export interface GatewayContext {
   readonly seats: Seats;
   readonly traffic: Traffic;
   readonly profiles: Profiles;
+  readonly gates: Gates;
 }
 
 /** The connection id that Welcome shows. */

@@ -7,8 +7,7 @@
 import { App, type TemplatedApp } from "uWebSockets.js";
 import type { Bus } from "../bus/bus.ts";
 import { ServingState } from "../proto/gen/tidegate/control/v1/gateway_facts.ts";
-import type { Authenticate } from "./auth/authenticate.ts";
-import type { KeyStatus } from "./auth/key-source.ts";
+import type { Authenticate } from "./auth.ts";
 import { CatchUp } from "./catch-up.ts";
 import { Classes } from "./classes.ts";
 import { type Clock, systemClock } from "./clock.ts";
@@ -25,6 +24,8 @@ import { Drain } from "./drain/drain.ts";
 import { answerDrainOrders } from "./drain/orders.ts";
 import { announceGateway } from "./facts/announcer.ts";
 import { Fanout } from "./fanout.ts";
+import { followGates } from "./gates/apply-gates.ts";
+import { Gates } from "./gates/gates.ts";
 import { decideHealth, type HealthFacts } from "./health.ts";
 import { type PageSource, routeHttp } from "./http.ts";
 import { Lagging } from "./lagging.ts";
@@ -52,8 +53,6 @@ export interface GatewayParts {
   readonly bus: Bus;
   readonly log: Log;
   readonly authenticate: Authenticate;
-  /** Of the keys that tokens are checked with, for /health; null or left out: there are none. */
-  readonly keyStatus?: (() => KeyStatus) | null;
   /** Version of Tidegate, semantic. */
   readonly version: string;
   /** Name of this gateway, 1 to 32 of [a-z0-9-]: prefix of its connection ids. */
@@ -96,8 +95,9 @@ export async function startGateway(
   const options = validateGatewayOptions(partialOptions);
   const { bus, log } = parts;
   const config = new GatewayConfig(parts.gatewayId, log);
-  const quotas = { classes: new Classes(config.feed), limits: new Limits(config.feed) };
-  const [tokens] = await Promise.all([SessionTokens.open(bus), config.feed.open(bus)]);
+  const { feed } = config;
+  const quotas = { classes: new Classes(feed), limits: new Limits(feed), gates: new Gates(feed) };
+  const [tokens] = await Promise.all([SessionTokens.open(bus), feed.open(bus)]);
   const app = App();
   const assembled = assemble(parts, options, app, {
     ...quotas,
@@ -109,7 +109,6 @@ export async function startGateway(
   let isStopping = false;
   const stats = (): HealthFacts => ({
     ...{ isStopping, drain: drain.status, config: config.status },
-    keys: parts.keyStatus?.() ?? null,
     ...readCounts(assembled),
   });
   const drain = new Drain({
@@ -131,6 +130,7 @@ export async function startGateway(
     followCutOffMoves(context, drain),
     answerDrainOrders(context, drain, () => connections.count),
     answerQuestions(context, connections.all()),
+    followGates(context, connections.all()),
   ];
   const close = async () => {
     isStopping = true;
@@ -192,6 +192,7 @@ function followPolicies(
 interface AssembleParts {
   readonly classes: Classes;
   readonly limits: Limits;
+  readonly gates: Gates;
   readonly tokens: SessionTokens;
   readonly addresses: Addresses;
 }
@@ -201,7 +202,7 @@ function assemble(
   parts: GatewayParts,
   options: GatewayOptions,
   app: TemplatedApp,
-  { classes, limits, tokens, addresses }: AssembleParts,
+  { classes, limits, gates, tokens, addresses }: AssembleParts,
 ) {
   const { bus, log, gatewayId, version, authenticate } = parts;
   const publishLog = new PublishLog();
@@ -223,6 +224,7 @@ function assemble(
     publisher: new Publisher(bus, clock, sender),
     traffic: new Traffic(),
     profiles: new Profiles(),
+    gates,
     limits,
     seats: new Seats({
       ...{ bus, log, limits, tokens, sender, holdMs: options.seatHoldMs },

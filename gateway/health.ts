@@ -4,7 +4,6 @@
  * Pure.
  */
 import type { BusStatus } from "../bus/bus.ts";
-import type { KeyStatus } from "./auth/key-source.ts";
 import type { ConfigStatus } from "./control-link/config.ts";
 import type { DrainStatus } from "./drain/drain.ts";
 import type { Health } from "./http.ts";
@@ -30,8 +29,6 @@ export interface HealthFacts {
   readonly lossCount: number;
   /** Connections under limits, broken ones whose seats wait, refusals, takeovers. */
   readonly seats: Readonly<Record<string, number>>;
-  /** Of the keys that tokens are checked with; null where there are none. */
-  readonly keys: KeyStatus | null;
   readonly version: string;
   readonly gatewayId: string;
 }
@@ -73,9 +70,6 @@ export function decideHealth(
       ...facts.bus.counters,
     },
     config: describeConfig(facts.config),
-    token_keys: facts.keys && {
-      ...{ count: facts.keys.count, age_ms: facts.keys.ageMs, trouble: facts.keys.trouble },
-    },
   };
 }
 
@@ -96,11 +90,12 @@ function decideStatus({ isStopping, drain, bus }: HealthFacts): Health["status"]
   return bus.isConnected ? "ok" : "degraded";
 }
 
-function describeDrain({ state, firstCount, toldCount, forcedCount, leftMs }: DrainStatus): object {
+function describeDrain(status: DrainStatus): object {
+  const { state, name, firstCount, toldCount, forcedCount, leftMs } = status;
   const counts = {
     connections_at_begin: firstCount,
     told: toldCount,
     closed_by_force: forcedCount,
   };
-  return state === "serving" ? { state } : { state, ...counts, left_ms: leftMs };
+  return state === "serving" ? { state } : { state, name, ...counts, left_ms: leftMs };
 }

@@ -7,7 +7,7 @@ import { type Connection, MemberState } from "./connection.ts";
 import type { GatewayContext } from "./context.ts";
 import { describePolicy } from "./frames/join.ts";
 import { endMembership } from "./frames/leave.ts";
-import { mayPublish } from "./frames/publish.ts";
+import { memberMayPublish } from "./frames/publish.ts";
 import { encodeServerFrame } from "./server-frames.ts";
 
 /** Applies the present policy of a tenant's class to every open room and its members. */
@@ -46,7 +46,7 @@ function applyToConnection(
       endMembership(context, membership, 0, "ROOM_CLASS_UNKNOWN");
       continue;
     }
-    membership.mayPublish = mayPublish(identity, room, true);
+    membership.mayPublish = memberMayPublish(membership);
     if (membership.state === MemberState.JOINING) continue; // Joined will say it
     const described = describePolicy(policy, membership, context.bus.isCutOff);
     const value = { roomAlias: room.alias, policy: described };

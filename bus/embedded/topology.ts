@@ -30,7 +30,6 @@ import type {
   ProcessEntry,
   ShardEntry,
   ShardFacts,
-  ShardSettingEntry,
   SlotEntry,
   Topology,
 } from "../topology.ts";
@@ -90,15 +89,7 @@ export class EmbeddedTopology implements Topology {
   }
 
   async shardNumbers(): Promise<number[]> {
-    return (await this.shardSettings()).map(({ shard }) => shard);
-  }
-
-  async shardSettings(): Promise<ShardSettingEntry[]> {
-    const entries = [...(await this.#settings())].flatMap(([shard, record]) => {
-      const settings = toSetting(record);
-      return settings === null ? [] : [{ shard, settings }];
-    });
-    return entries.sort((a, b) => a.shard - b.shard);
+    return [...(await this.#settings()).keys()].sort((a, b) => a - b);
   }
 
   async shards(numbers: readonly number[]): Promise<ShardEntry[]> {

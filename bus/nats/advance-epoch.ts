@@ -5,6 +5,7 @@
  * sealed and nothing is ever compared with it again. Each step is safe to die after; finish-move.ts
  * says what others do then.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { CodedError } from "../../proto/coded-error.ts";
 import type { SlotRoute } from "../../proto/gen/tidegate/bus/v1/slot_route.ts";
@@ -23,13 +24,18 @@ import { LeaseHolders } from "./holders.ts";
 import type { NatsKeyValue } from "./key-value.ts";
 import { type LockParts, MoverLock } from "./mover-lock.ts";
 import type { Routes } from "./routes.ts";
-import { awaitAcks, type Holders } from "./seal-acks.ts";
+import { awaitAcks, type Holders, shutOut } from "./seal-acks.ts";
 import { addEpoch, makeRoom, removeEpoch } from "./shard-subjects.ts";
 import { refusalCode, type StreamFacts, storeMarker, streamFacts } from "./stream-api.ts";
 import { inSlotSubjects, sealSubject, shardStream } from "./wire.ts";
 
 /** Tries to have every gateway acknowledge the seal; then those that do not are fenced. */
 const SEAL_COUNT_MAX = 3;
+/**
+ * Before the next try the slot stays open for so long, ms, and twice as long before the one after
+ * it: publishes that were held go out, and a gateway that is behind gets time.
+ */
+const SEAL_RETRY_MS = 1000;
 /** JetStream: the stream is full, nothing was stored. */
 const FULL = 10077;
 /** Tries to have the old leader confirm the removal, within the step's deadline. */
@@ -41,14 +47,16 @@ export interface MoveParts extends LockParts {
   readonly routes: Routes;
   /** Leases: every process with one publishes, and must hold (R12). */
   readonly leases: KeyValue;
+  /** Sends a gateway's clients elsewhere; not waited for. */
+  tellToDrain(id: string): void;
   /** Name of this process. */
   readonly name: string;
   /** The longest any shard keeps messages, microseconds. */
   retentionUs(): number;
   /** Microseconds since 1970-01-01 UTC. */
   nowUs(): number;
-  /** Whether this process ends: its moves stop where they are. */
-  isEnding(): boolean;
+  /** Aborted when this process ends: its moves stop where they are. */
+  readonly ending: AbortSignal;
 }
 
 /** How a move is made. */
@@ -84,7 +92,7 @@ export async function advanceEpoch(
     }
     const { epoch } = route.record;
     const check = () => {
-      if (parts.isEnding()) throw new CodedError("UNAVAILABLE", "this process ends");
+      if (parts.ending.aborted) throw new CodedError("UNAVAILABLE", "this process ends");
       lock.check();
       mayAct();
     };
@@ -94,7 +102,7 @@ export async function advanceEpoch(
     const known = await streamFacts(parts.connection, shardStream(shard));
     const record = (from: Route) =>
       startSealing(from.record, targetShard, wentBackwards, parts.nowUs());
-    const sealed = await LeaseHolders.follow(parts.connection, parts.leases, (holders) =>
+    const sealed = await LeaseHolders.follow(parts, (holders) =>
       seal(parts, holders, slot, route, record, check),
     );
     check();
@@ -181,7 +189,9 @@ export async function put(
   }
 }
 
-/** Step 1: gateways hold, settle and acknowledge. Back to open when one does not; then again. */
+/**
+ * Step 1: gateways hold, settle and acknowledge. Back to open when one does not; then again, later.
+ */
 async function seal(
   parts: MoveParts,
   holders: Holders,
@@ -194,14 +204,16 @@ async function seal(
   for (let turn = 1; ; turn += 1) {
     check();
     const sealing = await put(parts, slot, route, sealingOf(route));
-    const silent = await awaitAcks(holders, sealing.revision, parts.isEnding);
+    const silent = await awaitAcks(holders, sealing.revision, parts.ending);
     if (silent.length === 0) return sealing;
     check();
     if (turn === SEAL_COUNT_MAX) {
-      await Promise.all(silent.map((id) => holders.fence(id)));
+      await shutOut(holders, silent, sealing.revision);
       return sealing;
     }
     route = await put(parts, slot, sealing, reopen(sealing.record));
+    const { ending: signal } = parts;
+    await sleep(SEAL_RETRY_MS * 2 ** (turn - 1), null, { signal }).catch(check); // it ends
   }
 }
 

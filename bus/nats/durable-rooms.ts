@@ -8,7 +8,7 @@
  */
 import type { NatsConnection } from "@nats-io/transport-node";
 import { CodedError } from "../../proto/coded-error.ts";
-import type { DurableMessage } from "../bus.ts";
+import type { Bus, DurableMessage } from "../bus.ts";
 import type { KeyValue } from "../key-value.ts";
 import { type EpochPlace, epochPlaces, keptPlaces, NO_ROUTE, type Route } from "../route.ts";
 import { formatSlot } from "../subjects.ts";
@@ -31,6 +31,7 @@ import { ShardWatch } from "./shard-watch.ts";
 import { writeAnchor } from "./stream-api.ts";
 import { Sweep } from "./sweep.ts";
 import { Tails } from "./tails.ts";
+import { tellToDrain } from "./tell-to-drain.ts";
 import type { Troubles } from "./troubles.ts";
 
 /** What durable rooms are served with. */
@@ -47,6 +48,8 @@ export interface DurableParts {
   readonly dedupeWindowMs: number;
   readonly interest: NatsInterest;
   readonly troubles: Troubles;
+  /** As Bus.ask says. */
+  readonly ask: Bus["ask"];
   /** Why nothing should be sent to NATS now, or null. Call {@link DurableRooms.release} after. */
   linkRefusal(): CodedError | null;
 }
@@ -65,7 +68,7 @@ export class DurableRooms {
   readonly #tails: Tails;
   readonly #finishMoves: FinishMoves;
   readonly #healing: Healing;
-  #isEnding = false;
+  readonly #ending = new AbortController();
   /** Highest sequence seen of each shard. */
   readonly #seenSeqs = new Map<number, number>();
 
@@ -74,9 +77,12 @@ export class DurableRooms {
     this.#parts = parts;
     const { name, inFlightMax } = options;
     const retentionUs = () => registry.retentionUs;
-    const nowUs = () => Date.now() * 1000;
-    const isEnding = () => this.#isEnding;
-    this.move = { connection, control, lease, routes, leases, name, retentionUs, nowUs, isEnding };
+    this.move = {
+      ...{ connection, control, lease, routes, leases, name, retentionUs },
+      nowUs: () => Date.now() * 1000,
+      ending: this.#ending.signal,
+      tellToDrain: (id) => void tellToDrain(parts, id),
+    };
     this.#gate = new PublishGate(routes, (revision) => lease.acknowledge(revision));
     const ackName = `${name}.${lease.incarnation}`;
     this.#watch = new ShardWatch(connection, parts.troubles);
@@ -166,7 +172,7 @@ export class DurableRooms {
 
   /** Settles what is under way; everything else is refused with `error`. */
   async close(error: CodedError): Promise<void> {
-    this.#isEnding = true;
+    this.#ending.abort();
     this.#gate.close(error);
     this.#finishMoves.close();
     this.#healing.close();

@@ -130,6 +130,7 @@ export class NatsBus implements Bus {
     this.#durable = new DurableRooms({
       ...{ ...parts, interest, limits: this.publishLimits },
       linkRefusal: () => this.#ephemeral.link.refusal(),
+      ask: (...question) => this.#questions.ask(...question),
     });
     this.shards = new NatsShards({
       ...{ ...parts, move: this.#durable.move, reconciler: this.#durable.reconciler },

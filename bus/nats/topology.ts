@@ -15,7 +15,6 @@ import type {
   ProcessEntry,
   ShardEntry,
   ShardFacts,
-  ShardSettingEntry,
   SlotEntry,
   Topology,
 } from "../topology.ts";
@@ -65,15 +64,6 @@ export class NatsTopology implements Topology {
     const { registry } = this.#parts;
     await this.#bounded(() => registry.reload());
     return registry.numbers();
-  }
-
-  async shardSettings(): Promise<ShardSettingEntry[]> {
-    const { shards } = this.#parts.registry;
-    return (await this.shardNumbers()).flatMap((shard) => {
-      const record = shards.get(shard);
-      const settings = record === undefined ? null : toSetting(record);
-      return settings === null ? [] : [{ shard, settings }];
-    });
   }
 
   async shards(numbers: readonly number[]): Promise<ShardEntry[]> {

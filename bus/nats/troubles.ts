@@ -23,6 +23,10 @@ const texts = {
   list_repaired: "a shard's subject list did not follow the records of its slots; it is repaired",
   /** A shard's stream was not set as its record says. */
   settings_repaired: "a shard's stream was not set as its record says; it is now",
+  /** A gateway that is alive did not acknowledge a seal three times (R10). */
+  gateway_shut_out:
+    "a gateway did not acknowledge that it holds a slot's publishes, three times: its lease is " +
+    "taken away and it is told to drain; look at it, and start it again or undrain it",
   /** This machine's clock and a server's differ by more than R2 allows. */
   clock_differs:
     "the clocks of this machine and of a NATS server differ; let both follow a time server",

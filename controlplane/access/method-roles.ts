@@ -85,6 +85,14 @@ const rules: Readonly<Record<string, Readonly<Record<string, MethodRule>>>> = {
     PinSlot: run,
     UnpinSlot: run,
   },
+  VersionGateService: {
+    CreateVersionGate: run,
+    GetVersionGate: see,
+    ListVersionGates: see,
+    UpdateVersionGate: run,
+    DeleteVersionGate: run,
+    TestVersionGates: see,
+  },
 };
 
 /** Package of the services. */

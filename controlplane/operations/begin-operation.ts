@@ -11,7 +11,6 @@ import type { ControlStore } from "../control-store.ts";
 import type { OperationFeed } from "./operation-feed.ts";
 import {
   countMoves,
-  describeOperation,
   describeWork,
   hasEnded,
   newOperation,
@@ -89,8 +88,7 @@ export class OperationStarts {
         key: operationKey(id),
         decide: () => {
           const value = Operation.encode(operation).finish();
-          const after = describeOperation(operation);
-          return { kind: "write", value, before: undefined, after, along };
+          return { kind: "write", value, before: undefined, after: operation, along };
         },
         audit: { method, resource },
       },

@@ -49,7 +49,16 @@ export function answerDrainOrders(
 
 /** @throws {CodedError} `REQUEST_INVALID`. */
 function startDrain(context: GatewayContext, drain: Drain, order: DrainStart): void {
-  const { announceMs, deadlineMs, connectionsPerSecondMax } = order;
+  const { connectionsPerSecondMax } = order;
+  let { announceMs, deadlineMs } = order;
+  if (announceMs === 0 && deadlineMs === 0) {
+    // R10: this gateway did not acknowledge a move three times. It knows best how to drain.
+    const { drainAnnounceMs, drainDeadlineMs } = context.options;
+    const isToDrain = drainDeadlineMs > 0 && hasReceiver(context.directory.peers);
+    context.log.error({ drain: order.drain, isToDrain }, "told to drain by a mover of slots");
+    if (!isToDrain) return;
+    [announceMs, deadlineMs] = [drainAnnounceMs, drainDeadlineMs];
+  }
   if (deadlineMs <= announceMs) {
     const detail = `deadline_ms is ${deadlineMs}, must be above announce_ms, ${announceMs}`;
     throw new CodedError("REQUEST_INVALID", detail);

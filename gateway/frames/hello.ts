@@ -4,9 +4,12 @@
 import { PRODUCER_BYTES, producerHash } from "../../bus/producer.ts";
 import { CodedError } from "../../proto/coded-error.ts";
 import type { Hello } from "../../proto/gen/tidegate/client/v1/session.ts";
-import { TOKEN_BYTES_MAX } from "../auth/authenticate.ts";
+import { GateAction } from "../../proto/gen/tidegate/control/v1/version_gate.ts";
+import { TOKEN_BYTES_MAX } from "../auth.ts";
 import { type Connection, Phase } from "../connection.ts";
 import { connectionId, type GatewayContext } from "../context.ts";
+import { setGate } from "../gates/apply-gates.ts";
+import { refuseBuild, tellMismatch } from "../gates/tell-client.ts";
 import type { Identity } from "../identity.ts";
 import { addressOfConnection } from "../seats/address.ts";
 import { encodeServerFrame } from "../server-frames.ts";
@@ -31,13 +34,19 @@ export async function handleHello(
     checkHello(hello);
     connection.profile = context.profiles.of(hello);
     const identity = await context.authenticate(hello.token);
+    if (hello.producerKey.length > 0) {
+      connection.producer = producerHash(identity.tenant, identity.user, hello.producerKey);
+    }
+    if (isRefused(context, connection, identity)) return;
     await context.readiness.wait();
     if (connection.socket === null || connection.phase !== Phase.VERIFYING) return;
     const address = () => addressOfConnection(connection);
     const admitting = context.seats.admit(connection, identity, hello, address);
     if (admitting !== null) await admitting;
     if (connection.socket === null || connection.phase !== Phase.VERIFYING) return;
+    if (isRefused(context, connection, identity)) return; // a gate may have changed meanwhile
     welcome(context, connection, hello, identity);
+    if (connection.gate !== null) tellMismatch(context, connection, connection.gate);
   } catch (error) {
     const coded = CodedError.from(error);
     if (coded.code === "INTERNAL") {
@@ -46,6 +55,17 @@ export async function handleHello(
     }
     context.sender.close(connection, coded);
   }
+}
+
+/** Asks the version gates; a build that is refused is told so, and closed. */
+function isRefused(context: GatewayContext, connection: Connection, identity: Identity): boolean {
+  const { gates } = context;
+  if (connection.socket === null || connection.phase !== Phase.VERIFYING) return true; // gone
+  const gate = gates.present.ofConnection(gates.subjectOf(connection, identity));
+  setGate(connection, gate);
+  if (gate?.action !== GateAction.REFUSE) return false;
+  refuseBuild(context, connection, gate);
+  return true;
 }
 
 /** @throws {CodedError} `PROTOCOL_UNSUPPORTED`, `TOKEN_INVALID`, `FRAME_INVALID`. */
@@ -82,9 +102,6 @@ function welcome(
   connection.phase = Phase.OPEN;
   connection.identity = identity;
   connection.targets = context.directory.targets;
-  if (hello.producerKey.length > 0) {
-    connection.producer = producerHash(identity.tenant, identity.user, hello.producerKey);
-  }
   const id = connectionId(context, connection.number);
   context.log.debug(
     { connection: id, tenant: identity.tenant, build: hello.build },

@@ -7,10 +7,13 @@ import { isVoid } from "../../bus/void.ts";
 import { CodedError } from "../../proto/coded-error.ts";
 import type { History } from "../../proto/gen/tidegate/client/v1/history.ts";
 import { Envelope } from "../../proto/gen/tidegate/client/v1/message.ts";
+import { GateAction } from "../../proto/gen/tidegate/control/v1/version_gate.ts";
 import { HISTORY_COUNT_MAX } from "../../proto/room-class.ts";
 import { beginRequest, type Connection, findMembership } from "../connection.ts";
 import type { GatewayContext } from "../context.ts";
 import { wirePosition } from "../fanout.ts";
+import { gatedRoom } from "../gates/gated-room.ts";
+import { roomRefusal } from "../gates/tell-client.ts";
 import { Action, type Identity, isGranted } from "../identity.ts";
 import { decideResume, oldestTimeUs } from "../resume.ts";
 import type { Target } from "../rooms.ts";
@@ -59,7 +62,10 @@ async function answer(
   }
 }
 
-/** @throws {CodedError} `NOT_JOINED`, `PERMISSION_DENIED`, `NOT_DURABLE`, `REQUEST_INVALID`. */
+/**
+ * @throws {CodedError} `NOT_JOINED`, `PERMISSION_DENIED`, `NOT_DURABLE`, `REQUEST_INVALID`,
+ *   `ROOM_VERSION_REFUSED`.
+ */
 function findTarget(
   context: GatewayContext,
   connection: Connection,
@@ -70,22 +76,28 @@ function findTarget(
     throw new CodedError("REQUEST_INVALID", "History needs a request_id and a room");
   }
   let target: Target;
+  let name: string;
   if (history.target.$case === "room") {
-    target = context.rooms.target(identity.tenant, history.target.value);
+    name = history.target.value;
+    const gated = gatedRoom(context, connection, identity, name);
+    if (gated.gate?.action === GateAction.REFUSE) {
+      throw roomRefusal(connection, gated.gate, name);
+    }
+    target = gated.target;
   } else {
     const membership = findMembership(connection, history.target.value);
     if (membership === null) {
       throw new CodedError("NOT_JOINED", `room alias ${history.target.value} is not joined here`);
     }
     target = membership.room;
+    name = membership.name;
   }
-  const { room } = target.address;
-  if (!isGranted(identity, Action.HISTORY, room)) {
-    const detail = `reading the history of ${JSON.stringify(room)} is not allowed by the token`;
+  if (!isGranted(identity, Action.HISTORY, name)) {
+    const detail = `reading the history of ${JSON.stringify(name)} is not allowed by the token`;
     throw new CodedError("PERMISSION_DENIED", detail);
   }
   if (!target.policy.isDurable) {
-    throw new CodedError("NOT_DURABLE", `${JSON.stringify(room)} is ephemeral, it has no history`);
+    throw new CodedError("NOT_DURABLE", `${JSON.stringify(name)} is ephemeral, it has no history`);
   }
   return target;
 }

@@ -6,14 +6,17 @@ import type { Position } from "../../bus/position.ts";
 import { CodedError } from "../../proto/coded-error.ts";
 import { GapReason } from "../../proto/gen/tidegate/client/v1/message.ts";
 import type { Join, JoinRoom, RoomPolicy } from "../../proto/gen/tidegate/client/v1/room.ts";
+import { GateAction } from "../../proto/gen/tidegate/control/v1/version_gate.ts";
 import type { ClassPolicy } from "../../proto/room-class.ts";
 import { type Connection, MemberState, type Membership, removeMembership } from "../connection.ts";
 import type { GatewayContext } from "../context.ts";
 import { wirePosition } from "../fanout.ts";
+import { gatedRoom } from "../gates/gated-room.ts";
+import { roomRefusal, tellMismatch } from "../gates/tell-client.ts";
 import { Action, type Identity, isGranted } from "../identity.ts";
 import { decideResume, oldestTimeUs } from "../resume.ts";
 import { encodeServerFrame } from "../server-frames.ts";
-import { mayPublish } from "./publish.ts";
+import { memberMayPublish } from "./publish.ts";
 
 /** Rooms of one Join frame. */
 export const JOIN_ROOMS_MAX = 256;
@@ -74,23 +77,24 @@ async function joinRoom(
 /**
  * Whether to go on after an await; not when the client is gone.
  *
- * @throws {CodedError} `ROOM_CLASS_UNKNOWN` when the class was deleted meanwhile.
+ * @throws {CodedError} why the gateway has ended it meanwhile, e.g. `ROOM_CLASS_UNKNOWN` when the
+ *   class was deleted.
  */
-function isStillJoining({ state, connection, room }: Membership): boolean {
+function isStillJoining({ state, connection, name, endCode }: Membership): boolean {
   if (state === MemberState.JOINING) return true;
   if (connection.socket === null) return false;
-  const detail = `the room class "${room.address.class}" was deleted during the join`;
-  throw new CodedError("ROOM_CLASS_UNKNOWN", detail);
+  const detail = `what decides about ${JSON.stringify(name)} was changed during the join`;
+  throw new CodedError(endCode ?? "ROOM_CLASS_UNKNOWN", detail);
 }
 
-/** @throws {CodedError} when name, class, capability or limit forbid it. */
+/** @throws {CodedError} when name, class, capability, version gate or limit forbid it. */
 function admit(
   context: GatewayContext,
   connection: Connection,
   identity: Identity,
   wanted: JoinRoom,
 ): Membership {
-  const target = context.rooms.target(identity.tenant, wanted.room);
+  const { target, gate } = gatedRoom(context, connection, identity, wanted.room);
   if (!isGranted(identity, Action.JOIN, wanted.room)) {
     const detail = `joining ${JSON.stringify(wanted.room)} is not allowed by the token`;
     throw new CodedError("PERMISSION_DENIED", detail);
@@ -100,6 +104,10 @@ function admit(
       const detail = `reading the history of ${JSON.stringify(wanted.room)} is not allowed by the token`;
       throw new CodedError("PERMISSION_DENIED", `${detail}; join with history 0`);
     }
+  }
+  if (gate?.action === GateAction.REFUSE) {
+    tellMismatch(context, connection, gate, wanted.room);
+    throw roomRefusal(connection, gate, wanted.room);
   }
   const { memberships } = connection;
   if (memberships.some((each) => each.room.address.token === target.address.token)) {
@@ -113,13 +121,17 @@ function admit(
   const membership: Membership = {
     room,
     connection,
+    name: wanted.room,
     state: MemberState.JOINING,
-    mayPublish: mayPublish(identity, target, true),
+    endCode: null,
+    gate,
+    mayPublish: false,
     sent: null,
     lostAfter: null,
     lossCount: room.lossCount,
     countAtLag: 0,
   };
+  membership.mayPublish = memberMayPublish(membership);
   memberships.push(membership);
   return membership;
 }
@@ -194,14 +206,17 @@ function sendJoined(
   const isResume = after !== null || loss !== null;
   const value = {
     requestId,
-    room: room.address.room,
+    room: membership.name,
     roomAlias: room.alias,
     head: room.place === null ? undefined : wirePosition(room.place),
     recovered: isResume ? loss === null : undefined,
     loss: loss ?? GapReason.UNSPECIFIED,
     policy: describePolicy(room.policy, membership, context.bus.isCutOff),
+    sibling: room.address.room === membership.name ? "" : room.address.room,
   };
   context.sender.send(connection, encodeServerFrame({ $case: "joined", value }));
+  const { gate, name } = membership;
+  if (gate !== null) tellMismatch(context, connection, gate, name);
 }
 
 /** The policy as this member sees it. */
@@ -211,8 +226,7 @@ export function describePolicy(
   isCutOff: boolean,
 ): RoomPolicy {
   const { identity } = membership.connection;
-  const { room } = membership.room.address;
-  const mayRead = identity !== null && isGranted(identity, Action.HISTORY, room);
+  const mayRead = identity !== null && isGranted(identity, Action.HISTORY, membership.name);
   return {
     durable: policy.isDurable,
     mayPublish: membership.mayPublish,

@@ -33,6 +33,7 @@ export function endMembership(
   const { connection, room, state } = membership;
   connection.socket?.unsubscribe(room.topic); // also a lagging member that is not detached yet
   context.seats.leave(connection, room.address.token);
+  membership.endCode = code;
   removeMembership(membership);
   context.rooms.release(room);
   if (state === MemberState.JOINING) return; // knows no alias yet; its Join is answered by an error

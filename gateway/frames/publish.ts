@@ -6,8 +6,10 @@ import { encodeEnvelope } from "../../bus/envelope.ts";
 import type { PublishLimits } from "../../bus/void.ts";
 import { CodedError } from "../../proto/coded-error.ts";
 import { PublishPermission } from "../../proto/gen/tidegate/control/v1/room_class.ts";
-import { beginRequest, type Connection, findMembership } from "../connection.ts";
+import { beginRequest, type Connection, findMembership, type Membership } from "../connection.ts";
 import type { GatewayContext } from "../context.ts";
+import { gatedRoom, leavesPublishing } from "../gates/gated-room.ts";
+import { readOnlyRefusal } from "../gates/tell-client.ts";
 import { Action, type Identity, isGranted } from "../identity.ts";
 import type { PublishScan } from "../publish-scan.ts";
 import type { Target } from "../rooms.ts";
@@ -26,7 +28,7 @@ export function handlePublish(
     if (target.policy.isDurable) publishDurable(context, connection, identity, target, scan, frame);
     else publishEphemeral(context, connection, identity, target, scan, frame);
   } catch (error) {
-    const room = scan.room ?? findMembership(connection, scan.roomAlias)?.room.address.room ?? "";
+    const room = scan.room ?? findMembership(connection, scan.roomAlias)?.name ?? "";
     const coded = CodedError.from(error);
     if (coded.code === "INTERNAL") context.log.error({ error, room }, "publish failed");
     context.sender.sendError(connection, scan.requestId, coded, room);
@@ -34,8 +36,8 @@ export function handlePublish(
 }
 
 /**
- * @throws {CodedError} `NOT_JOINED`, `PERMISSION_DENIED`, `ROOM_NAME_INVALID`,
- * `ROOM_CLASS_UNKNOWN`.
+ * @throws {CodedError} `NOT_JOINED`, `PERMISSION_DENIED`, `VERSION_READ_ONLY`,
+ *   `ROOM_VERSION_REFUSED`, `ROOM_NAME_INVALID`, `ROOM_CLASS_UNKNOWN`.
  */
 function findTarget(
   context: GatewayContext,
@@ -48,23 +50,39 @@ function findTarget(
     if (membership === null) {
       throw new CodedError("NOT_JOINED", `room alias ${scan.roomAlias} is not joined here`);
     }
-    if (!membership.mayPublish) refuse(membership.room.address.room);
+    if (!membership.mayPublish) throw whyNot(connection, identity, membership);
     return membership.room;
   }
-  const target = context.rooms.target(identity.tenant, scan.room);
+  if (connection.isReadOnly) throw readOnlyRefusal(connection, connection.gate);
+  const { target, gate } = gatedRoom(context, connection, identity, scan.room);
   const isMember = connection.memberships.some(
     (membership) => membership.room.address.token === target.address.token,
   );
-  if (!mayPublish(identity, target, isMember)) refuse(scan.room);
+  if (!mayPublish(identity, target, scan.room, isMember)) throw refusal(scan.room);
+  if (!leavesPublishing(gate)) throw readOnlyRefusal(connection, gate);
   return target;
 }
 
-/** Whether capability and class let this identity publish. */
-export function mayPublish(identity: Identity, target: Target, isMember: boolean): boolean {
+/** Whether a member may publish: by its capability, the class, and version gates. */
+export function memberMayPublish({ connection, room, name, gate }: Membership): boolean {
+  const { identity, isReadOnly } = connection;
+  if (identity === null || isReadOnly || !leavesPublishing(gate)) return false;
+  return mayPublish(identity, room, name, true);
+}
+
+/** Whether capability and class let this identity publish. @param name as the client says it. */
+function mayPublish(identity: Identity, target: Target, name: string, isMember: boolean): boolean {
   const { publishPermission } = target.policy;
   if (publishPermission === PublishPermission.BACKEND) return false;
   if (publishPermission === PublishPermission.MEMBERS && !isMember) return false;
-  return isGranted(identity, Action.PUBLISH, target.address.room);
+  return isGranted(identity, Action.PUBLISH, name);
+}
+
+/** Why a member may not publish: only one that a version gate stops is to update its client. */
+function whyNot(connection: Connection, identity: Identity, membership: Membership): CodedError {
+  const { room, name, gate } = membership;
+  if (!mayPublish(identity, room, name, true)) return refusal(name);
+  return readOnlyRefusal(connection, connection.isReadOnly ? connection.gate : gate);
 }
 
 function publishEphemeral(
@@ -143,7 +161,7 @@ function checkDurable(
   }
 }
 
-function refuse(room: string): never {
+function refusal(room: string): CodedError {
   const detail = `publishing to ${JSON.stringify(room)} is not allowed by token or class`;
-  throw new CodedError("PERMISSION_DENIED", detail);
+  return new CodedError("PERMISSION_DENIED", detail);
 }

@@ -2,17 +2,16 @@
  * The client as its users see it: join rooms, publish, read history, watch the connection.
  */
 import { bytes as bytesCodec, type Codec } from "./codec.ts";
-import { errorText, TidegateError } from "./error.ts";
-import { messageEvent } from "./event.ts";
+import { TidegateError } from "./error.ts";
 import type { HistoryOptions, HistoryPage } from "./history.ts";
 import { JOIN_HISTORY_MAX, Membership } from "./membership.ts";
-import { type ConnectOptions, validateLimits, validateUrl } from "./options.ts";
+import { type ConnectOptions, checkNumber, validateLimits, validateUrl } from "./options.ts";
 import { type Position, parsePosition } from "./position.ts";
 import type { PublishResult } from "./publisher.ts";
 import { JoinedRoom, type PublishOptions, type Room } from "./room.ts";
-import type { RoomLink } from "./room-link.ts";
 import { SDK_VERSION, Session } from "./session.ts";
 import type { ClientStatus, Runtime } from "./session-setup.ts";
+import { publishValue, readPage } from "./value.ts";
 
 /** How to join a room. */
 export interface JoinOptions<T> {
@@ -42,7 +41,6 @@ export class Client<T = Uint8Array> {
   readonly #session: Session;
   readonly #codec: Codec<unknown>;
   readonly #limits: ReturnType<typeof validateLimits>;
-  readonly #roomLink: RoomLink;
   readonly #signal: AbortSignal | undefined;
 
   /** Use `connect`. */
@@ -50,25 +48,13 @@ export class Client<T = Uint8Array> {
     this.#limits = validateLimits(options);
     this.#codec = (options.codec ?? bytesCodec) as Codec<unknown>;
     this.#signal = options.signal;
-    const session = new Session({
+    this.#session = new Session({
       url: validateUrl(url),
       token: options.token ?? "",
       build: options.build ?? { name: "tidegate-ts", version: SDK_VERSION },
       limits: this.#limits,
       runtime,
     });
-    this.#session = session;
-    this.#roomLink = {
-      clock: runtime.clock,
-      backoffMs: (failedCount, retryAfterMs) => session.backoffMs(failedCount, retryAfterMs),
-      ownProducer: () => session.ownProducer,
-      requestJoin: (room) => session.rooms.requestJoin(room),
-      sendLeave: (room, alias) => session.rooms.sendLeave(room, alias),
-      onFill: () => session.rooms.onFill(),
-      onEnded: (room) => session.rooms.remove(room),
-      publish: (room, value, codec, ack) => this.#publish(room, value, codec, ack),
-      history: (room, codec, asked) => this.#history(room, codec, asked),
-    };
   }
 
   /** Dials; resolves after the first Welcome. Called once, by `connect`. */
@@ -85,12 +71,12 @@ export class Client<T = Uint8Array> {
 
   /** Calls back after every change of status, in a later turn. Returns how to stop. */
   onStatus(listener: (status: ClientStatus) => void): () => void {
-    return this.#session.onStatus(listener);
+    return this.#session.statuses.on(listener);
   }
 
   /** Calls back with errors that no promise waits for: of publishes without an answer. */
   onError(listener: (error: TidegateError) => void): () => void {
-    return this.#session.onError(listener);
+    return this.#session.errors.on(listener);
   }
 
   /**
@@ -107,17 +93,14 @@ export class Client<T = Uint8Array> {
     if (this.#session.rooms.has(room)) {
       throw new TidegateError("ALREADY_JOINED", `${room} is joined by this client already`);
     }
-    if (!(Number.isInteger(history) && history >= 0 && history <= JOIN_HISTORY_MAX)) {
-      const detail = `history is ${history}; it must be 0 to ${JOIN_HISTORY_MAX}`;
-      throw new TidegateError("REQUEST_INVALID", detail);
-    }
+    checkNumber("REQUEST_INVALID", "history", history, 0, JOIN_HISTORY_MAX);
     const place = after === undefined ? null : parsePosition(after);
     const limits = validateLimits({
       roomQueueCountMax: queueCountMax ?? this.#limits.roomQueueCountMax,
       roomQueueBytesMax: queueBytesMax ?? this.#limits.roomQueueBytesMax,
     });
     return await new Promise((resolve, reject) => {
-      const joined: JoinedRoom<unknown> = new JoinedRoom(this.#roomLink, {
+      const joined: JoinedRoom<unknown> = new JoinedRoom(this.#session, {
         name: room,
         codec: options.codec ?? this.#codec,
         membership: new Membership(history, place),
@@ -137,7 +120,7 @@ export class Client<T = Uint8Array> {
     value: unknown,
     options: AnyCodec<PublishOptions> = {},
   ): Promise<PublishResult> {
-    return this.#publish(room, value, options.codec ?? this.#codec, options.ack ?? true);
+    return publishValue(this.#session, room, value, options.codec ?? this.#codec, options.ack);
   }
 
   /**
@@ -148,7 +131,7 @@ export class Client<T = Uint8Array> {
   history(room: string, options?: Plain<HistoryOptions>): Promise<HistoryPage<T>>;
   history<U>(room: string, options: Coded<HistoryOptions, U>): Promise<HistoryPage<U>>;
   history(room: string, options: AnyCodec<HistoryOptions> = {}): Promise<HistoryPage<unknown>> {
-    return this.#history(room, options.codec ?? this.#codec, options);
+    return readPage(this.#session, room, options.codec ?? this.#codec, options);
   }
 
   /** Round trip to the gateway, milliseconds. `UNAVAILABLE` while not connected. */
@@ -167,31 +150,5 @@ export class Client<T = Uint8Array> {
    */
   close(): Promise<void> {
     return this.#session.close();
-  }
-
-  async #publish<U>(room: string, value: U, codec: Codec<U>, ack: boolean): Promise<PublishResult> {
-    let payload: Uint8Array;
-    try {
-      payload = codec.encode(value);
-    } catch (cause) {
-      const detail = `the codec refused the value: ${errorText(cause)}`;
-      throw new TidegateError("PAYLOAD_INVALID", detail, { cause });
-    }
-    return await this.#session.publish(room, payload, ack);
-  }
-
-  async #history<U>(
-    room: string,
-    codec: Codec<U>,
-    options: HistoryOptions,
-  ): Promise<HistoryPage<U>> {
-    this.#session.throwIfClosed();
-    const page = await this.#session.history.ask(room, options);
-    const own = this.#session.ownProducer;
-    return {
-      messages: page.messages.map((message) => messageEvent(message, room, own, codec)),
-      hasMore: page.hasMore,
-      isContinuous: page.recovered ?? true,
-    };
   }
 }

@@ -1,7 +1,7 @@
 /**
  * The way in: connects with the runtime's own socket, clock and chance.
  */
-import { openSocket, PLATFORM } from "#socket";
+import { makePause, openSocket, PLATFORM } from "#socket";
 import { Client } from "./client.ts";
 import { systemClock } from "./clock.ts";
 import type { Codec } from "./codec.ts";
@@ -30,6 +30,7 @@ export async function connect<T>(url: string, options: ConnectOptions<T> = {}): 
     openSocket,
     platform: PLATFORM,
     random: Math.random,
+    makePause,
   });
   await client.open();
   return client;

@@ -19,32 +19,17 @@ export interface ConnectionEnd {
  * @param said the last ErrorFrame about the whole connection, if one came.
  */
 export function decideEnd(end: SocketEnd, said: TidegateError | null): ConnectionEnd {
-  const { closeCode, httpStatus, reason, cause } = end;
-  // 408, 425 and 429 ask for another try; other 4xx will say the same again.
-  const isRefused = httpStatus >= 400 && httpStatus < 500 && ![408, 425, 429].includes(httpStatus);
-  if (httpStatus > 0) {
-    const [, code] = /\b(ORIGIN_REFUSED|HOST_REFUSED)\b/.exec(reason) ?? [];
-    const text = `the upgrade was answered with HTTP ${httpStatus}: ${reason.slice(0, 200)}`;
-    const error = new TidegateError(code ?? "CONNECT_FAILED", text, { retryable: !isRefused });
-    return { error, mayReconnect: !isRefused };
-  }
-  if (said !== null) return { error: said, mayReconnect: mayReconnect(closeCode) };
+  const { closeCode, reason, cause } = end;
+  const isForGood =
+    (closeCode >= 4500 && closeCode <= 4999) || [1002, 1003, 1007, 1008, 1009].includes(closeCode);
   const why = reason || (cause === undefined ? `close code ${closeCode}` : errorText(cause));
-  const error = new TidegateError(errorCodeOfClose(closeCode), `the connection ended: ${why}`, {
-    retryable: mayReconnect(closeCode),
-    cause,
-  });
-  return { error, mayReconnect: mayReconnect(closeCode) };
-}
-
-/**
- * Whether a client connects again after a close with this code.
- *
- * @param closeCode of the WebSocket close; 1005 and 1006 stand for none.
- */
-function mayReconnect(closeCode: number): boolean {
-  if (closeCode >= 4500 && closeCode <= 4999) return false;
-  return ![1002, 1003, 1007, 1008, 1009].includes(closeCode);
+  const error =
+    said ??
+    new TidegateError(errorCodeOfClose(closeCode), `the connection ended: ${why}`, {
+      retryable: !isForGood,
+      cause,
+    });
+  return { error, mayReconnect: !isForGood };
 }
 
 /** The error code that has this close code, or CONNECT_FAILED for a break without one. */

@@ -82,10 +82,8 @@ export class Connection {
     this.#socket = setup.openSocket(setup.url, SUBPROTOCOL, {
       onOpen: () => this.#onOpen(),
       onMessage: (bytes) => this.#onMessage(bytes),
-      onClose: (end) => {
-        this.#onClosed();
-        this.#end(decideEnd(end, this.#lastError));
-      },
+      onClose: (end) => this.#onEnd(decideEnd(end, this.#lastError)),
+      onRefused: (end) => this.#onEnd(end),
     });
   }
 
@@ -236,6 +234,11 @@ export class Connection {
     if (!this.#isPinged) this.#pingedAtMs = this.#setup.clock.nowMs();
     this.#isPinged = true;
     this.send({ $case: "ping", value: { id } });
+  }
+
+  #onEnd(end: ConnectionEnd): void {
+    this.#onClosed();
+    this.#end(end);
   }
 
   #cut(code: "CONNECT_FAILED" | "IDLE_TIMEOUT" | "INTERNAL", detail: string): void {

@@ -1,12 +1,14 @@
 /**
  * History pages: requests that outlive connections, since asking twice does no harm.
  */
-import type { CancelTimer, Clock } from "./clock.ts";
+import type { CancelTimer } from "./clock.ts";
 import { TidegateError } from "./error.ts";
 import type { RoomInvalid, RoomMessage } from "./event.ts";
 import { frameError } from "./frame.ts";
 import type { ErrorFrame } from "./gen/tidegate/client/v1/error.ts";
 import type { History, HistoryPage as WirePage } from "./gen/tidegate/client/v1/history.ts";
+import type { Link } from "./link.ts";
+import { checkNumber } from "./options.ts";
 import { type Position, parsePosition } from "./position.ts";
 
 /** A page not answered within this fails as `UNAVAILABLE`, milliseconds. */
@@ -33,16 +35,6 @@ export interface HistoryPage<T> {
   readonly isContinuous: boolean;
 }
 
-/** What history needs of the client. */
-export interface HistoryLink {
-  readonly clock: Clock;
-  isOpen(): boolean;
-  /** How long to wait before the next try (backoff.ts), milliseconds. */
-  backoffMs(failedCount: number, retryAfterMs: number): number;
-  nextRequestId(): number;
-  send(history: History): boolean;
-}
-
 interface Pending {
   readonly request: Omit<History, "requestId">;
   readonly resolve: (page: WirePage) => void;
@@ -54,11 +46,11 @@ interface Pending {
 
 /** The pages asked for and not yet answered. */
 export class HistoryRequests {
-  readonly #link: HistoryLink;
+  readonly #link: Link;
   readonly #pending = new Set<Pending>();
   readonly #byRequest = new Map<number, Pending>();
 
-  constructor(link: HistoryLink) {
+  constructor(link: Link) {
     this.#link = link;
   }
 
@@ -131,11 +123,11 @@ export class HistoryRequests {
   }
 
   #send(pending: Pending): void {
-    if (!this.#link.isOpen() || pending.isSent || !this.#pending.has(pending)) return;
+    if (!this.#link.isOpen || pending.isSent || !this.#pending.has(pending)) return;
     const requestId = this.#link.nextRequestId();
     pending.isSent = true;
     this.#byRequest.set(requestId, pending);
-    this.#link.send({ requestId, ...pending.request });
+    this.#link.send({ $case: "history", value: { requestId, ...pending.request } });
   }
 
   #settle(requestId: number): Pending | undefined {
@@ -151,9 +143,7 @@ function historyRequest(room: string, options: HistoryOptions): Omit<History, "r
   if (before !== undefined && after !== undefined) {
     throw new TidegateError("REQUEST_INVALID", "history takes `before` or `after`, not both");
   }
-  if (!(Number.isInteger(limit) && limit >= 1 && limit <= 500)) {
-    throw new TidegateError("REQUEST_INVALID", `limit is ${limit}; it must be 1 to 500`);
-  }
+  checkNumber("REQUEST_INVALID", "limit", limit, 1, 500);
   return {
     target: { $case: "room", value: room },
     cursor:

@@ -49,28 +49,20 @@ export interface ConnectOptions<T = Uint8Array> extends Partial<ClientLimits> {
   readonly signal?: AbortSignal;
 }
 
-/** Defaults of {@link ClientLimits}. */
-export const DEFAULTS: ClientLimits = {
-  connectTimeoutMs: 20_000,
-  handshakeTimeoutMs: 10_000,
-  publishWindowMax: 256,
-  publishQueueCountMax: 4096,
-  publishQueueBytesMax: 8 * 1024 * 1024,
-  publishWaitMaxMs: 20_000,
-  roomQueueCountMax: 2048,
-  roomQueueBytesMax: 4 * 1024 * 1024,
+/** Default, least and most of each. */
+const LIMITS: Record<keyof ClientLimits, readonly [number, number, number]> = {
+  connectTimeoutMs: [20_000, 1, 2 ** 31 - 1],
+  handshakeTimeoutMs: [10_000, 100, 120_000],
+  publishWindowMax: [256, 1, 10_000],
+  publishQueueCountMax: [4096, 1, 1_000_000],
+  publishQueueBytesMax: [8 * 1024 * 1024, 1024, 2 ** 30],
+  publishWaitMaxMs: [20_000, 1, 3_600_000],
+  roomQueueCountMax: [2048, 1, 1_000_000],
+  roomQueueBytesMax: [4 * 1024 * 1024, 1024, 2 ** 30],
 };
 
-const bounds: Record<keyof ClientLimits, readonly [number, number]> = {
-  connectTimeoutMs: [1, 2 ** 31 - 1],
-  handshakeTimeoutMs: [100, 120_000],
-  publishWindowMax: [1, 10_000],
-  publishQueueCountMax: [1, 1_000_000],
-  publishQueueBytesMax: [1024, 2 ** 30],
-  publishWaitMaxMs: [1, 3_600_000],
-  roomQueueCountMax: [1, 1_000_000],
-  roomQueueBytesMax: [1024, 2 ** 30],
-};
+/** Defaults of {@link ClientLimits}. */
+export const DEFAULTS: ClientLimits = validateLimits({});
 
 /**
  * Completes the limits.
@@ -78,17 +70,29 @@ const bounds: Record<keyof ClientLimits, readonly [number, number]> = {
  * @throws {TidegateError} `OPTION_INVALID`, naming the option, its value and its bounds.
  */
 export function validateLimits(partial: Partial<ClientLimits>): ClientLimits {
-  const limits: Record<string, number> = {};
-  for (const [name, [least, most]] of Object.entries(bounds)) {
-    const value = partial[name as keyof ClientLimits] ?? DEFAULTS[name as keyof ClientLimits];
-    const isForEver = value === Infinity && name === "connectTimeoutMs";
-    if (!isForEver && !(Number.isInteger(value) && value >= least && value <= most)) {
-      const text = `${name} is ${value}; it must be a whole number from ${least} to ${most}`;
-      throw new TidegateError("OPTION_INVALID", text);
+  const limits: Partial<Record<keyof ClientLimits, number>> = {};
+  for (const name of Object.keys(LIMITS) as (keyof ClientLimits)[]) {
+    const [standard, least, most] = LIMITS[name];
+    const value = partial[name] ?? standard;
+    if (value !== Infinity || name !== "connectTimeoutMs") {
+      checkNumber("OPTION_INVALID", name, value, least, most);
     }
     limits[name] = value;
   }
-  return limits as unknown as ClientLimits;
+  return limits as ClientLimits;
+}
+
+/** @throws {TidegateError} `code`, when it is no whole number within the bounds. */
+export function checkNumber(
+  code: string,
+  name: string,
+  value: number,
+  least: number,
+  most: number,
+): void {
+  if (Number.isInteger(value) && value >= least && value <= most) return;
+  const text = `${name} is ${value}; it must be a whole number from ${least} to ${most}`;
+  throw new TidegateError(code, text);
 }
 
 /**

@@ -4,14 +4,17 @@
  * The rules of order and retry are publish-queue.ts; here are the promises, the clock and the
  * socket. Rooms take turns, so a busy room does not hold up the others.
  */
-import type { CancelTimer, Clock } from "./clock.ts";
+import type { CancelTimer } from "./clock.ts";
 import { TidegateError } from "./error.ts";
 import { frameError } from "./frame.ts";
 import type { ErrorFrame } from "./gen/tidegate/client/v1/error.ts";
 import type { Publish, PublishAck } from "./gen/tidegate/client/v1/publish.ts";
+import type { HistoryRequests } from "./history.ts";
+import type { Link } from "./link.ts";
 import type { ClientLimits } from "./options.ts";
 import { formatPosition, type Position } from "./position.ts";
 import { type PublishItem, PublishQueue, publishError } from "./publish-queue.ts";
+import type { Rooms } from "./rooms.ts";
 import { UnsureAcks } from "./unsure-acks.ts";
 
 /** The answer to a publish. */
@@ -38,27 +41,13 @@ const IDLE_ROOM_COUNT_MAX = 1024;
 const IDLE_ROOM_KEPT_MS = 60_000;
 
 /** What the publisher needs of the client. */
-export interface PublishLink {
-  readonly clock: Clock;
-  /** How long to wait before the next try (backoff.ts), milliseconds. */
-  backoffMs(failedCount: number, retryAfterMs: number): number;
+export interface PublishLink extends Link {
+  readonly rooms: Pick<Rooms, "aliasOf" | "modeOf" | "isJoining">;
+  readonly history: Pick<HistoryRequests, "ask">;
+  /** Bytes handed to the socket and not yet to the network. */
+  readonly bufferedBytes: number;
   /** Server time now, microseconds. */
   serverNowUs(): number;
-  /** The room's alias on this connection, or 0. */
-  aliasOf(room: string): number;
-  /** Whether a joined room is durable; null for one that is not joined. */
-  modeOf(room: string): boolean | null;
-  /**
-   * Whether a room is about to be joined. Its publishes wait: some classes take them from members
-   * only, and a refusal would be final.
-   */
-  isJoining(room: string): boolean;
-  /** Finds out whether a room is durable; null when that can not be found out. */
-  askMode(room: string): Promise<boolean | null>;
-  nextRequestId(): number;
-  /** Writes the frame. False: larger than the gateway takes, and not written. */
-  send(publish: Publish): boolean;
-  bufferedBytes(): number;
 }
 
 interface Item extends PublishItem {
@@ -107,7 +96,7 @@ export class Publisher {
   /** Whether publishes wait for an answer or to be sent, but for rooms known to be ephemeral. */
   get isPublishing(): boolean {
     for (const { room, queue } of this.#busy) {
-      if ((queue.isDurable ?? this.#link.modeOf(room)) !== false) return true;
+      if ((queue.isDurable ?? this.#link.rooms.modeOf(room)) !== false) return true;
     }
     return false;
   }
@@ -118,18 +107,18 @@ export class Publisher {
    * @throws {TidegateError} any code; docs/errors.md says which are worth repeating.
    */
   publish(room: string, payload: Uint8Array, needsAck: boolean): Promise<PublishResult> {
-    if (this.#closedWith !== null) return Promise.reject(this.#closedWith);
-    const { publishQueueCountMax, publishQueueBytesMax } = this.#limits;
-    const bytes = this.#waitingBytes + payload.length;
-    const isFull = this.#waitingCount >= publishQueueCountMax || bytes > publishQueueBytesMax;
-    if (isFull && this.#waitingCount > 0) {
-      const text = `${this.#waitingCount} publishes of ${this.#waitingBytes} bytes wait already`;
-      return Promise.reject(new TidegateError("QUEUE_FULL", text));
-    }
-    if (!needsAck && this.#window === 0) {
-      return Promise.reject(new TidegateError("UNAVAILABLE", "not connected; nothing was sent"));
-    }
     return new Promise((resolve, reject) => {
+      if (this.#closedWith !== null) throw this.#closedWith;
+      const { publishQueueCountMax, publishQueueBytesMax } = this.#limits;
+      const bytes = this.#waitingBytes + payload.length;
+      const isFull = this.#waitingCount >= publishQueueCountMax || bytes > publishQueueBytesMax;
+      if (isFull && this.#waitingCount > 0) {
+        const text = `${this.#waitingCount} publishes of ${this.#waitingBytes} bytes wait already`;
+        throw new TidegateError("QUEUE_FULL", text);
+      }
+      if (!needsAck && this.#window === 0) {
+        throw new TidegateError("UNAVAILABLE", "not connected; nothing was sent");
+      }
       const lane = this.#lane(room);
       const addedAtMs = this.#link.clock.nowMs();
       const fresh = { seq: 0, firstSentUs: 0, isUncertain: false, error: null };
@@ -239,16 +228,16 @@ export class Publisher {
   }
 
   #isSocketFull(): boolean {
-    return this.#link.bufferedBytes() > SOCKET_BUFFER_BYTES_MAX;
+    return this.#link.bufferedBytes > SOCKET_BUFFER_BYTES_MAX;
   }
 
   /** Writes one publish of a lane, if one may be written. */
   #sendNext(lane: RoomLane): boolean {
     const { queue, room } = lane;
-    const isHeld = lane.isHeld || this.#link.isJoining(room);
+    const isHeld = lane.isHeld || this.#link.rooms.isJoining(room);
     const item = isHeld ? null : queue.next(this.#link.clock.nowMs());
     if (item === null) return false;
-    queue.isDurable ??= this.#link.modeOf(room);
+    queue.isDurable ??= this.#link.rooms.modeOf(room);
     const nowUs = this.#link.serverNowUs();
     if (item.seq === 0) {
       this.#waitingCount -= 1;
@@ -259,16 +248,16 @@ export class Publisher {
       return true;
     }
     const requestId = item.needsAck ? this.#link.nextRequestId() : 0;
-    const alias = this.#link.aliasOf(room);
+    const alias = this.#link.rooms.aliasOf(room);
     queue.onSent(requestId, nowUs);
-    const isSent = this.#link.send({
+    const value: Publish = {
       requestId,
       target: alias > 0 ? { $case: "roomAlias", value: alias } : { $case: "room", value: room },
       producerSeq: item.seq,
       firstSentUs: item.firstSentUs,
       payload: item.payload,
-    });
-    if (!isSent) {
+    };
+    if (!this.#link.send({ $case: "publish", value })) {
       queue.onAnswer(requestId, false);
       const text = `a payload of ${item.payload.length} bytes does not fit one frame`;
       this.#fail(item, new TidegateError("PAYLOAD_TOO_LARGE", text));
@@ -285,12 +274,17 @@ export class Publisher {
     const { queue, room } = lane;
     if (lane.isHeld || !queue.needsMode) return;
     lane.isHeld = true;
-    void this.#link.askMode(room).then((isDurable) => {
+    const learn = (isDurable: boolean | null) => {
       lane.isHeld = false;
-      queue.isDurable ??= isDurable ?? this.#link.modeOf(room);
+      queue.isDurable ??= isDurable ?? this.#link.rooms.modeOf(room);
       this.#rest(lane, queue.isDurable === true);
       this.#pump();
-    });
+    };
+    const isEphemeral = ({ code }: TidegateError) => code === "NOT_DURABLE";
+    this.#link.history.ask(room, { limit: 1 }).then(
+      () => learn(true),
+      (error) => learn(isEphemeral(error) ? false : null),
+    );
   }
 
   #settle(requestId: number): RoomLane | undefined {

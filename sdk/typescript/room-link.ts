@@ -1,31 +1,36 @@
 /**
  * The seam between a room and its client: what each may ask of the other.
  */
-import type { Clock } from "./clock.ts";
 import type { Codec } from "./codec.ts";
 import type { TidegateError } from "./error.ts";
 import type { RoomPolicy } from "./event.ts";
 import type { Gap, Message } from "./gen/tidegate/client/v1/message.ts";
 import type { Joined, JoinRoom, RoomPolicyChanged } from "./gen/tidegate/client/v1/room.ts";
-import type { HistoryOptions, HistoryPage } from "./history.ts";
+import type { HistoryRequests } from "./history.ts";
+import type { Link } from "./link.ts";
 import type { Membership, MembershipState } from "./membership.ts";
 import type { PublishResult } from "./publisher.ts";
 
 /** What a room needs of its client. */
-export interface RoomLink {
-  readonly clock: Clock;
+export interface RoomLink extends Link {
   /** This client's producer hash, to know own messages by. */
-  ownProducer(): Uint8Array;
-  /** How long to wait before the next try (backoff.ts), milliseconds. */
-  backoffMs(failedCount: number, retryAfterMs: number): number;
+  readonly ownProducer: Uint8Array;
+  readonly rooms: RoomsOfRoom;
+  readonly history: Pick<HistoryRequests, "ask">;
+  publish(room: string, payload: Uint8Array, needsAck: boolean): Promise<PublishResult>;
+  /** @throws {TidegateError} what closed the client. */
+  throwIfClosed(): void;
+}
+
+/** What a room tells to all rooms' keeper. */
+export interface RoomsOfRoom {
   /** The room is out and wants in: collect it into the next Join. */
   requestJoin(room: RoomEnd): void;
   sendLeave(room: RoomEnd, alias: number): void;
   /** The queue has crossed a mark: maybe read slower, or on. */
   onFill(): void;
-  onEnded(room: RoomEnd): void;
-  publish<T>(room: string, value: T, codec: Codec<T>, ack: boolean): Promise<PublishResult>;
-  history<T>(room: string, codec: Codec<T>, options: HistoryOptions): Promise<HistoryPage<T>>;
+  /** It has ended. */
+  remove(room: RoomEnd): void;
 }
 
 /** The client's end of a room: what frames do to it. */

@@ -26,6 +26,7 @@ import type { Membership, MembershipState } from "./membership.ts";
 import { formatPosition, type Position } from "./position.ts";
 import type { PublishResult } from "./publisher.ts";
 import type { RoomEnd, RoomLink, RoomSetup } from "./room-link.ts";
+import { publishValue, readPage } from "./value.ts";
 
 /** Joins refused as retryable, in a row, before the room gives up: about two minutes. */
 const JOIN_TRIES_MAX = 10;
@@ -123,11 +124,11 @@ export class JoinedRoom<T> implements Room<T>, RoomEnd {
       const text = `${this.name} is durable: its publishes are always acknowledged`;
       return Promise.reject(new TidegateError("REQUEST_INVALID", text));
     }
-    return this.#link.publish(this.name, value, this.#setup.codec, ack);
+    return publishValue(this.#link, this.name, value, this.#setup.codec, ack);
   }
 
   history(options: HistoryOptions = {}): Promise<HistoryPage<T>> {
-    return this.#link.history(this.name, this.#setup.codec, options);
+    return readPage(this.#link, this.name, this.#setup.codec, options);
   }
 
   leave(): Promise<void> {
@@ -223,7 +224,7 @@ export class JoinedRoom<T> implements Room<T>, RoomEnd {
     }
     this.#membership.onTaken(message);
     this.#isAfterGap = false;
-    if (this.#queue.isHigh) this.#link.onFill();
+    if (this.#queue.isHigh) this.#link.rooms.onFill();
     this.#wake();
   }
 
@@ -263,7 +264,7 @@ export class JoinedRoom<T> implements Room<T>, RoomEnd {
     this.#setup.onOpen(error ?? new TidegateError("CLOSED", `${this.name} was left`));
     for (const resolve of this.#leavers) resolve();
     this.#leavers = [];
-    this.#link.onEnded(this);
+    this.#link.rooms.remove(this);
   }
 
   /** The next event: runs in the application's turn, so its codec does too. */
@@ -293,13 +294,13 @@ export class JoinedRoom<T> implements Room<T>, RoomEnd {
   #toEvent(item: Message | RoomGap | RoomPolicyChange): RoomEvent<T> {
     if ("type" in item) return item;
     if (item.position !== undefined) this.#position = formatPosition(item.position);
-    return messageEvent(item, this.name, this.#link.ownProducer(), this.#setup.codec);
+    return messageEvent(item, this.name, this.#link.ownProducer, this.#setup.codec);
   }
 
   #onTaken(): void {
     if (!this.#queue.isLow) return;
     if (this.#membership.unpark()) this.#requestJoin();
-    this.#link.onFill();
+    this.#link.rooms.onFill();
   }
 
   #setPolicy(policy: RoomPolicy): void {
@@ -344,11 +345,11 @@ export class JoinedRoom<T> implements Room<T>, RoomEnd {
 
   #sendLeave(): void {
     const state = this.#membership.state;
-    if (state.is === "leaving") this.#link.sendLeave(this, state.alias);
+    if (state.is === "leaving") this.#link.rooms.sendLeave(this, state.alias);
   }
 
   #requestJoin(): void {
-    if (this.#membership.state.is === "out") this.#link.requestJoin(this);
+    if (this.#membership.state.is === "out") this.#link.rooms.requestJoin(this);
   }
 
   #joinLater(leastMs: number): void {

@@ -1,31 +1,27 @@
 /**
  * All rooms of a client: who is joined, under which alias, and whose requests are unanswered.
  *
- * Joins asked for in the same turn go out as one frame. Where the runtime can stop reading, it does
- * so for a moment when every room is behind, so that a short stall costs no resume.
+ * Joins asked for in the same turn go out as one frame.
  */
-import type { CancelTimer, Clock } from "./clock.ts";
 import { TidegateError } from "./error.ts";
-import { type ClientFrameKind, frameError } from "./frame.ts";
+import { frameError } from "./frame.ts";
 import type { ErrorFrame } from "./gen/tidegate/client/v1/error.ts";
 import type { Joined } from "./gen/tidegate/client/v1/room.ts";
+import type { Link } from "./link.ts";
+import type { ReadPause } from "./read-pause.ts";
 import type { RoomEnd } from "./room-link.ts";
 
 /** Rooms of one Join frame, as the protocol bounds it. */
 const JOIN_COUNT_MAX = 256;
 /** Bytes of one room in a Join besides its name: position, count and tags. */
 const JOIN_ROOM_BYTES = 48;
-/** Reading stops for this long at most, milliseconds: below a third of the least idle time. */
-const PAUSE_MAX_MS = 2000;
 
 /** What the rooms need of the client. */
-export interface RoomsLink {
-  readonly clock: Clock;
-  send(frame: ClientFrameKind): boolean;
-  nextRequestId(): number;
-  setReading(isReading: boolean): void;
+export interface RoomsLink extends Pick<Link, "clock" | "send" | "nextRequestId"> {
+  /** Where the runtime can stop reading. */
+  readonly pause: ReadPause | undefined;
   /** Whether an answer is being waited for, which must be read. */
-  isBusy(): boolean;
+  readonly isBusy: boolean;
 }
 
 export class Rooms {
@@ -39,9 +35,6 @@ export class Rooms {
   readonly #wanting = new Set<RoomEnd>();
   #isOpen = false;
   #frameBytesMax = 0;
-  #isPaused = false;
-  #hasPaused = false;
-  #cancelPause: CancelTimer = () => {};
 
   constructor(link: RoomsLink) {
     this.#link = link;
@@ -107,8 +100,7 @@ export class Rooms {
 
   onBreak(): void {
     this.#isOpen = false;
-    this.#isPaused = false;
-    this.#cancelPause();
+    this.#link.pause?.onBreak();
     this.#byAlias.clear();
     this.#joining.clear();
     this.#leaving.clear();
@@ -151,39 +143,14 @@ export class Rooms {
 
   end(error: TidegateError | null): void {
     this.#isOpen = false;
-    this.#cancelPause();
+    this.#link.pause?.onBreak();
     for (const room of [...this.#byName.values()]) room.end(error);
   }
 
-  /** A queue crossed a mark: stop reading when every room that receives is behind, else go on. */
+  /** A queue crossed a mark. */
   onFill(): void {
-    let isBehind = false;
-    for (const room of this.#byName.values()) {
-      if (room.state.is !== "in") continue;
-      isBehind = room.isBehind;
-      if (!isBehind) break;
-    }
-    if (!isBehind) {
-      this.#hasPaused = false;
-      this.read();
-    } else if (!this.#isPaused && !this.#hasPaused && this.#isOpen && !this.#isWaiting()) {
-      this.#isPaused = true;
-      this.#hasPaused = true; // once per stall: then the queues overflow, and resume
-      this.#link.setReading(false);
-      this.#cancelPause = this.#link.clock.setTimer(PAUSE_MAX_MS, () => this.read());
-    }
-  }
-
-  /** Goes on reading: an answer is about to be waited for. */
-  read(): void {
-    if (!this.#isPaused) return;
-    this.#isPaused = false;
-    this.#cancelPause();
-    this.#link.setReading(true);
-  }
-
-  #isWaiting(): boolean {
-    return this.#joining.size + this.#leaving.size > 0 || this.#link.isBusy();
+    const isFree = this.#joining.size + this.#leaving.size === 0 && !this.#link.isBusy;
+    this.#link.pause?.onFill(this.#byName.values(), isFree && this.#isOpen);
   }
 
   #settleJoin(requestId: number, room: RoomEnd): void {

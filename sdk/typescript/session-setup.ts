@@ -5,6 +5,7 @@ import type { Clock } from "./clock.ts";
 import type { TidegateError } from "./error.ts";
 import type { Build, ClientLimits } from "./options.ts";
 import type { OpenSocket } from "./socket.ts";
+import type { makePause } from "./socket-node.ts";
 
 /** What the client is doing. */
 export type ClientStatus =
@@ -36,6 +37,8 @@ export interface Runtime {
   readonly platform: string;
   /** From 0 (included) to 1. */
   random(): number;
+  /** Where the runtime can stop reading. */
+  readonly makePause?: typeof makePause | undefined;
 }
 
 /** Where to connect, and as what. */

@@ -5,17 +5,20 @@
  * is connection.ts; what users see of all this is client.ts.
  */
 import { BACKOFF_PUBLISHING_MAX_MS, backoffMs } from "./backoff.ts";
-import type { CancelTimer } from "./clock.ts";
+import type { CancelTimer, Clock } from "./clock.ts";
 import type { Connection, ServerFrameKind } from "./connection.ts";
 import type { ConnectionEnd } from "./connection-end.ts";
 import { Dialler, moveUrl } from "./dialler.ts";
+import { Emitter } from "./emitter.ts";
 import { TidegateError } from "./error.ts";
 import { type ClientFrameKind, frameError } from "./frame.ts";
 import type { ErrorFrame } from "./gen/tidegate/client/v1/error.ts";
 import type { GoAway, Welcome } from "./gen/tidegate/client/v1/session.ts";
 import { HistoryRequests } from "./history.ts";
-import { Publisher, type PublishResult } from "./publisher.ts";
-import { Rooms } from "./rooms.ts";
+import { Publisher, type PublishLink, type PublishResult } from "./publisher.ts";
+import type { ReadPause } from "./read-pause.ts";
+import type { RoomLink } from "./room-link.ts";
+import { Rooms, type RoomsLink } from "./rooms.ts";
 import type { ClientStatus, SessionSetup } from "./session-setup.ts";
 
 /** Version of this SDK, as package.json has it. */
@@ -30,14 +33,16 @@ const SETTLE_MAX_MS = 500;
 export const SETTLE_LOOK_MS = 10;
 
 /** The rooms, publishes and requests of one client. */
-export class Session {
+export class Session implements PublishLink, RoomLink, RoomsLink {
+  readonly statuses = new Emitter<ClientStatus>();
+  readonly errors = new Emitter<TidegateError>();
+  readonly clock: Clock;
+  readonly pause: ReadPause | undefined;
   readonly rooms: Rooms;
   readonly publisher: Publisher;
   readonly history: HistoryRequests;
   readonly #setup: SessionSetup;
   readonly #dialler: Dialler;
-  readonly #statusListeners = new Set<(status: ClientStatus) => void>();
-  readonly #errorListeners = new Set<(error: TidegateError) => void>();
   #status: ClientStatus = { state: "connecting", attempt: 1 };
   #connection: Connection | null = null;
   /** The one to move to, until its Welcome. */
@@ -58,42 +63,12 @@ export class Session {
   constructor(setup: SessionSetup) {
     this.#setup = setup;
     this.#dialler = new Dialler(setup);
-    const { clock } = setup.runtime;
-    const nextRequestId = () => this.#nextRequestId();
-    const backoffMs = (count: number, retryAfterMs: number) => this.backoffMs(count, retryAfterMs);
-    this.rooms = new Rooms({
-      clock,
-      send: (frame) => this.#send(frame),
-      nextRequestId,
-      setReading: (isReading) => this.#connection?.setReading(isReading),
-      isBusy: () => this.publisher.isWaiting || this.history.isWaiting,
-    });
-    this.publisher = new Publisher(
-      {
-        clock,
-        backoffMs,
-        serverNowUs: () => this.#dialler.serverClock.nowUs(clock.nowMs()),
-        aliasOf: (room) => this.rooms.aliasOf(room),
-        isJoining: (room) => this.rooms.isJoining(room),
-        modeOf: (room) => this.rooms.modeOf(room),
-        askMode: (room) =>
-          this.history.ask(room, { limit: 1 }).then(
-            () => true,
-            (error: TidegateError) => (error.code === "NOT_DURABLE" ? false : null),
-          ),
-        nextRequestId,
-        send: (value) => this.#send({ $case: "publish", value }),
-        bufferedBytes: () => this.#connection?.bufferedBytes ?? 0,
-      },
-      setup.limits,
-    );
-    this.history = new HistoryRequests({
-      clock,
-      backoffMs,
-      isOpen: () => this.#connection?.isOpen ?? false,
-      nextRequestId,
-      send: (value) => this.#send({ $case: "history", value }),
-    });
+    this.clock = setup.runtime.clock;
+    const setReading = (isReading: boolean) => this.#connection?.setReading(isReading);
+    this.pause = setup.runtime.makePause?.(this.clock, setReading);
+    this.rooms = new Rooms(this);
+    this.publisher = new Publisher(this, setup.limits);
+    this.history = new HistoryRequests(this);
   }
 
   get status(): ClientStatus {
@@ -105,21 +80,28 @@ export class Session {
     return this.#ownProducer;
   }
 
-  onStatus(listener: (status: ClientStatus) => void): () => void {
-    this.#statusListeners.add(listener);
-    return () => this.#statusListeners.delete(listener);
+  get isOpen(): boolean {
+    return this.#connection?.isOpen ?? false;
   }
 
-  onError(listener: (error: TidegateError) => void): () => void {
-    this.#errorListeners.add(listener);
-    return () => this.#errorListeners.delete(listener);
+  get bufferedBytes(): number {
+    return this.#connection?.bufferedBytes ?? 0;
+  }
+
+  /** Whether an answer is being waited for. */
+  get isBusy(): boolean {
+    return this.publisher.isWaiting || this.history.isWaiting;
+  }
+
+  serverNowUs(): number {
+    return this.#dialler.serverClock.nowUs(this.clock.nowMs());
   }
 
   /** Dials; resolves after the first Welcome, rejects when refused for good or out of time. */
   open(): Promise<void> {
     const { connectTimeoutMs } = this.#setup.limits;
     if (connectTimeoutMs !== Infinity) {
-      this.#cancelGiveUp = this.#setup.runtime.clock.setTimer(connectTimeoutMs, () => {
+      this.#cancelGiveUp = this.clock.setTimer(connectTimeoutMs, () => {
         const last = this.#dialWait?.error ?? null;
         const why = last === null ? "" : `; last: ${last.message}`;
         const text = `no Welcome from ${this.#setup.url} within ${connectTimeoutMs} ms${why}`;
@@ -146,7 +128,7 @@ export class Session {
   }
 
   ping(): Promise<number> {
-    this.rooms.read();
+    this.pause?.read();
     return (
       this.#connection?.ping() ?? Promise.reject(new TidegateError("UNAVAILABLE", "not connected"))
     );
@@ -161,8 +143,7 @@ export class Session {
     const connection = this.#connection;
     this.#end(null);
     if (connection === null) return;
-    const { clock } = this.#setup.runtime;
-    const cancel = clock.setTimer(CLOSE_TIMEOUT_MS, () => connection.abandon());
+    const cancel = this.clock.setTimer(CLOSE_TIMEOUT_MS, () => connection.abandon());
     await connection.closed;
     cancel();
   }
@@ -212,11 +193,10 @@ export class Session {
   /** Sends nothing new before the Hello of a move, so that what is open is answered. */
   #settle(then: () => void, waitedMs: number): void {
     this.publisher.hold();
-    const isOpen = this.publisher.isWaiting || this.history.isWaiting;
-    if (!isOpen || waitedMs >= SETTLE_MAX_MS) then();
+    if (!this.isBusy || waitedMs >= SETTLE_MAX_MS) then();
     else {
       const again = () => this.#settle(then, waitedMs + SETTLE_LOOK_MS);
-      this.#setup.runtime.clock.setTimer(SETTLE_LOOK_MS, again);
+      this.clock.setTimer(SETTLE_LOOK_MS, again);
     }
   }
 
@@ -227,9 +207,8 @@ export class Session {
   }
 
   #moveLater(url: string, delayMs: number): void {
-    const { clock } = this.#setup.runtime;
     this.#cancelMove();
-    this.#cancelMove = clock.setTimer(delayMs, () => void this.#dial(url, true));
+    this.#cancelMove = this.clock.setTimer(delayMs, () => void this.#dial(url, true));
   }
 
   /** A move has failed while the connection is still there: once more, where it began. */
@@ -296,8 +275,7 @@ export class Session {
       if (this.publisher.onError(frame) || this.history.onError(frame)) return;
       if (this.rooms.onError(frame)) return;
     }
-    const error = frameError(frame);
-    for (const listener of this.#errorListeners) queueMicrotask(() => listener(error));
+    this.errors.emit(frameError(frame));
   }
 
   /** @param ended null when there was not even a connection. */
@@ -336,14 +314,13 @@ export class Session {
 
   /** Dials after the back-off, and not before `leastMs`. */
   #dialLater(error: TidegateError, leastMs: number): void {
-    const { clock } = this.#setup.runtime;
     const delayMs = this.backoffMs(this.#failedCount, leastMs);
     const attempt = this.#failedCount + 1;
     this.#setStatus({ state: "reconnecting", attempt, delayMs, error });
-    const nowMs = clock.nowMs();
+    const nowMs = this.clock.nowMs();
     this.#dialWait = { error, atMs: nowMs + delayMs, notBeforeMs: nowMs + leastMs };
     this.#cancelDial();
-    this.#cancelDial = clock.setTimer(delayMs, () => {
+    this.#cancelDial = this.clock.setTimer(delayMs, () => {
       if (!this.#hasOpened) this.#setStatus({ state: "connecting", attempt });
       void this.#dial();
     });
@@ -353,7 +330,7 @@ export class Session {
   #hastenDial(): void {
     if (this.#dialWait === null) return;
     const { error, atMs, notBeforeMs } = this.#dialWait;
-    const nowMs = this.#setup.runtime.clock.nowMs();
+    const nowMs = this.clock.nowMs();
     const leastMs = Math.max(0, notBeforeMs - nowMs);
     const isLong = atMs - nowMs > Math.max(leastMs, BACKOFF_PUBLISHING_MAX_MS);
     if (isLong && this.publisher.isPublishing) this.#dialLater(error, leastMs);
@@ -376,18 +353,17 @@ export class Session {
     this.#opened?.reject(reason);
   }
 
-  /** Listeners are told in a later turn: user code never runs while frames are read. */
   #setStatus(status: ClientStatus): void {
     this.#status = status;
-    for (const listener of this.#statusListeners) queueMicrotask(() => listener(status));
+    this.statuses.emit(status);
   }
 
-  #send(frame: ClientFrameKind): boolean {
-    this.rooms.read();
+  send(frame: ClientFrameKind): boolean {
+    this.pause?.read();
     return this.#connection?.send(frame) ?? true;
   }
 
-  #nextRequestId(): number {
+  nextRequestId(): number {
     this.#requestId = this.#requestId >= 0xffffffff ? 1 : this.#requestId + 1;
     return this.#requestId;
   }

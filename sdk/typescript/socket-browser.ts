@@ -8,6 +8,9 @@ import type { OpenSocket } from "./socket.ts";
 /** What the Hello calls this platform. */
 export const PLATFORM = "browser";
 
+/** Nobody can stop reading here. */
+export const makePause = undefined;
+
 /** Opens a socket. */
 export const openSocket: OpenSocket = (url, protocol, handlers) => {
   const socket = new WebSocket(url, protocol);
@@ -17,7 +20,7 @@ export const openSocket: OpenSocket = (url, protocol, handlers) => {
     handlers.onMessage(data instanceof ArrayBuffer ? new Uint8Array(data) : null);
   const end = (closeCode: number, reason: string) => {
     socket.onopen = socket.onmessage = socket.onclose = null;
-    handlers.onClose({ closeCode, reason, httpStatus: 0 });
+    handlers.onClose({ closeCode, reason });
   };
   socket.onclose = ({ code, reason }) => end(code, reason);
   return {

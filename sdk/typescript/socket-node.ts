@@ -3,7 +3,10 @@
  * takes the messages (a stall of 3 s queued 830 MB in a trial; `ws` held 100).
  */
 import WebSocket from "ws";
+import type { Clock } from "./clock.ts";
+import { ReadPause } from "./read-pause.ts";
 import type { OpenSocket } from "./socket.ts";
+import { describeRefusal } from "./upgrade.ts";
 
 /** What the Hello calls this platform. */
 export const PLATFORM = "node";
@@ -11,6 +14,10 @@ export const PLATFORM = "node";
 const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
 /** Bytes of a refused upgrade's body that are read, for the error's text. */
 const REFUSAL_BYTES_MAX = 4096;
+
+/** Stops reading when the application is behind. */
+export const makePause = (clock: Clock, setReading: (isReading: boolean) => void) =>
+  new ReadPause(clock, setReading);
 
 /** Opens a socket. */
 export const openSocket: OpenSocket = (url, protocol, handlers) => {
@@ -35,8 +42,8 @@ export const openSocket: OpenSocket = (url, protocol, handlers) => {
     response.on("close", () => socket.terminate());
   });
   socket.on("close", (closeCode, reason) => {
-    const text = refusal || reason.toString();
-    handlers.onClose({ closeCode, reason: text, httpStatus, cause });
+    if (httpStatus > 0) handlers.onRefused(describeRefusal(httpStatus, refusal, cause));
+    else handlers.onClose({ closeCode, reason: reason.toString(), cause });
   });
   return {
     send: (bytes) => socket.send(bytes),

@@ -4,6 +4,7 @@
  * `#socket` (package.json, "imports") is socket-node.ts on Node and socket-browser.ts elsewhere, so
  * that a browser bundle holds no trace of `ws`.
  */
+import type { ConnectionEnd } from "./connection-end.ts";
 
 /** A socket that is opening or open. */
 export interface Socket {
@@ -25,17 +26,17 @@ export interface SocketEnd {
   /** Of the close frame; 1005 none in it, 1006 no close frame. */
   readonly closeCode: number;
   readonly reason: string;
-  /** Status of a refused upgrade, where the runtime tells; else 0. */
-  readonly httpStatus: number;
   readonly cause?: unknown;
 }
 
-/** What happens to a socket. onClose comes last, and exactly once. */
+/** What happens to a socket. onClose or onRefused comes last, and exactly once. */
 export interface SocketHandlers {
   onOpen(): void;
   /** One message; a text message has null. */
   onMessage(bytes: Uint8Array | null): void;
   onClose(end: SocketEnd): void;
+  /** Instead of onClose: the upgrade was refused, and the runtime tells how. */
+  onRefused(end: ConnectionEnd): void;
 }
 
 /** Opens a socket offering the subprotocol; never throws for what the network does. */

@@ -4,12 +4,12 @@
  *
  * Pure. Generated code does the same with a function per message; that and its runtime were half of
  * what a browser had to load. wire-schema.ts is the table; tests hold both against generated code.
- * 64-bit fields are plain numbers: every one in this protocol is at most 2^53 - 1, and a frame with
- * a larger one does not decode.
+ * 64-bit fields are plain numbers: every varint of this protocol is from 0 to 2^53 - 1, and a frame
+ * with another one does not decode.
  */
 
 /** What a field holds: a scalar kind, or the schema of a message. */
-export type FieldKind = "u32" | "u64" | "i64" | "sf64" | "bool" | "string" | "bytes" | Schema;
+export type FieldKind = "u32" | "u64" | "sf64" | "bool" | "string" | "bytes" | Schema;
 
 /** One field. */
 export interface Field {
@@ -24,7 +24,7 @@ export interface Field {
 
 /** A message. `T` is its generated type. */
 export interface Schema<T = unknown> {
-  /** In the order of their numbers, 1 to their count. */
+  /** In the order of their numbers, 1 to their count; the last may be left out, if of no use. */
   readonly fields: readonly Field[];
   /** Of the type only; never present. */
   readonly type?: T;
@@ -96,15 +96,8 @@ class Writer {
     this.#at += bytes.length;
   }
 
-  /** Negative numbers as the ten bytes of their 64-bit complement. */
   #varint(value: number): void {
     this.#reserve(10);
-    if (value < 0) {
-      let rest = BigInt.asUintN(64, BigInt(value));
-      for (; rest > 127n; rest >>= 7n) this.#byte(Number(rest & 127n) | 128);
-      this.#byte(Number(rest));
-      return;
-    }
     let rest = value;
     for (; rest > 127; rest = Math.floor(rest / 128)) this.#byte((rest % 128) | 128);
     this.#byte(rest);
@@ -175,7 +168,6 @@ class Reader {
     if (kind === "u32") return this.#low;
     if (kind === "bool") return this.#low + this.#high !== 0;
     if (kind === "u64") return toNumber(this.#high, this.#low);
-    if (kind === "i64") return toNumber(this.#high | 0, this.#low);
     if (this.#high > 0 || this.#low > end - this.#at) throw new RangeError("cut short");
     const stop = this.#at + this.#low;
     if (typeof kind === "object") return this.message(kind, stop, depth + 1);

@@ -74,6 +74,12 @@ export class SlotRecords {
     return this.#seen.get(slot)?.at(-1)?.record ?? null;
   }
 
+  /** Deadlines of a state, each time it was seen, microseconds since 1970-01-01 UTC. */
+  deadlinesUs(slot: number, state: SeenState): number[] {
+    const seen = (this.#seen.get(slot) ?? []).filter((each) => each.state === state);
+    return seen.map(({ record }) => Number(record.deadlineUs));
+  }
+
   /** How long after the deadline of the state before each of these was written, ms. */
   afterDeadlineMs(slot: number, state: SeenState): number[] {
     const seen = this.#seen.get(slot) ?? [];

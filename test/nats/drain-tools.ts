@@ -72,7 +72,12 @@ export async function waitForTargets(servers: readonly Server[]): Promise<void> 
 export async function healthOf(server: Server): Promise<{
   readonly status: string;
   readonly connections: number;
-  readonly drain: { readonly state: string; readonly told?: number; readonly left_ms?: number };
+  readonly drain: {
+    readonly state: string;
+    readonly name?: string;
+    readonly told?: number;
+    readonly left_ms?: number;
+  };
 }> {
   return (await fetch(`${server.http}/health`)).json() as never;
 }

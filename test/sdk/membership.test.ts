@@ -26,6 +26,7 @@ const joined = (rest: Partial<Joined> = {}, durable = true): Joined => ({
   roomAlias: 1,
   head: undefined,
   recovered: undefined,
+  sibling: "",
   loss: 0,
   policy: {
     durable,

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import type { ClientFrameKind } from "../../sdk/typescript/frame.ts";
 import type { MembershipState } from "../../sdk/typescript/membership.ts";
+import { ReadPause } from "../../sdk/typescript/read-pause.ts";
 import type { RoomEnd } from "../../sdk/typescript/room-link.ts";
 import { Rooms } from "../../sdk/typescript/rooms.ts";
 import { FakeClock } from "./fake-clock.ts";
@@ -51,6 +52,7 @@ function makeRooms() {
   const reading: boolean[] = [];
   const state = { isBusy: false };
   let requestId = 0;
+  const pause = new ReadPause(clock, (isReading) => reading.push(isReading));
   const rooms = new Rooms({
     clock,
     send: (frame) => sent.push(frame) > 0,
@@ -58,10 +60,12 @@ function makeRooms() {
       requestId += 1;
       return requestId;
     },
-    setReading: (isReading) => reading.push(isReading),
-    isBusy: () => state.isBusy,
+    pause,
+    get isBusy() {
+      return state.isBusy;
+    },
   });
-  return { clock, sent, reading, state, rooms };
+  return { clock, sent, reading, state, rooms, pause };
 }
 
 /** Two rooms that are in. */
@@ -136,7 +140,7 @@ describe("Rooms", () => {
   });
 
   test("onFill: never while an answer is awaited: the loop that is behind may await it", () => {
-    const { rooms, reading, state, a, b } = makeTwo();
+    const { rooms, reading, state, pause, a, b } = makeTwo();
     a.isBehind = true;
     b.isBehind = true;
     state.isBusy = true;
@@ -144,7 +148,7 @@ describe("Rooms", () => {
     expect(reading).toEqual([]);
     state.isBusy = false;
     rooms.onFill();
-    rooms.read(); // a request is about to be sent
+    pause.read(); // a request is about to be sent
     expect(reading).toEqual([false, true]);
   });
 });

@@ -10,7 +10,7 @@ import type { RoomEvent } from "../../sdk/typescript/event.ts";
 import type { ConnectOptions } from "../../sdk/typescript/options.ts";
 import type { Room } from "../../sdk/typescript/room.ts";
 import type { ClientStatus } from "../../sdk/typescript/session-setup.ts";
-import { openSocket } from "../../sdk/typescript/socket-node.ts";
+import { makePause, openSocket } from "../../sdk/typescript/socket-node.ts";
 import { type FakeConnection, FakeGateway } from "./fake-gateway.ts";
 
 export interface Scene {
@@ -27,7 +27,7 @@ export function makeClient(
   clock: Clock = systemClock,
   random = 0,
 ): Client<string> {
-  const runtime = { clock, openSocket, platform: "test", random: () => random };
+  const runtime = { clock, openSocket, platform: "test", random: () => random, makePause };
   const client = new Client<string>(url, { codec: text, ...options }, runtime);
   onTestFinished(() => client.close());
   return client;

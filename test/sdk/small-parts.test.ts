@@ -9,6 +9,7 @@ import { TidegateError } from "../../sdk/typescript/error.ts";
 import { DEFAULTS, validateLimits, validateUrl } from "../../sdk/typescript/options.ts";
 import { formatPosition, parsePosition } from "../../sdk/typescript/position.ts";
 import { ServerClock } from "../../sdk/typescript/server-clock.ts";
+import { describeRefusal } from "../../sdk/typescript/upgrade.ts";
 
 describe("backoffMs", () => {
   test("doubles from 250 ms to 30 s, and takes a random time below", () => {
@@ -31,7 +32,7 @@ describe("backoffMs", () => {
 });
 
 describe("decideEnd", () => {
-  const end = { reason: "", httpStatus: 0 };
+  const end = { reason: "" };
 
   test("every close code of the error table: its code, and the advice of its range", () => {
     const rows = Object.entries(ERRORS).filter(([, info]) => info.close !== null);
@@ -72,13 +73,13 @@ describe("decideEnd", () => {
   });
 
   test("a refused upgrade: 403 is for good and names its reason, 503 is not", () => {
-    const refused = { closeCode: 1006, httpStatus: 403, reason: "[ORIGIN_REFUSED] not yours" };
-    expect(decideEnd(refused, null)).toMatchObject({
+    const cause = new Error("Unexpected server response");
+    expect(describeRefusal(403, "[ORIGIN_REFUSED] not yours", cause)).toMatchObject({
       mayReconnect: false,
-      error: { code: "ORIGIN_REFUSED", retryable: false },
+      error: { code: "ORIGIN_REFUSED", retryable: false, cause },
     });
-    expect(decideEnd({ ...refused, httpStatus: 503 }, null).mayReconnect).toBe(true);
-    expect(decideEnd({ ...refused, httpStatus: 429 }, null).mayReconnect).toBe(true);
+    expect(describeRefusal(503, "", cause).mayReconnect).toBe(true);
+    expect(describeRefusal(429, "", cause).mayReconnect).toBe(true);
   });
 });
 

@@ -181,7 +181,8 @@ const impureCalls = new Set(["setTimeout", "setInterval", "setImmediate", "fetch
  * Packages and built-in modules that a pure file may use; `node:crypto` for hashes alone. `#fixes`
  * is a table of texts on every platform.
  */
-const pureModules = /^(\.|#fixes$|node:(buffer|crypto|path|util|assert)|@bufbuild\/protobuf|yaml$)/;
+const pureModules =
+  /^(\.|#fixes$|node:(buffer|crypto|module|path|util|assert)|@bufbuild\/protobuf|semver$|yaml$)/;
 const impureImports = /^(random|getRandom|generateKey|webcrypto)/;
 
 /** Whether the file promises, in its header, to decide only. */

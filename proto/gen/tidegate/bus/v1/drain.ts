@@ -35,7 +35,10 @@ export interface DrainStart {
   drain: string;
   /** How long it still accepts while its readiness is down, milliseconds. */
   announceMs: number;
-  /** When what is left is closed, milliseconds from the begin; more than announce_ms. */
+  /**
+   * When what is left is closed, milliseconds from the begin; more than announce_ms. Both 0: as the
+   * gateway is set, and not at all where that is not to drain, or where nobody else takes clients.
+   */
   deadlineMs: number;
   /** Reconnects a second that all gateways that drain may cause together; 0: as it is set. */
   connectionsPerSecondMax: number;

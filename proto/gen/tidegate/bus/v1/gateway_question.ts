@@ -6,6 +6,7 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { GateAction } from "../../control/v1/version_gate.ts";
 
 export const protobufPackage = "tidegate.bus.v1";
 
@@ -88,6 +89,35 @@ export interface DisconnectQuestion {
 /** Its answer: how many there were. */
 export interface DisconnectAnswer {
   count: number;
+}
+
+/** Question "gate-impact": whom a change of a version gate would concern here. */
+export interface GateImpactQuestion {
+  /** Key of the gate's record in the bucket "control". */
+  key: string;
+  /** tidegate.control.v1.VersionGate as it would be; empty: deleted. */
+  value: Buffer;
+}
+
+/** Its answer. */
+export interface GateImpactAnswer {
+  connectionCount: number;
+  affectedCount: number;
+  /** By build, most first; at most 200. */
+  rows: GateImpactRow[];
+}
+
+/** Connections of one build for which the change would change the same. */
+export interface GateImpactRow {
+  client: string;
+  version: string;
+  platform: string;
+  /** The strictest of connection and rooms. */
+  before: GateAction;
+  after: GateAction;
+  /** Whether a room would be another one. */
+  moved: boolean;
+  connectionCount: number;
 }
 
 function createBaseRoomsQuestion(): RoomsQuestion {
@@ -708,6 +738,243 @@ export const DisconnectAnswer: MessageFns<DisconnectAnswer> = {
             }
 
             message.count = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseGateImpactQuestion(): GateImpactQuestion {
+  return { key: "", value: Buffer.alloc(0) };
+}
+
+export const GateImpactQuestion: MessageFns<GateImpactQuestion> = {
+  encode(message: GateImpactQuestion, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value.length !== 0) {
+      writer.uint32(18).bytes(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GateImpactQuestion {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGateImpactQuestion();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseGateImpactAnswer(): GateImpactAnswer {
+  return { connectionCount: 0, affectedCount: 0, rows: [] };
+}
+
+export const GateImpactAnswer: MessageFns<GateImpactAnswer> = {
+  encode(message: GateImpactAnswer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.connectionCount !== 0) {
+      writer.uint32(8).uint32(message.connectionCount);
+    }
+    if (message.affectedCount !== 0) {
+      writer.uint32(16).uint32(message.affectedCount);
+    }
+    for (const v of message.rows) {
+      GateImpactRow.encode(v!, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GateImpactAnswer {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGateImpactAnswer();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.connectionCount = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.affectedCount = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.rows.push(GateImpactRow.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseGateImpactRow(): GateImpactRow {
+  return { client: "", version: "", platform: "", before: 0, after: 0, moved: false, connectionCount: 0 };
+}
+
+export const GateImpactRow: MessageFns<GateImpactRow> = {
+  encode(message: GateImpactRow, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.client !== "") {
+      writer.uint32(10).string(message.client);
+    }
+    if (message.version !== "") {
+      writer.uint32(18).string(message.version);
+    }
+    if (message.platform !== "") {
+      writer.uint32(26).string(message.platform);
+    }
+    if (message.before !== 0) {
+      writer.uint32(32).int32(message.before);
+    }
+    if (message.after !== 0) {
+      writer.uint32(40).int32(message.after);
+    }
+    if (message.moved !== false) {
+      writer.uint32(48).bool(message.moved);
+    }
+    if (message.connectionCount !== 0) {
+      writer.uint32(56).uint32(message.connectionCount);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GateImpactRow {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGateImpactRow();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.client = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.version = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.platform = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.before = reader.int32() as any;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.after = reader.int32() as any;
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.moved = reader.bool();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.connectionCount = reader.uint32();
             continue;
           }
         }

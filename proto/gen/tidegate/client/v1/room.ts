@@ -64,7 +64,14 @@ export interface Joined {
    */
   recovered?: boolean | undefined;
   loss: GapReason;
-  policy: RoomPolicy | undefined;
+  policy:
+    | RoomPolicy
+    | undefined;
+  /**
+   * Name of the room that this is, when a version gate keeps builds apart: "{room}~{set}" instead of
+   * the `room` that was asked for. Empty: it is that one. For people; a client goes on naming `room`.
+   */
+  sibling: string;
 }
 
 /** Ends a membership. Answered by Left. */
@@ -234,7 +241,16 @@ export const JoinRoom: MessageFns<JoinRoom> = {
 };
 
 function createBaseJoined(): Joined {
-  return { requestId: 0, room: "", roomAlias: 0, head: undefined, recovered: undefined, loss: 0, policy: undefined };
+  return {
+    requestId: 0,
+    room: "",
+    roomAlias: 0,
+    head: undefined,
+    recovered: undefined,
+    loss: 0,
+    policy: undefined,
+    sibling: "",
+  };
 }
 
 export const Joined: MessageFns<Joined> = {
@@ -259,6 +275,9 @@ export const Joined: MessageFns<Joined> = {
     }
     if (message.policy !== undefined) {
       RoomPolicy.encode(message.policy, writer.uint32(58).fork()).join();
+    }
+    if (message.sibling !== "") {
+      writer.uint32(66).string(message.sibling);
     }
     return writer;
   },
@@ -330,6 +349,14 @@ export const Joined: MessageFns<Joined> = {
             }
 
             message.policy = RoomPolicy.decode(reader, reader.uint32());
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.sibling = reader.string();
             continue;
           }
         }

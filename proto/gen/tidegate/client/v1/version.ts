@@ -44,7 +44,7 @@ export interface VersionMismatch {
   action: VersionAction;
   /** What the client said in Hello, e.g. "1.4.0". */
   version: string;
-  /** Semantic version range that is wanted, e.g. ">=2.1.0". */
+  /** Semantic version range that is wanted, e.g. ">=2.1.0"; empty when the gate names none. */
   required: string;
   /** A sentence for the user; empty when the gate has none. */
   message: string;

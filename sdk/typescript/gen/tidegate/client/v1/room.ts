@@ -63,7 +63,14 @@ export interface Joined {
    */
   recovered?: boolean | undefined;
   loss: GapReason;
-  policy: RoomPolicy | undefined;
+  policy:
+    | RoomPolicy
+    | undefined;
+  /**
+   * Name of the room that this is, when a version gate keeps builds apart: "{room}~{set}" instead of
+   * the `room` that was asked for. Empty: it is that one. For people; a client goes on naming `room`.
+   */
+  sibling: string;
 }
 
 /** Ends a membership. Answered by Left. */

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from tidegate._gen.tidegate.client.v1 import message_pb2 as tidegate_dot_client_dot_v1_dot_message__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dtidegate/client/v1/room.proto\x12\x12tidegate.client.v1\x1a tidegate/client/v1/message.proto\"G\n\x04Join\x12\x12\n\nrequest_id\x18\x01 \x01(\r\x12+\n\x05rooms\x18\x02 \x03(\x0b\x32\x1c.tidegate.client.v1.JoinRoom\"V\n\x08JoinRoom\x12\x0c\n\x04room\x18\x01 \x01(\t\x12+\n\x05\x61\x66ter\x18\x02 \x01(\x0b\x32\x1c.tidegate.client.v1.Position\x12\x0f\n\x07history\x18\x03 \x01(\r\"\xed\x01\n\x06Joined\x12\x12\n\nrequest_id\x18\x01 \x01(\r\x12\x0c\n\x04room\x18\x02 \x01(\t\x12\x12\n\nroom_alias\x18\x03 \x01(\r\x12*\n\x04head\x18\x04 \x01(\x0b\x32\x1c.tidegate.client.v1.Position\x12\x16\n\trecovered\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12+\n\x04loss\x18\x06 \x01(\x0e\x32\x1d.tidegate.client.v1.GapReason\x12.\n\x06policy\x18\x07 \x01(\x0b\x32\x1e.tidegate.client.v1.RoomPolicyB\x0c\n\n_recovered\"/\n\x05Leave\x12\x12\n\nrequest_id\x18\x01 \x01(\r\x12\x12\n\nroom_alias\x18\x02 \x01(\r\"<\n\x04Left\x12\x12\n\nrequest_id\x18\x01 \x01(\r\x12\x12\n\nroom_alias\x18\x02 \x01(\r\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\"\xae\x01\n\nRoomPolicy\x12\x0f\n\x07\x64urable\x18\x01 \x01(\x08\x12\x13\n\x0bmay_publish\x18\x02 \x01(\x08\x12\x18\n\x10may_read_history\x18\x03 \x01(\x08\x12\x19\n\x11history_count_max\x18\x04 \x01(\r\x12\x19\n\x11history_age_max_s\x18\x05 \x01(\r\x12\x10\n\x08\x64\x65graded\x18\x06 \x01(\x08\x12\x18\n\x10member_count_max\x18\x07 \x01(\r\"W\n\x11RoomPolicyChanged\x12\x12\n\nroom_alias\x18\x01 \x01(\r\x12.\n\x06policy\x18\x02 \x01(\x0b\x32\x1e.tidegate.client.v1.RoomPolicyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dtidegate/client/v1/room.proto\x12\x12tidegate.client.v1\x1a tidegate/client/v1/message.proto\"G\n\x04Join\x12\x12\n\nrequest_id\x18\x01 \x01(\r\x12+\n\x05rooms\x18\x02 \x03(\x0b\x32\x1c.tidegate.client.v1.JoinRoom\"V\n\x08JoinRoom\x12\x0c\n\x04room\x18\x01 \x01(\t\x12+\n\x05\x61\x66ter\x18\x02 \x01(\x0b\x32\x1c.tidegate.client.v1.Position\x12\x0f\n\x07history\x18\x03 \x01(\r\"\xfe\x01\n\x06Joined\x12\x12\n\nrequest_id\x18\x01 \x01(\r\x12\x0c\n\x04room\x18\x02 \x01(\t\x12\x12\n\nroom_alias\x18\x03 \x01(\r\x12*\n\x04head\x18\x04 \x01(\x0b\x32\x1c.tidegate.client.v1.Position\x12\x16\n\trecovered\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12+\n\x04loss\x18\x06 \x01(\x0e\x32\x1d.tidegate.client.v1.GapReason\x12.\n\x06policy\x18\x07 \x01(\x0b\x32\x1e.tidegate.client.v1.RoomPolicy\x12\x0f\n\x07sibling\x18\x08 \x01(\tB\x0c\n\n_recovered\"/\n\x05Leave\x12\x12\n\nrequest_id\x18\x01 \x01(\r\x12\x12\n\nroom_alias\x18\x02 \x01(\r\"<\n\x04Left\x12\x12\n\nrequest_id\x18\x01 \x01(\r\x12\x12\n\nroom_alias\x18\x02 \x01(\r\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\"\xae\x01\n\nRoomPolicy\x12\x0f\n\x07\x64urable\x18\x01 \x01(\x08\x12\x13\n\x0bmay_publish\x18\x02 \x01(\x08\x12\x18\n\x10may_read_history\x18\x03 \x01(\x08\x12\x19\n\x11history_count_max\x18\x04 \x01(\r\x12\x19\n\x11history_age_max_s\x18\x05 \x01(\r\x12\x10\n\x08\x64\x65graded\x18\x06 \x01(\x08\x12\x18\n\x10member_count_max\x18\x07 \x01(\r\"W\n\x11RoomPolicyChanged\x12\x12\n\nroom_alias\x18\x01 \x01(\r\x12.\n\x06policy\x18\x02 \x01(\x0b\x32\x1e.tidegate.client.v1.RoomPolicyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,13 +37,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_JOINROOM']._serialized_start=160
   _globals['_JOINROOM']._serialized_end=246
   _globals['_JOINED']._serialized_start=249
-  _globals['_JOINED']._serialized_end=486
-  _globals['_LEAVE']._serialized_start=488
-  _globals['_LEAVE']._serialized_end=535
-  _globals['_LEFT']._serialized_start=537
-  _globals['_LEFT']._serialized_end=597
-  _globals['_ROOMPOLICY']._serialized_start=600
-  _globals['_ROOMPOLICY']._serialized_end=774
-  _globals['_ROOMPOLICYCHANGED']._serialized_start=776
-  _globals['_ROOMPOLICYCHANGED']._serialized_end=863
+  _globals['_JOINED']._serialized_end=503
+  _globals['_LEAVE']._serialized_start=505
+  _globals['_LEAVE']._serialized_end=552
+  _globals['_LEFT']._serialized_start=554
+  _globals['_LEFT']._serialized_end=614
+  _globals['_ROOMPOLICY']._serialized_start=617
+  _globals['_ROOMPOLICY']._serialized_end=791
+  _globals['_ROOMPOLICYCHANGED']._serialized_start=793
+  _globals['_ROOMPOLICYCHANGED']._serialized_end=880
 # @@protoc_insertion_point(module_scope)

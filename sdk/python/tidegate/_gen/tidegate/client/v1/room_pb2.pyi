@@ -26,7 +26,7 @@ class JoinRoom(_message.Message):
     def __init__(self, room: _Optional[str] = ..., after: _Optional[_Union[_message_pb2.Position, _Mapping]] = ..., history: _Optional[int] = ...) -> None: ...
 
 class Joined(_message.Message):
-    __slots__ = ("request_id", "room", "room_alias", "head", "recovered", "loss", "policy")
+    __slots__ = ("request_id", "room", "room_alias", "head", "recovered", "loss", "policy", "sibling")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     ROOM_FIELD_NUMBER: _ClassVar[int]
     ROOM_ALIAS_FIELD_NUMBER: _ClassVar[int]
@@ -34,6 +34,7 @@ class Joined(_message.Message):
     RECOVERED_FIELD_NUMBER: _ClassVar[int]
     LOSS_FIELD_NUMBER: _ClassVar[int]
     POLICY_FIELD_NUMBER: _ClassVar[int]
+    SIBLING_FIELD_NUMBER: _ClassVar[int]
     request_id: int
     room: str
     room_alias: int
@@ -41,7 +42,8 @@ class Joined(_message.Message):
     recovered: bool
     loss: _message_pb2.GapReason
     policy: RoomPolicy
-    def __init__(self, request_id: _Optional[int] = ..., room: _Optional[str] = ..., room_alias: _Optional[int] = ..., head: _Optional[_Union[_message_pb2.Position, _Mapping]] = ..., recovered: _Optional[bool] = ..., loss: _Optional[_Union[_message_pb2.GapReason, str]] = ..., policy: _Optional[_Union[RoomPolicy, _Mapping]] = ...) -> None: ...
+    sibling: str
+    def __init__(self, request_id: _Optional[int] = ..., room: _Optional[str] = ..., room_alias: _Optional[int] = ..., head: _Optional[_Union[_message_pb2.Position, _Mapping]] = ..., recovered: _Optional[bool] = ..., loss: _Optional[_Union[_message_pb2.GapReason, str]] = ..., policy: _Optional[_Union[RoomPolicy, _Mapping]] = ..., sibling: _Optional[str] = ...) -> None: ...
 
 class Leave(_message.Message):
     __slots__ = ("request_id", "room_alias")
