@@ -5,7 +5,7 @@
  * is the promise both keep. Rules R1 to R9 are those of docs/guarantees.md.
  */
 import type { CodedError } from "../proto/coded-error.ts";
-import type { KeyValue } from "./key-value.ts";
+import type { KeyValue, KeyValueChange } from "./key-value.ts";
 import type { Position } from "./position.ts";
 import type { ShardAdmin } from "./shard-admin.ts";
 import type { RoomAddress } from "./subjects.ts";
@@ -225,6 +225,13 @@ export interface Bus {
    * @param handle its answer has at most ASK_BYTES_MAX. May throw a CodedError for the asker.
    */
   answer(kind: string, handle: AnswerHandler): Unsubscribe;
+
+  /**
+   * A record of the bucket "control" that came by another way than the bus's own watch: it counts
+   * from now on if it is of a slot, a shard or a group and newer than what is known of it. The
+   * watch stays the truth: only by it is a record acknowledged (R10), and deleted.
+   */
+  hint(change: KeyValueChange): void;
 
   /** Processes, shards and slots of this bus, for operators. */
   readonly topology: Topology;

@@ -15,6 +15,11 @@ export const GROUP_PREFIX = "group.";
 /** All of them: who follows these knows where everything is stored. */
 export const RECORD_PREFIXES = [GROUP_PREFIX, SHARD_PREFIX, ROUTE_PREFIX] as const;
 
+/** Whether a record is the bus's own. */
+export function isBusRecord(key: string): boolean {
+  return RECORD_PREFIXES.some((prefix) => key.startsWith(prefix));
+}
+
 const shardPattern = /^shard\.(0|[1-9]\d{0,2})$/;
 const groupPattern = /^group\.(0|[1-9]\d?)$/;
 

@@ -21,7 +21,7 @@ import type {
   Unsubscribe,
 } from "../bus.ts";
 import { checkFloorCount, checkLimit, checkSlot } from "../check-arguments.ts";
-import type { KeyValue } from "../key-value.ts";
+import type { KeyValue, KeyValueChange } from "../key-value.ts";
 import { type Log, SILENT_LOG } from "../log.ts";
 import type { Position } from "../position.ts";
 import type { RoomAddress } from "../subjects.ts";
@@ -98,6 +98,7 @@ export class NatsBus implements Bus {
   readonly lease: Lease;
   readonly topology: Topology;
   readonly shards: NatsShards;
+  readonly #routes: Routes;
   readonly #troubles: Troubles;
   readonly #connection: NatsConnection;
   readonly #interest: NatsInterest;
@@ -116,6 +117,7 @@ export class NatsBus implements Bus {
     const { connection, options, lease, registry, dedupeWindowMs, troubles } = parts;
     this.publishLimits = publishLimits(dedupeWindowMs * 1000);
     this.lease = lease;
+    this.#routes = parts.routes;
     this.#troubles = troubles;
     this.#connection = connection;
     this.#buckets = new Buckets(connection, options.replicaCount);
@@ -221,6 +223,10 @@ export class NatsBus implements Bus {
   answer(kind: string, handle: AnswerHandler): Unsubscribe {
     if (this.#end !== null) throw this.#end;
     return this.#questions.answers.add(kind, handle);
+  }
+
+  hint(change: KeyValueChange): void {
+    if (this.#end === null) this.#routes.hint(change);
   }
 
   status(): BusStatus {

@@ -4,7 +4,7 @@
  * Followed by watch; read again where a watch may be behind: on a refusal, after a reconnect and
  * after a stall, always before the next publish (publish-gate.ts).
  */
-import type { KeyValue, KeyValueEntry } from "../key-value.ts";
+import type { KeyValue, KeyValueChange, KeyValueEntry } from "../key-value.ts";
 import { RECORD_PREFIXES, ROUTE_PREFIX, routeKey, slotOfKey } from "../record-keys.ts";
 import { decodeRoute, firstRoute, NO_ROUTE, type Route } from "../route.ts";
 import { GROUP_COUNT_MAX, groupOfSlot, SLOT_COUNT } from "../subjects.ts";
@@ -90,6 +90,17 @@ export class Routes {
   learn(slot: number, route: Route): Route {
     if (route.revision > this.of(slot).revision) this.#set(slot, route);
     return route;
+  }
+
+  /**
+   * A record that came another way, perhaps before the watch shows it: then it counts, and the
+   * watch acknowledges it when it has come there. What the watch has gone past is known already,
+   * deletions included.
+   */
+  hint({ key, value, revision }: KeyValueChange): void {
+    if (value === null || revision <= this.revision) return;
+    if (key.startsWith(ROUTE_PREFIX)) this.#take({ key, value, revision });
+    else this.#registry.take(key, value, revision);
   }
 
   /** Reads all records. @throws {CodedError} `UNAVAILABLE`. */

@@ -9,6 +9,7 @@
 import assert from "node:assert/strict";
 import type { Bus } from "../../bus/bus.ts";
 import type { KeyValue, KeyValueChange } from "../../bus/key-value.ts";
+import { isBusRecord } from "../../bus/record-keys.ts";
 import { CONTROL_BUCKET } from "../../proto/control-bucket.ts";
 import type { Log } from "../log.ts";
 import { RecordBook } from "./record-book.ts";
@@ -35,6 +36,7 @@ export class ControlFeed {
   readonly #appliers = new Map<string, ApplyRecord>();
   readonly #book = new RecordBook();
   readonly #toldAtMs = new Map<string, number>();
+  #bus: Bus | null = null;
   #keys: KeyValue | null = null;
   #unwatch: () => void = () => {};
   #timer: NodeJS.Timeout | null = null;
@@ -53,6 +55,7 @@ export class ControlFeed {
 
   /** Reads all records that are followed, then their changes. Throws `UNAVAILABLE`. */
   async open(bus: Bus): Promise<void> {
+    this.#bus = bus;
     this.#keys = await bus.keyValue(CONTROL_BUCKET);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#unwatch = await this.#keys.watch([...this.#appliers.keys()], {
@@ -79,9 +82,13 @@ export class ControlFeed {
     return this.#book.trouble;
   }
 
-  /** A record that the control plane sent. Older ones, and those nobody follows, change nothing. */
+  /**
+   * A record that the control plane sent. Older ones, and those nobody follows, change nothing;
+   * where slots are, the bus itself follows.
+   */
   take(change: KeyValueChange): void {
-    this.#take(change, false);
+    if (isBusRecord(change.key)) this.#bus?.hint(change);
+    else this.#take(change, false);
   }
 
   /** Why this revision of a key's record is refused; null when it is not. */

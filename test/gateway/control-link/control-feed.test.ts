@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { openEmbeddedBus } from "../../../bus/embedded/embedded-bus.ts";
+import type { KeyValueChange } from "../../../bus/key-value.ts";
 import { ControlFeed } from "../../../gateway/control-link/control-feed.ts";
 import { CONTROL_BUCKET } from "../../../proto/control-bucket.ts";
 
@@ -103,4 +104,15 @@ test("ageMs: is what was proven last, and never goes back to an older proof", as
   expect(feed.ageMs).toBeLessThan(400_000);
   feed.proven(0);
   expect(feed.ageMs).toBeLessThan(1000);
+});
+
+test("take: where slots, shards and groups are goes to the bus, and counts for no applier", async () => {
+  const { bus, feed, applied } = await setUp();
+  const hinted: string[] = [];
+  bus.hint = ({ key, revision }: KeyValueChange) => void hinted.push(`${key} ${revision}`);
+  for (const key of ["slot.0-7", "shard.3", "group.1", "class.a.x"]) {
+    feed.take({ key, value: bytes("1"), revision: 9 });
+  }
+  expect(hinted).toEqual(["slot.0-7 9", "shard.3 9", "group.1 9"]);
+  expect(applied).toEqual(["class.a.x 1"]);
 });
