@@ -10,18 +10,17 @@ import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { type Addresses, announcement, bracketed } from "./announce.ts";
+import { authOptions } from "./auth-options.ts";
 import type { Bus } from "./bus/bus.ts";
 import type { EmbeddedBusOptions } from "./bus/embedded/options.ts";
 import type { Lease } from "./bus/nats/lease.ts";
 import { controlLinkOptions } from "./control-link-options.ts";
 import { controlPlaneOptions } from "./control-options.ts";
-import type { Authenticate } from "./gateway/auth.ts";
 import type { Gateway } from "./gateway/gateway.ts";
 import type { PageFile } from "./gateway/http.ts";
 import { gatewayOptions } from "./gateway-options.ts";
 import { type LogLevel, openLog, type ProcessLog } from "./log.ts";
 import { natsOptions } from "./nats-options.ts";
-import { readOptionFile } from "./option-file.ts";
 import { helpText, type OptionValues, readOptions } from "./options.ts";
 import { CodedError } from "./proto/coded-error.ts";
 import type { Admin, AdminHealth } from "./workers/admin.ts";
@@ -204,14 +203,15 @@ async function prepareGateway(
   log: ProcessLog,
   sharesPort: boolean,
 ) {
-  const [{ startGateway }, authenticate] = await Promise.all([
+  const [{ startGateway }, { openAuthenticate }] = await Promise.all([
     import("./gateway/gateway.ts"),
-    makeAuthenticate(options),
+    import("./gateway/auth/open-authenticate.ts"),
   ]);
+  const { authenticate, keyStatus } = openAuthenticate(authOptions(options), log);
   const page = options.text("PAGE") === "on" ? demoPage : null;
   return (bus: Bus) =>
     startGateway(
-      { bus, log, authenticate, version: readVersion(), gatewayId, page },
+      { bus, log, authenticate, keyStatus, version: readVersion(), gatewayId, page },
       { ...gatewayOptions(options), sharesPort },
     );
 }
@@ -239,21 +239,6 @@ async function openBus(
   const { openNatsBus } = await import("./bus/nats/nats-bus.ts");
   const bus = await openNatsBus(natsOptions(options, gatewayId, readVersion()), log);
   return { bus, store: bus.status().detail, lease: bus.lease };
-}
-
-async function makeAuthenticate(options: OptionValues): Promise<Authenticate> {
-  const auth = await import("./gateway/auth.ts");
-  switch (options.text("AUTH")) {
-    case "static":
-      return auth.authenticateStatic(readOptionFile(options, "AUTH_TOKENS_FILE"));
-    case "jwt":
-      return auth.authenticateJwt(readOptionFile(options, "AUTH_JWT_KEY_FILE"), {
-        issuer: options.text("AUTH_JWT_ISSUER"),
-        audience: options.text("AUTH_JWT_AUDIENCE"),
-      });
-    default:
-      return auth.authenticateNone();
-  }
 }
 
 /** The demo page, bundled on its first request. */

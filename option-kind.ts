@@ -23,6 +23,25 @@ export interface OptionRow {
   readonly meaning: string;
 }
 
+/** Whole numbers from `min` to `max`. */
+export const integer = (min: number, max: number): OptionKind => ({ type: "integer", min, max });
+/** One of these. */
+export const choice = (...choices: string[]): OptionKind => ({ type: "choice", choices });
+/** Any text. */
+export const text: OptionKind = { type: "text" };
+/** Entries parted by commas. */
+export const list: OptionKind = { type: "list" };
+
+/** A row of a table of options, with its name as a type. */
+export function row<const Name extends string>(
+  name: Name,
+  kind: OptionKind,
+  value: string | number,
+  meaning: string,
+) {
+  return { name, kind, default: String(value), meaning };
+}
+
 /** Bounds of an option, for people. */
 export function describeKind(kind: OptionKind): string {
   switch (kind.type) {

@@ -3,6 +3,7 @@
  *
  * Pure.
  */
+import { checkAuth } from "./auth-options.ts";
 import { decideAdvertiseUrl } from "./gateway/drain/advertise-url.ts";
 import { REGION_PATTERN } from "./gateway/options.ts";
 import type { OptionName } from "./options.ts";
@@ -25,12 +26,7 @@ export function checkTogether(read: Read): void {
       "do everything. Set AUTH to static or jwt, or HOST to 127.0.0.1";
     throw new CodedError("OPTION_INVALID", detail);
   }
-  if (auth === "static" && read("AUTH_TOKENS_FILE") === "") {
-    throw new CodedError("OPTION_INVALID", "AUTH is static, so AUTH_TOKENS_FILE must name a file");
-  }
-  if (auth === "jwt" && read("AUTH_JWT_KEY_FILE") === "") {
-    throw new CodedError("OPTION_INVALID", "AUTH is jwt, so AUTH_JWT_KEY_FILE must name a file");
-  }
+  checkAuth(read);
   if (read("PARTS") !== "all" && read("NATS_URL") === "") {
     const detail = `PARTS is "${read("PARTS")}", so NATS_URL must name servers: the embedded bus has one process`;
     throw new CodedError("OPTION_INVALID", detail);

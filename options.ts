@@ -5,19 +5,24 @@
  * again by each part's own validateXOptions; here they make the message name the option.
  */
 import { parseArgs } from "node:util";
+import { AUTH_ROWS } from "./auth-options.ts";
 import { EMBEDDED_BUS_DEFAULTS as BUS } from "./bus/embedded/options.ts";
 import { NATS_BUS_DEFAULTS as NATS } from "./bus/nats/options.ts";
 import { SHARD_BOUNDS } from "./bus/shard-limits.ts";
 import { CONTROL_PLANE_DEFAULTS as CONTROL } from "./controlplane/options.ts";
 import { GATEWAY_DEFAULTS as GATEWAY } from "./gateway/options.ts";
-import { checkValue, describeKind, type OptionKind, type OptionRow } from "./option-kind.ts";
+import {
+  checkValue,
+  choice,
+  describeKind,
+  integer,
+  list,
+  type OptionRow,
+  row,
+  text,
+} from "./option-kind.ts";
 import { checkTogether } from "./option-rules.ts";
 import { CodedError } from "./proto/coded-error.ts";
-
-const integer = (min: number, max: number): OptionKind => ({ type: "integer", min, max });
-const choice = (...choices: string[]): OptionKind => ({ type: "choice", choices });
-const text: OptionKind = { type: "text" };
-const list: OptionKind = { type: "list" };
 
 /** Every option, in the order of `--help`. */
 export const OPTIONS = [
@@ -40,7 +45,7 @@ export const OPTIONS = [
     "CONTROL_AUTH_JWT_KEY_FILE",
     text,
     "",
-    "Key of operators' and gateways' tokens: PEM Ed25519 public key, or HS256 secret.",
+    "Key of operators' and gateways' tokens: PEM public keys, or an HMAC secret.",
   ),
   row("CONTROL_AUTH_JWKS_FILE", text, "", "A JSON Web Key Set instead, of public keys."),
   row("CONTROL_AUTH_JWT_ISSUER", text, "", "The iss that these tokens must have; empty: any."),
@@ -69,16 +74,7 @@ export const OPTIONS = [
   ),
   row("ADMIN_HOST", text, "127.0.0.1", "Address of ADMIN_PORT."),
   row("DATA_DIR", text, BUS.dataDir, "Folder of durable rooms and settings; one process uses it."),
-  row(
-    "AUTH",
-    choice("none", "static", "jwt"),
-    "none",
-    "Who may connect: none (loopback only), static (a token file), jwt (signed by one key).",
-  ),
-  row("AUTH_TOKENS_FILE", text, "", "For AUTH=static: JSON file of tokens; see docs/auth.md."),
-  row("AUTH_JWT_KEY_FILE", text, "", "For AUTH=jwt: PEM Ed25519 public key, or HS256 secret."),
-  row("AUTH_JWT_ISSUER", text, "", "For AUTH=jwt: the iss that tokens must have; empty: any."),
-  row("AUTH_JWT_AUDIENCE", text, "", "For AUTH=jwt: the aud that tokens must have; empty: any."),
+  ...AUTH_ROWS,
   row("ALLOWED_ORIGINS", list, "", "Origins of web pages that may connect beside our own; * any."),
   row("ALLOWED_HOSTS", list, "", "Host names that requests may name beside loopback; * any."),
   row(
@@ -331,15 +327,6 @@ Each option is a flag or an environment variable: --data-dir x, or DATA_DIR=x.
 ${rows.join("\n")}
   --help                     Prints this.
 `;
-}
-
-function row<const Name extends string>(
-  name: Name,
-  kind: OptionKind,
-  value: string | number,
-  meaning: string,
-) {
-  return { name, kind, default: String(value), meaning };
 }
 
 function readFlags(args: readonly string[]): Record<string, string | undefined> {

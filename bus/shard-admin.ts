@@ -14,12 +14,14 @@ import type { ShardState } from "./topology.ts";
 export const SHARD_COUNT_MAX = 256;
 /** Characters of a region: [a-z0-9-], or empty where there are none. */
 export const REGION_CHARS_MAX = 32;
+/** Shards that a group is made with, or deleted with: all of them are in one commit. */
+export const GROUP_SHARD_COUNT_MAX = 64;
 /** Highest capacity of a shard; capacities only count beside each other. */
 export const CAPACITY_MAX = 1000;
 
 /** A shard that is wanted. Limits that are left out are those of this process's options. */
 export interface ShardWish extends Partial<ShardLimits> {
-  /** 0 to 15; need not exist yet: a group is made of shards. */
+  /** 0 to 15. */
   readonly group: number;
   /** [a-z0-9-], at most REGION_CHARS_MAX; empty for none. */
   readonly region: string;
@@ -43,18 +45,20 @@ export interface GroupWish {
   /** 0 to 15. */
   readonly group: number;
   /**
-   * Shards that it begins with, in the order that decides who owns what: slot s (0 to 1023) is
-   * owned by the (s mod count)-th. Active shards of this group, each once.
+   * Shards of this group that it begins with, 1 to GROUP_SHARD_COUNT_MAX, in the order that decides
+   * who owns what: slot s (0 to 1023) is owned by the (s mod count)-th.
    */
-  readonly shards: readonly number[];
+  readonly shards: readonly ShardWish[];
 }
 
 /**
- * What is written in the same commit as a shard's or group's record, to the bucket "control": the
- * audit entry of the change. Is called with the number of the shard or group, perhaps again when a
- * write raced.
+ * What is written in the same commit as a shard's record, to the bucket "control": the audit entry
+ * of the change. Is called with the number of the shard, perhaps again when a write raced.
  */
 export type Along = (number: number) => readonly KeyWrite[];
+
+/** The same of a group, called with the numbers of the shards that it is made with. */
+export type GroupAlong = (shards: readonly number[]) => readonly KeyWrite[];
 
 /** See the file's header. Every call throws `UNAVAILABLE` when the bus can not do it now. */
 export interface ShardAdmin {
@@ -62,7 +66,8 @@ export interface ShardAdmin {
    * Makes a shard; every process uses it from then on. It owns no slots.
    *
    * @returns its number, the lowest free one.
-   * @throws {CodedError} `REQUEST_INVALID` for a wish out of bounds; `SHARD_LIMIT` when all numbers
+   * @throws {CodedError} `NOT_FOUND` for the group, also when it is deleted meanwhile;
+   *   `REQUEST_INVALID` for a wish out of bounds; `SHARD_LIMIT` when all numbers
    *   are taken; `BUS_UNSUITABLE` when the servers can not hold it (copies, tags, space).
    */
   create(wish: ShardWish, along?: Along): Promise<number>;
@@ -92,20 +97,24 @@ export interface ShardAdmin {
   ): Promise<void>;
 
   /**
-   * Makes a placement group; from then on its slots can be used.
+   * Makes a placement group and its shards, all in one commit; from then on its slots can be used.
    *
-   * @throws {CodedError} `REQUEST_INVALID`; `ALREADY_EXISTS`; `NOT_FOUND` for a shard;
-   *   `SHARD_NOT_ACTIVE`.
+   * @returns numbers of its shards, in the order of the wish.
+   * @throws {CodedError} `REQUEST_INVALID`; `ALREADY_EXISTS`; `SHARD_LIMIT`; `BUS_UNSUITABLE`.
    */
-  createGroup(wish: GroupWish, along?: Along): Promise<void>;
+  createGroup(wish: GroupWish, along?: GroupAlong): Promise<readonly number[]>;
 
   /**
-   * Deletes a placement group: its slots are gone, and its shards own none. That no room is in it
-   * is the caller's to see to.
+   * Deletes a placement group with its slots and shards, all in one commit.
    *
-   * @throws {CodedError} `NOT_FOUND`; `GROUP_IN_USE` for group 0.
+   * That no room class is in it is the caller's to see to, by the revision: who puts one there
+   * takes {@link holdGroup} along, which changes it.
+   *
+   * @param revision of its record (groupKey in the bucket "control") that the caller decided by.
+   * @throws {CodedError} `NOT_FOUND`; `ETAG_MISMATCH`; `GROUP_IN_USE` for group 0, and for more
+   *   than GROUP_SHARD_COUNT_MAX shards; `HISTORY_KEPT` while one of them stores a message.
    */
-  deleteGroup(group: number, along?: Along): Promise<void>;
+  deleteGroup(group: number, revision: number, along?: GroupAlong): Promise<void>;
 
   /**
    * R10: gives a slot its next epoch, in `shard`; members notice milliseconds of delay. Nothing

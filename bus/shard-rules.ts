@@ -12,6 +12,7 @@ import {
 import type { SlotRoute } from "../proto/gen/tidegate/bus/v1/slot_route.ts";
 import {
   CAPACITY_MAX,
+  GROUP_SHARD_COUNT_MAX,
   type GroupWish,
   REGION_CHARS_MAX,
   SHARD_COUNT_MAX,
@@ -22,9 +23,6 @@ import { checkShardLimits, type ShardLimits } from "./shard-limits.ts";
 import { isThere, stateOf, toLimits, toRecordState, withLimits } from "./shard-record.ts";
 import { GROUP_COUNT_MAX, groupOfSlot, SLOT_COUNT } from "./subjects.ts";
 import type { ShardState } from "./topology.ts";
-
-/** Shards that a group may begin with. */
-export const FIRST_SHARD_COUNT_MAX = SHARD_COUNT_MAX;
 
 /** Limits are in force within this after a change was decided, or it has failed. */
 const CHANGE_US_MAX = 10_000_000;
@@ -134,24 +132,51 @@ export function decideDeletion(
     const detail = `a slot left shard ${shard} just now; publishes are looked up there for ${waitS} s`;
     throw new CodedError("SHARD_IN_USE", detail);
   }
+  return deleted(kept, nowUs);
+}
+
+function deleted(record: ShardSettings, nowUs: number): ShardSettings {
   const state = RecordState.DELETING;
-  return { ...kept, state, stateUs: BigInt(nowUs), revision: kept.revision + 1 };
+  return { ...record, state, stateUs: BigInt(nowUs), revision: record.revision + 1 };
 }
 
 /** Refuses a group that can not be made. */
 export function checkGroupWish(
   { group, shards }: GroupWish,
   groups: { has(group: number): boolean },
-  records: ReadonlyMap<number, ShardSettings>,
 ): void {
   checkGroupNumber(group);
   if (groups.has(group)) throw new CodedError("ALREADY_EXISTS", `group ${group} exists`);
-  const isListed = shards.length >= 1 && new Set(shards).size === shards.length;
-  if (!isListed || shards.length > FIRST_SHARD_COUNT_MAX) {
-    const detail = `a group begins with 1 to ${FIRST_SHARD_COUNT_MAX} shards, each named once`;
-    throw new CodedError("REQUEST_INVALID", detail);
+  const isCounted = shards.length >= 1 && shards.length <= GROUP_SHARD_COUNT_MAX;
+  if (isCounted && shards.every((wish) => wish.group === group)) return;
+  const detail = `a group begins with 1 to ${GROUP_SHARD_COUNT_MAX} shards of its own`;
+  throw new CodedError("REQUEST_INVALID", detail);
+}
+
+/**
+ * The records of a group's shards when it is deleted.
+ *
+ * @param shards of the group that are there, each with the time of its newest message, 0 for none.
+ */
+export function decideGroupDeletion(
+  group: number,
+  shards: readonly { shard: number; record: ShardSettings; newestUs: number }[],
+  nowUs: number,
+): ShardSettings[] {
+  if (group === 0) throw new CodedError("GROUP_IN_USE", "group 0 is there for ever");
+  if (shards.length > GROUP_SHARD_COUNT_MAX) {
+    const most = `at most ${GROUP_SHARD_COUNT_MAX} go with it; drain and delete some first`;
+    throw new CodedError("GROUP_IN_USE", `group ${group} has ${shards.length} shards, and ${most}`);
   }
-  for (const shard of shards) checkTarget(shard, group, records.get(shard));
+  return shards.map(({ shard, record, newestUs }) => {
+    if (newestUs > 0) throw new CodedError("HISTORY_KEPT", `shard ${shard} stores messages`);
+    return deleted(record, nowUs);
+  });
+}
+
+/** That there is no such group. */
+export function missingGroup(group: number): CodedError {
+  return new CodedError("NOT_FOUND", `there is no group ${group}`);
 }
 
 /** Refuses a slot that can not be moved to a shard. */

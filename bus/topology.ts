@@ -55,6 +55,12 @@ export interface ShardSetting extends ShardLimits {
   readonly retiredUs: number | null;
 }
 
+/** A shard by its record alone. */
+export interface ShardSettingEntry {
+  readonly shard: number;
+  readonly settings: ShardSetting;
+}
+
 /** What the store of a shard says of itself. */
 export interface ShardFacts {
   /** Server that takes its writes; empty where there is one server. */
@@ -149,6 +155,8 @@ export interface Topology {
   processes(): Promise<readonly ProcessEntry[]>;
   /** Numbers of all shards, ascending. */
   shardNumbers(): Promise<readonly number[]>;
+  /** What every shard is to be, ascending: by the records alone, no shard is asked. */
+  shardSettings(): Promise<readonly ShardSettingEntry[]>;
   /**
    * Shards by their numbers, in that order; numbers of none are left out. One that does not answer
    * within 2 s is there with what is known without it.

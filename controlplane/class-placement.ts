@@ -2,7 +2,9 @@
  * Whether a room class may be where it asks to be: its group exists, and its regions leave its
  * slots a shard.
  */
-import type { Topology } from "../bus/topology.ts";
+import { holdGroup } from "../bus/hold-group.ts";
+import type { KeyValue, KeyWrite } from "../bus/key-value.ts";
+import { CodedError } from "../proto/coded-error.ts";
 import type { RoomClass } from "../proto/gen/tidegate/control/v1/room_class.ts";
 import { groupOfClass } from "../proto/room-class.ts";
 import { InvalidFieldsError } from "./invalid-fields.ts";
@@ -12,11 +14,12 @@ import { findRefusal } from "./placement/find-refusal.ts";
 
 /** Checks classes before they are written. */
 export class ClassPlacement {
-  readonly #topology: Topology;
+  readonly #keys: KeyValue;
   readonly #readSnapshot: () => Promise<Snapshot>;
 
-  constructor(topology: Topology, readSnapshot: () => Promise<Snapshot>) {
-    this.#topology = topology;
+  /** @param keys the bucket "control". */
+  constructor(keys: KeyValue, readSnapshot: () => Promise<Snapshot>) {
+    this.#keys = keys;
     this.#readSnapshot = readSnapshot;
   }
 
@@ -24,12 +27,18 @@ export class ClassPlacement {
    * Refuses what can not be.
    *
    * @param before null when it did not exist.
+   * @returns what the commit of a new class takes along: with the group deleted meanwhile it fails.
    * @throws {CodedError} `NOT_FOUND` (the group), and what docs/placement.md says of regions, each
    *   with its field; `UNAVAILABLE`.
    */
-  async check(before: RoomClass | null, after: RoomClass): Promise<void> {
+  async check(before: RoomClass | null, after: RoomClass): Promise<readonly KeyWrite[]> {
     const group = groupOfClass(after);
-    if (group !== 0 && before === null) await this.#refuseMissing(after.placementGroup, group);
+    const held = before === null ? await this.#hold(after.placementGroup, group) : [];
+    await this.#refuseRegions(before, after, group);
+    return held;
+  }
+
+  async #refuseRegions(before: RoomClass | null, after: RoomClass, group: number): Promise<void> {
     const isSame = before?.regions.join(" ") === after.regions.join(" ");
     if (isSame || (before === null && after.regions.length === 0)) return;
     const { name, regions } = after;
@@ -42,13 +51,14 @@ export class ClassPlacement {
     throw new InvalidFieldsError([{ field: "room_class.regions", description: detail }], code);
   }
 
-  async #refuseMissing(name: string, group: number): Promise<void> {
-    const groups = await this.#topology.groups();
-    if (groups.some((entry) => entry.group === group)) return;
-    const description = `there is no ${name}; create it first (tidegatectl groups create)`;
-    throw new InvalidFieldsError(
-      [{ field: "room_class.placement_group", description }],
-      "NOT_FOUND",
-    );
+  async #hold(name: string, group: number): Promise<readonly KeyWrite[]> {
+    try {
+      return await holdGroup(this.#keys, group);
+    } catch (reason) {
+      if (CodedError.from(reason).code !== "NOT_FOUND") throw reason;
+      const description = `there is no ${name}; create it first (tidegatectl groups create)`;
+      const field = "room_class.placement_group";
+      throw new InvalidFieldsError([{ field, description }], "NOT_FOUND");
+    }
   }
 }

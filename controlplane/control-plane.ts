@@ -113,7 +113,7 @@ async function serve(
   const routing = await Routing.open(bus, store.audit, log);
   const loads = () => routing.slotLoads.observed();
   const readPlacement = () => readSnapshot({ topology: bus.topology, keys: store.keys, loads });
-  const classes = new RoomClassStore(store, new ClassPlacement(bus.topology, readPlacement));
+  const classes = new RoomClassStore(store, new ClassPlacement(store.keys, readPlacement));
   const server = new Server({
     "grpc.max_receive_message_length": options.messageBytesMax,
     "grpc.max_concurrent_streams": options.callCountMax,

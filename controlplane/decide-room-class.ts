@@ -18,6 +18,7 @@ import {
   defaultRoomClass,
   roomClassName,
 } from "../proto/room-class.ts";
+import { enumName } from "./audit/enum-name.ts";
 import {
   applyFields,
   checkRoomClass,
@@ -133,14 +134,10 @@ export function describeClass(shownClass: RoomClass | null): object | undefined 
   const { etag, builtIn, deleted, updateTime, ...fields } = shownClass;
   return {
     ...fields,
-    mode: nameIn(RoomMode, fields.mode),
-    publishPermission: nameIn(PublishPermission, fields.publishPermission),
-    slowMemberPolicy: nameIn(SlowMemberPolicy, fields.slowMemberPolicy),
+    mode: enumName(RoomMode, fields.mode),
+    publishPermission: enumName(PublishPermission, fields.publishPermission),
+    slowMemberPolicy: enumName(SlowMemberPolicy, fields.slowMemberPolicy),
   };
-}
-
-function nameIn(values: Readonly<Record<string, number>>, value: number): string {
-  return Object.keys(values).find((name) => values[name] === value) ?? String(value);
 }
 
 /** That a tenant has no such class. */

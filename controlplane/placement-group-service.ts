@@ -4,7 +4,8 @@
  * The bus's record of a group says how its slots began; the regions are a rule of placement, in a
  * record of the control plane's own.
  */
-import type { ShardAdmin } from "../bus/shard-admin.ts";
+import { groupKey } from "../bus/record-keys.ts";
+import { GROUP_SHARD_COUNT_MAX, type ShardAdmin } from "../bus/shard-admin.ts";
 import { GROUP_COUNT_MAX, SLOT_COUNT } from "../bus/subjects.ts";
 import type { Topology } from "../bus/topology.ts";
 import { CodedError } from "../proto/coded-error.ts";
@@ -43,14 +44,14 @@ import { placementGroupOf, type Snapshot } from "./operations/snapshot.ts";
 import { findRefusal } from "./placement/find-refusal.ts";
 import type { RegionRule } from "./placement/placement.ts";
 import { shardWish } from "./shard-changes.ts";
-import { checkGroup, groupOf } from "./shard-service.ts";
+import { checkGroup } from "./shard-service.ts";
 import { takePage } from "./take-page.ts";
 
 const service = "tidegate.control.v1.PlacementGroupService";
 /** Groups of a page when the request says 0, and at most. */
 const sizes = { sizeDefault: 100, sizeMax: 100 };
-/** Shards that a group may begin with in one call; more can be created later. */
-const firstShardCountMax = 64;
+/** A deletion that races with changes of the group is decided anew so often. */
+const deleteRoundMax = 8;
 
 /** What the calls work with. */
 export interface PlacementGroupParts {
@@ -114,18 +115,13 @@ export class PlacementGroupCalls {
     }
     const record = { ...emptyGroup(group), regions, updateTime: new Date() };
     if (validateOnly) return { placementGroup: record };
-    const made: number[] = [];
-    try {
-      for (const wish of wishes) made.push(await admin.create(wish));
-      await admin.createGroup({ group, shards: made }, () => [
+    await admin.createGroup({ group, shards: wishes }, (made) => {
+      const names = made.map((shard) => shardName(group, shard));
+      return [
         ...(regions.length === 0 ? [] : [this.#regionsWrite(group, record, 0)]),
-        ...store.along(caller, subject, { after: { ...record, shards: made } }, requestId),
-      ]);
-    } catch (reason) {
-      // Without the group they are of no use; what can not be deleted now is listed, and can be.
-      for (const shard of made) await this.#discard(shard);
-      throw reason;
-    }
+        ...store.along(caller, subject, { after: { ...record, shards: names } }, requestId),
+      ];
+    });
     return { placementGroup: await this.#read(group) };
   }
 
@@ -177,22 +173,25 @@ export class PlacementGroupCalls {
     const group = parseGroupName(name, "name");
     const subject = { method: `${service}/DeletePlacementGroup`, resource: name };
     if ((await store.findRepeat(caller, subject, { requestId, validateOnly })) !== null) return {};
-    await checkGroup(topology, group);
-    const present = await this.#read(group);
-    if (etag !== "" && etag !== present.etag) {
-      const detail = `${name} has etag ${shown(present.etag)} now, not ${shown(etag)}`;
-      throw new CodedError("ETAG_MISMATCH", `${detail}: it has changed since`);
+    for (let round = 1; ; round += 1) {
+      // Before what it is decided by: a class that comes after this read makes the commit fail.
+      const revision = (await store.keys.get(groupKey(group)))?.revision ?? 0;
+      await checkGroup(topology, group);
+      const present = await this.#read(group);
+      refuseOtherEtag(present, etag);
+      await this.#refuseUse(group);
+      if (validateOnly) return {};
+      try {
+        await admin.deleteGroup(group, revision, () => [
+          ...(present.etag === "0" ? [] : [this.#regionsWrite(group, null, Number(present.etag))]),
+          ...store.along(caller, subject, { before: present }, requestId),
+        ]);
+        return {};
+      } catch (reason) {
+        const isRaced = CodedError.from(reason).code === "ETAG_MISMATCH";
+        if (!isRaced || round === deleteRoundMax) throw reason;
+      }
     }
-    const shards = await this.#refuseUse(group);
-    if (validateOnly) return {};
-    await admin.deleteGroup(group, () => [
-      ...(present.etag === "0" ? [] : [this.#regionsWrite(group, null, Number(present.etag))]),
-      ...store.along(caller, subject, { before: present }, requestId),
-    ]);
-    // Without slots and messages they are of no use; one that is left is listed, and can be
-    // deleted.
-    for (const shard of shards) await this.#discard(shard);
-    return {};
   }
 
   async rebalance(
@@ -227,9 +226,8 @@ export class PlacementGroupCalls {
     revision: number,
   ): Promise<PlacementGroup> {
     const { topology } = this.#parts;
-    const all = await topology.shards(await topology.shardNumbers());
-    const shards = all
-      .filter((entry) => groupOf(entry) === group)
+    const shards = (await topology.shardSettings())
+      .filter(({ settings }) => settings.group === group)
       .map(({ shard }) => shardName(group, shard));
     const stored = value === null ? emptyGroup(group) : PlacementGroup.decode(value);
     return { ...stored, slotCount: SLOT_COUNT, shards, etag: String(revision) };
@@ -238,14 +236,6 @@ export class PlacementGroupCalls {
   #regionsWrite(group: number, record: PlacementGroup | null, revision: number) {
     const value = record === null ? null : PlacementGroup.encode(record).finish();
     return { key: placementGroupKey(group), value, revision };
-  }
-
-  async #discard(shard: number): Promise<void> {
-    try {
-      await this.#parts.admin.delete(shard, { discardHistory: true });
-    } catch {
-      // It has no slots and costs little; an operator sees it in the list of shards.
-    }
   }
 
   /** Refuses regions that shards, pins or other rules contradict. */
@@ -258,8 +248,8 @@ export class PlacementGroupCalls {
     if (refusal !== null) throw placementError(refusal);
   }
 
-  /** Refuses to delete a group that is used. @returns its shards. */
-  async #refuseUse(group: number): Promise<number[]> {
+  /** Refuses to delete a group that is used; the bus refuses while its shards store something. */
+  async #refuseUse(group: number): Promise<void> {
     const name = groupName(group);
     const { store, topology } = this.#parts;
     if (group === 0) throw new CodedError("GROUP_IN_USE", `${name} is there for ever`);
@@ -268,10 +258,10 @@ export class PlacementGroupCalls {
       if (placementGroup !== name) continue;
       throw new CodedError("GROUP_IN_USE", `${name} has, or had, ${roomClass}`);
     }
-    const all = await topology.shards(await topology.shardNumbers());
-    const own = all.filter((entry) => groupOf(entry) === group);
-    const full = own.find(({ facts }) => facts === null || facts.newestUs > 0);
-    if (full === undefined) return own.map(({ shard }) => shard);
+    const own = (await topology.shardSettings()).filter(({ settings }) => settings.group === group);
+    const entries = await topology.shards(own.map(({ shard }) => shard));
+    const full = entries.find(({ facts }) => facts === null || facts.newestUs > 0);
+    if (full === undefined) return;
     if (full.facts === null) throw new CodedError("UNAVAILABLE", full.trouble);
     throw new CodedError("HISTORY_KEPT", `${shardName(group, full.shard)} stores messages`);
   }
@@ -280,6 +270,12 @@ export class PlacementGroupCalls {
 function emptyGroup(group: number): PlacementGroup {
   const none = PlacementGroup.decode(new Uint8Array(0));
   return { ...none, name: groupName(group), slotCount: SLOT_COUNT };
+}
+
+function refuseOtherEtag({ name, etag: present }: PlacementGroup, etag: string): void {
+  if (etag === "" || etag === present) return;
+  const detail = `${name} has etag ${shown(present)} now, not ${shown(etag)}`;
+  throw new CodedError("ETAG_MISMATCH", `${detail}: it has changed since`);
 }
 
 function isSame(left: readonly string[], right: readonly string[]): boolean {
@@ -293,8 +289,9 @@ function checkGroupId(id: string): FieldViolation[] {
 }
 
 function checkShardCount(count: number): FieldViolation[] {
-  if (count >= 1 && count <= firstShardCountMax) return [];
-  return [{ field: "shards", description: `has ${count} shards, not 1 to ${firstShardCountMax}` }];
+  if (count >= 1 && count <= GROUP_SHARD_COUNT_MAX) return [];
+  const description = `has ${count} shards, not 1 to ${GROUP_SHARD_COUNT_MAX}`;
+  return [{ field: "shards", description }];
 }
 
 function checkMask(mask: readonly string[]): FieldViolation[] {

@@ -85,9 +85,10 @@ export class RoomClassStore {
         const before = describeClass(presentClass(stored));
         if (change.kind === "erase") return { kind: "erase", before };
         if (record === null) await this.#refuseTooMany(id);
-        await this.#placement?.check(presentClass(stored), change.record);
+        const along = await this.#placement?.check(presentClass(stored), change.record);
         const after = describeClass(presentClass({ id, record: change.record, revision }));
-        return { kind: "write", value: RoomClass.encode(change.record).finish(), before, after };
+        const encoded = RoomClass.encode(change.record).finish();
+        return { kind: "write", value: encoded, before, after, along };
       },
     };
     const { value, revision } = await this.#store.changeRecord(caller, spec, wish);

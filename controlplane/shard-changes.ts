@@ -22,6 +22,7 @@ import type {
   UpdateShardResponse,
 } from "../proto/gen/tidegate/control/v1/shard_service.ts";
 import type { Caller } from "./access/caller.ts";
+import { enumName } from "./audit/enum-name.ts";
 import { checkShardFields, checkShardMask, shardFields, toShardChange } from "./check-shard.ts";
 import type { ControlStore } from "./control-store.ts";
 import { parseGroupName, parseShardName, shardName } from "./fleet-names.ts";
@@ -72,7 +73,8 @@ export class ShardChanges {
     if (validateOnly) return { shard: wishedShard(wish) };
     const number = await admin.create(wish, (shard) => {
       const after = { ...wishedShard(wish), name: shardName(group, shard) };
-      return store.along(caller, subject, { after }, requestId, Shard.encode(after).finish());
+      const answer = Shard.encode(after).finish();
+      return store.along(caller, subject, { after: describeShard(after) }, requestId, answer);
     });
     return { shard: await this.#read(shardName(group, number)) };
   }
@@ -154,7 +156,7 @@ export class ShardChanges {
     const isGrouped = groups.some(({ group }) => group === settings.group);
     refuseDeletion(entry, discardHistory, isGrouped, Date.now());
     if (validateOnly) return {};
-    const before = toShard(entry);
+    const before = describeShard(toShard(entry));
     await admin.delete(shard, { discardHistory }, () =>
       store.along(caller, subject, { before }, requestId),
     );
@@ -181,7 +183,7 @@ export class ShardChanges {
     const after = toShard({ ...entry, settings: { ...settings, ...change } });
     if (validateOnly) return after;
     await admin.update(entry.shard, change, settings.revision, () => {
-      const states = { before: toShard(entry), after };
+      const states = { before: describeShard(toShard(entry)), after: describeShard(after) };
       return store.along(caller, subject, states, requestId, Shard.encode(after).finish());
     });
     return this.#read(name);
@@ -244,6 +246,11 @@ export function wishedShard(wish: ShardWish): Shard {
       placementTags: [...(wish.placementTags ?? [])],
     },
   };
+}
+
+/** A shard as the audit log shows it: words for numbers, and what a call decides of it. */
+function describeShard({ name, state, region, capacity, settings }: Shard): object {
+  return { name, state: enumName(ShardState, state), region, capacity, settings };
 }
 
 function settingsOf(entry: ShardEntry): ShardSetting {

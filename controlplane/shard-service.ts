@@ -32,21 +32,18 @@ export class ShardCalls {
     const { parent, pageSize, pageToken } = request;
     const group = parent === ANY_GROUP ? null : parseGroupName(parent, "parent");
     if (group !== null) await checkGroup(this.#topology, group);
-    const all = await this.#topology.shards(await this.#topology.shardNumbers());
-    const wanted = all.filter((entry) => group === null || groupOf(entry) === group);
+    const all = await this.#topology.shardSettings();
+    const wanted = all.filter(({ settings }) => group === null || settings.group === group);
     const wish = { pageSize, pageToken, ...sizes, scope: ["ListShards", parent] };
     const { items, nextPageToken } = takePage(wanted, ({ shard }) => shard, wish);
-    return { shards: items.map(toShard), nextPageToken };
+    // Only these are asked how they are.
+    const entries = await this.#topology.shards(items.map(({ shard }) => shard));
+    return { shards: entries.map(toShard), nextPageToken };
   }
 
   async get(request: GetShardRequest): Promise<GetShardResponse> {
     return { shard: toShard(await findShard(this.#topology, request.name, "name")) };
   }
-}
-
-/** The group that a shard is of. */
-export function groupOf(entry: ShardEntry): number {
-  return parseShardName(toShard(entry).name, "name").group;
 }
 
 /** Refuses a group that does not exist. @throws {CodedError} `NOT_FOUND`, `UNAVAILABLE`. */

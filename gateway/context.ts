@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import type { Bus } from "../bus/bus.ts";
 import { type ClientContext, clientContext } from "../proto/client-context.ts";
-import type { Authenticate } from "./auth.ts";
+import type { Authenticate } from "./auth/authenticate.ts";
 import type { CatchUp } from "./catch-up.ts";
 import type { Clock } from "./clock.ts";
 import type { Connection } from "./connection.ts";

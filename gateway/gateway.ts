@@ -7,7 +7,8 @@
 import { App, type TemplatedApp } from "uWebSockets.js";
 import type { Bus } from "../bus/bus.ts";
 import { ServingState } from "../proto/gen/tidegate/control/v1/gateway_facts.ts";
-import type { Authenticate } from "./auth.ts";
+import type { Authenticate } from "./auth/authenticate.ts";
+import type { KeyStatus } from "./auth/key-source.ts";
 import { CatchUp } from "./catch-up.ts";
 import { Classes } from "./classes.ts";
 import { type Clock, systemClock } from "./clock.ts";
@@ -53,6 +54,8 @@ export interface GatewayParts {
   readonly bus: Bus;
   readonly log: Log;
   readonly authenticate: Authenticate;
+  /** Of the keys that tokens are checked with, for /health; null or left out: there are none. */
+  readonly keyStatus?: (() => KeyStatus) | null;
   /** Version of Tidegate, semantic. */
   readonly version: string;
   /** Name of this gateway, 1 to 32 of [a-z0-9-]: prefix of its connection ids. */
@@ -109,6 +112,7 @@ export async function startGateway(
   let isStopping = false;
   const stats = (): HealthFacts => ({
     ...{ isStopping, drain: drain.status, config: config.status },
+    keys: parts.keyStatus?.() ?? null,
     ...readCounts(assembled),
   });
   const drain = new Drain({

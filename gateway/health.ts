@@ -4,6 +4,7 @@
  * Pure.
  */
 import type { BusStatus } from "../bus/bus.ts";
+import type { KeyStatus } from "./auth/key-source.ts";
 import type { ConfigStatus } from "./control-link/config.ts";
 import type { DrainStatus } from "./drain/drain.ts";
 import type { Health } from "./http.ts";
@@ -29,6 +30,8 @@ export interface HealthFacts {
   readonly lossCount: number;
   /** Connections under limits, broken ones whose seats wait, refusals, takeovers. */
   readonly seats: Readonly<Record<string, number>>;
+  /** Of the keys that tokens are checked with; null where there are none. */
+  readonly keys: KeyStatus | null;
   readonly version: string;
   readonly gatewayId: string;
 }
@@ -70,6 +73,9 @@ export function decideHealth(
       ...facts.bus.counters,
     },
     config: describeConfig(facts.config),
+    token_keys: facts.keys && {
+      ...{ count: facts.keys.count, age_ms: facts.keys.ageMs, trouble: facts.keys.trouble },
+    },
   };
 }
 

@@ -5,7 +5,7 @@
  */
 
 /** What a capability allows in a room. */
-export const Action = { JOIN: 1, PUBLISH: 2, HISTORY: 4 } as const;
+export const Action = { JOIN: 1, PUBLISH: 2, HISTORY: 4, PRESENCE: 8, MANAGE: 16 } as const;
 export type Action = (typeof Action)[keyof typeof Action];
 
 /** Names of actions in tokens and token files. */
@@ -13,10 +13,14 @@ export const ACTION_NAMES: ReadonlyMap<string, Action> = new Map<string, Action>
   ["join", Action.JOIN],
   ["publish", Action.PUBLISH],
   ["history", Action.HISTORY],
+  ["presence", Action.PRESENCE],
+  ["manage", Action.MANAGE],
 ]);
 
 /** All actions. */
-export const ALL_ACTIONS = Action.JOIN | Action.PUBLISH | Action.HISTORY;
+export const ALL_ACTIONS = 31;
+/** What a token without grants may do: all but `manage`, which has to be said. */
+export const DEFAULT_ACTIONS = ALL_ACTIONS & ~Action.MANAGE;
 
 /** Grants of one identity; more would make each join slow. */
 export const GRANT_COUNT_MAX = 64;

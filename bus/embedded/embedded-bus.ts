@@ -80,7 +80,7 @@ export class EmbeddedBus implements Bus {
         (await this.#request({ op: "facts", shards })) as readonly (LogFacts | null)[],
     });
     this.shards = new EmbeddedShards({
-      shardNumbers: () => this.topology.shardNumbers(),
+      shardSettings: () => this.topology.shardSettings(),
       write: (request) => this.#link.request("write", request),
     });
     this.#appends = new AppendQueue(link, (room, message) =>

@@ -5,14 +5,23 @@
 import { CodedError } from "../../proto/coded-error.ts";
 import { checkWrites } from "../check-key-value.ts";
 import type { KeyWrite } from "../key-value.ts";
-import type { Along, GroupWish, ShardAdmin, ShardChange, ShardWish } from "../shard-admin.ts";
+import {
+  type Along,
+  GROUP_SHARD_COUNT_MAX,
+  type GroupAlong,
+  type GroupWish,
+  type ShardAdmin,
+  type ShardChange,
+  type ShardWish,
+} from "../shard-admin.ts";
 import { freeShard } from "../shard-rules.ts";
+import type { ShardSettingEntry } from "../topology.ts";
 import { NUMBER_TAKEN, type ShardRequest } from "./worker-protocol.ts";
 
 /** What the changes are asked of. */
 export interface ShardAdminStore {
-  /** Numbers of all shards. */
-  shardNumbers(): Promise<readonly number[]>;
+  /** All shards, ascending. */
+  shardSettings(): Promise<readonly ShardSettingEntry[]>;
   /** Has the worker apply a change. */
   write(request: ShardRequest): Promise<unknown>;
 }
@@ -29,7 +38,7 @@ export class EmbeddedShards implements ShardAdmin {
 
   async create(wish: ShardWish, along = nothing): Promise<number> {
     for (;;) {
-      const shard = freeShard(new Set(await this.#store.shardNumbers()));
+      const shard = freeShard(await this.#taken());
       const request = { op: "shardCreate", shard, wish, along: written(along, shard) } as const;
       if ((await this.#write(request)) !== NUMBER_TAKEN) return shard;
     }
@@ -54,17 +63,38 @@ export class EmbeddedShards implements ShardAdmin {
     await this.#write({ op: "shardDelete", shard, discardHistory, along: writes });
   }
 
-  async createGroup(wish: GroupWish, along = nothing): Promise<void> {
-    await this.#write({ op: "groupCreate", wish, along: written(along, wish.group) });
+  async createGroup(wish: GroupWish, along: GroupAlong = () => []): Promise<readonly number[]> {
+    for (;;) {
+      const taken = await this.#taken();
+      const shards = wish.shards.slice(0, GROUP_SHARD_COUNT_MAX).map(() => {
+        const shard = freeShard(taken);
+        taken.add(shard);
+        return shard;
+      });
+      const writes = checked(along(shards));
+      const request = { op: "groupCreate", wish, shards, along: writes } as const;
+      if ((await this.#write(request)) !== NUMBER_TAKEN) return shards;
+    }
   }
 
-  async deleteGroup(group: number, along = nothing): Promise<void> {
-    await this.#write({ op: "groupDelete", group, along: written(along, group) });
+  async deleteGroup(group: number, revision: number, along: GroupAlong = () => []): Promise<void> {
+    for (;;) {
+      const all = await this.#store.shardSettings();
+      const own = all.filter(({ settings }) => settings.group === group);
+      const shards = own.map(({ shard }) => shard);
+      const writes = checked(along(shards));
+      const request = { op: "groupDelete", group, revision, shards, along: writes } as const;
+      if ((await this.#write(request)) !== NUMBER_TAKEN) return;
+    }
   }
 
   async moveSlot(slot: number, shard: number, mayAct = () => {}): Promise<void> {
     mayAct();
     await this.#write({ op: "moveSlot", slot, shard });
+  }
+
+  async #taken(): Promise<Set<number>> {
+    return new Set((await this.#store.shardSettings()).map(({ shard }) => shard));
   }
 
   async #write(request: ShardRequest): Promise<unknown> {
@@ -80,8 +110,11 @@ export class EmbeddedShards implements ShardAdmin {
 }
 
 /** What is to be written along, checked. */
-function written(along: Along, number: number): readonly KeyWrite[] {
-  const writes = along(number);
+function written(along: Along, shard: number): readonly KeyWrite[] {
+  return checked(along(shard));
+}
+
+function checked(writes: readonly KeyWrite[]): readonly KeyWrite[] {
   if (writes.length > 0) checkWrites(writes);
   return writes;
 }

@@ -36,8 +36,10 @@ import {
   checkMove,
   decideChange,
   decideDeletion,
+  decideGroupDeletion,
   decideShard,
   freeShard,
+  missingGroup,
   newShard,
   type ShardUse,
   useOf,
@@ -135,7 +137,7 @@ export class ShardRegistry {
       case "shardDelete":
         return this.#delete(request, nowUs);
       case "groupCreate":
-        return this.#createGroup(request, nowUs);
+        return this.#createGroup(request, lastSeq, nowUs);
       case "groupDelete":
         return this.#deleteGroup(request, nowUs);
       case "moveSlot":
@@ -149,6 +151,7 @@ export class ShardRegistry {
     const { shard, wish, along } = request;
     const record = { ...decideShard(wish, this.#defaults, nowUs), state: RecordState.ACTIVE };
     checkEmbeddedLimits(toLimits(record));
+    if (!this.#groups.has(record.group)) throw missingGroup(record.group);
     if (freeShard(this.#shards) !== shard) return NUMBER_TAKEN;
     const value = encodeShardSettings(record);
     this.#commit(nowUs, [{ key: shardKey(shard), value, revision: 0 }, ...along]);
@@ -183,25 +186,62 @@ export class ShardRegistry {
     return 0;
   }
 
-  #createGroup({ wish, along }: Of<"groupCreate">, nowUs: number): number {
-    checkGroupWish(wish, this.#groups, this.#records());
-    const group = { firstShards: [...wish.shards], dedupeWindowMs: 0, isMade: true };
+  #createGroup(request: Of<"groupCreate">, lastSeq: number, nowUs: number): number {
+    const { wish, shards, along } = request;
+    checkGroupWish(wish, this.#groups);
+    const records = wish.shards.map((each) => {
+      const record = { ...decideShard(each, this.#defaults, nowUs), state: RecordState.ACTIVE };
+      checkEmbeddedLimits(toLimits(record));
+      return record;
+    });
+    const taken = new Set(this.#shards.keys());
+    for (const shard of shards) {
+      if (freeShard(taken) !== shard) return NUMBER_TAKEN;
+      taken.add(shard);
+    }
+    const group = { firstShards: [...shards], dedupeWindowMs: 0, isMade: true };
+    const writes = records.map((record, i) => {
+      return { key: shardKey(shards[i] ?? -1), value: encodeShardSettings(record), revision: 0 };
+    });
     const write = { key: groupKey(wish.group), value: encodeGroup(group), revision: 0 };
-    this.#commit(nowUs, [write, ...along]);
+    this.#commit(nowUs, [write, ...writes, ...along]);
+    for (const [i, record] of records.entries()) {
+      this.#logs.create(shards[i] ?? -1, limitsOf(record), lastSeq);
+    }
     return 0;
   }
 
-  #deleteGroup({ group, along }: Of<"groupDelete">, nowUs: number): number {
-    if (group === 0) throw new CodedError("GROUP_IN_USE", "group 0 is there for ever");
-    const kept = this.#groups.get(group);
-    if (kept === undefined) throw new CodedError("NOT_FOUND", `there is no group ${group}`);
-    const { revision } = kept;
+  #deleteGroup(request: Of<"groupDelete">, nowUs: number): number {
+    const { group, revision, shards: known, along } = request;
+    if (!this.#groups.has(group)) throw missingGroup(group);
+    const own = [...this.#shards].filter(([, { record }]) => record.group === group);
+    const shards = own.map(([shard, { record, revision: kept }]) => {
+      return { shard, record, kept, newestUs: this.#logs.of(shard)?.newestUs ?? 0 };
+    });
+    decideGroupDeletion(group, shards, nowUs);
+    if (
+      shards
+        .map(({ shard }) => shard)
+        .toSorted((a, b) => a - b)
+        .join() !== known.join()
+    ) {
+      return NUMBER_TAKEN;
+    }
     const slots = this.#keys.list(CONTROL_BUCKET, ROUTE_PREFIX, nowUs).flatMap((entry) => {
       const slot = slotOfKey(entry.key);
       if (slot === null || groupOfSlot(slot) !== group) return [];
       return [{ key: entry.key, value: null, revision: entry.revision }];
     });
-    this.#commit(nowUs, [{ key: groupKey(group), value: null, revision }, ...slots, ...along]);
+    this.#commit(nowUs, [
+      { key: groupKey(group), value: null, revision },
+      ...shards.map(({ shard, kept }) => ({ key: shardKey(shard), value: null, revision: kept })),
+      ...slots,
+      ...along,
+    ]);
+    for (const { shard } of shards) {
+      const log = this.#logs.of(shard);
+      if (log !== undefined) this.#logs.abandon(log);
+    }
     return 0;
   }
 

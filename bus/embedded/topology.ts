@@ -30,6 +30,7 @@ import type {
   ProcessEntry,
   ShardEntry,
   ShardFacts,
+  ShardSettingEntry,
   SlotEntry,
   Topology,
 } from "../topology.ts";
@@ -89,7 +90,15 @@ export class EmbeddedTopology implements Topology {
   }
 
   async shardNumbers(): Promise<number[]> {
-    return [...(await this.#settings()).keys()].sort((a, b) => a - b);
+    return (await this.shardSettings()).map(({ shard }) => shard);
+  }
+
+  async shardSettings(): Promise<ShardSettingEntry[]> {
+    const entries = [...(await this.#settings())].flatMap(([shard, record]) => {
+      const settings = toSetting(record);
+      return settings === null ? [] : [{ shard, settings }];
+    });
+    return entries.sort((a, b) => a.shard - b.shard);
   }
 
   async shards(numbers: readonly number[]): Promise<ShardEntry[]> {

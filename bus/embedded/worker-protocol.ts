@@ -37,7 +37,7 @@ interface PageRequest<Op> {
   readonly limit: number;
 }
 
-/** Answer to "shardCreate" when the number was taken meanwhile: ask again with another. */
+/** Answer when a number was taken, or given back, meanwhile: ask again with others. */
 export const NUMBER_TAKEN = -1;
 
 /** Changes of shards, groups and slots (bus/shard-admin.ts). */
@@ -62,8 +62,21 @@ export type ShardRequest =
       readonly discardHistory: boolean;
       readonly along: readonly KeyWrite[];
     }
-  | { readonly op: "groupCreate"; readonly wish: GroupWish; readonly along: readonly KeyWrite[] }
-  | { readonly op: "groupDelete"; readonly group: number; readonly along: readonly KeyWrite[] }
+  | {
+      readonly op: "groupCreate";
+      readonly wish: GroupWish;
+      /** Numbers that its shards are to get, as in "shardCreate". */
+      readonly shards: readonly number[];
+      readonly along: readonly KeyWrite[];
+    }
+  | {
+      readonly op: "groupDelete";
+      readonly group: number;
+      readonly revision: number;
+      /** Its shards, as the asker knows them. */
+      readonly shards: readonly number[];
+      readonly along: readonly KeyWrite[];
+    }
   | { readonly op: "moveSlot"; readonly slot: number; readonly shard: number };
 
 /** Changes of keys. */

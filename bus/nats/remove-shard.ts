@@ -2,15 +2,23 @@
  * The last steps of deletions, and the undoing of a shard that was not made to its end: the stream
  * goes first, then the record; whoever does it, and however often.
  */
+import type { NatsConnection } from "@nats-io/transport-node";
 import { ShardState } from "../../proto/gen/tidegate/bus/v1/shard_settings.ts";
 import type { KeyValue } from "../key-value.ts";
 import { groupKey, ROUTE_PREFIX, shardKey, slotOfKey } from "../record-keys.ts";
 import { encodeShardSettings } from "../shard-record.ts";
 import { groupOfSlot } from "../subjects.ts";
-import type { MoveParts } from "./advance-epoch.ts";
 import type { ShardRecord } from "./shard-registry.ts";
 import { deleteStream } from "./stream-api.ts";
 import { shardStream } from "./wire.ts";
+
+/** What shards are removed with. */
+export interface RemoveParts {
+  readonly connection: NatsConnection;
+  /** The bucket "control". */
+  readonly control: KeyValue;
+  nowUs(): number;
+}
 
 /** Records removed in one commit: each is read before. */
 const AT_ONCE = 100;
@@ -37,7 +45,7 @@ export async function removeSlots(control: KeyValue, group: number): Promise<voi
  * @throws {CodedError} `UNAVAILABLE`, or `ETAG_MISMATCH` when another was first.
  */
 export async function removeShard(
-  { connection, control, nowUs }: Pick<MoveParts, "connection" | "control" | "nowUs">,
+  { connection, control, nowUs }: RemoveParts,
   shard: number,
   { settings, revision }: ShardRecord,
 ): Promise<void> {

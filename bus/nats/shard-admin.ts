@@ -6,61 +6,56 @@
  * reconciles (reconcile.ts): a stream is set back to its record, a shard that was not made to its
  * end is removed, one that was to be deleted is.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { CodedError } from "../../proto/coded-error.ts";
-import { type ShardSettings, ShardState } from "../../proto/gen/tidegate/bus/v1/shard_settings.ts";
-import { encodeGroup } from "../group-record.ts";
-import type { KeyValue, KeyWrite } from "../key-value.ts";
-import { groupKey, shardKey } from "../record-keys.ts";
+import type { ShardSettings } from "../../proto/gen/tidegate/bus/v1/shard_settings.ts";
+import { holdGroup } from "../hold-group.ts";
+import type { KeyValue } from "../key-value.ts";
+import { shardKey } from "../record-keys.ts";
 import { isMoving } from "../route.ts";
-import type { Along, GroupWish, ShardAdmin, ShardChange, ShardWish } from "../shard-admin.ts";
+import type {
+  Along,
+  GroupAlong,
+  GroupWish,
+  ShardAdmin,
+  ShardChange,
+  ShardWish,
+} from "../shard-admin.ts";
 import { encodeShardSettings } from "../shard-record.ts";
 import {
-  checkGroupWish,
   checkKnownSlot,
   checkMove,
   decideChange,
   decideDeletion,
   decideShard,
-  freeShard,
   isTrimmed,
+  missingGroup,
   type ShardUse,
   useOf,
 } from "../shard-rules.ts";
 import { advanceEpoch, type MoveParts } from "./advance-epoch.ts";
+import { createGroup, deleteGroup, type GroupParts } from "./group-admin.ts";
+import { activation, type MadeShard, makeShard, toAdminError, unmakeShard } from "./make-shard.ts";
 import type { NatsBusOptions } from "./options.ts";
 import type { Reconciler } from "./reconcile.ts";
-import { removeShard, removeSlots } from "./remove-shard.ts";
+import { removeShard } from "./remove-shard.ts";
 import type { Routes } from "./routes.ts";
 import type { ShardRecord, ShardRegistry } from "./shard-registry.ts";
 import { acquireLock } from "./shard-streams.ts";
 import {
-  createStream,
   isStreamMissing,
   newestUs,
-  refusalCode,
   type StreamFacts,
   streamFacts,
   updateStream,
-  writeAnchor,
 } from "./stream-api.ts";
 import { mendedStream, shardStreamConfig } from "./stream-config.ts";
-import { sealSubjects, shardStream } from "./wire.ts";
-
-/** A new stream takes its first message within this, ms: servers hear of it one after the other. */
-const FIRST_ANCHOR_MS_MAX = 5000;
-/** Between two tries of it, ms. */
-const FIRST_ANCHOR_WAIT_MS = 50;
+import { shardStream } from "./wire.ts";
 
 /** A change that races with others is decided anew so often. */
 const TURN_COUNT_MAX = 5;
 /** Clocks of ready machines differ by less (R2), both ways. Microseconds. */
 const CLOCK_SKEW_US = 2_000_000;
-/** JetStream: another stream has this name. */
-const nameInUseCode = 10058;
-/** JetStream's codes for what waiting does not mend: servers, storage, tags, copies. */
-const unsuitableCodes = [10005, 10023, 10026, 10028, 10040, 10047, 10052, 10065, 10074];
 
 /** What changes are made with. */
 export interface ShardAdminParts {
@@ -91,15 +86,16 @@ export class NatsShards implements ShardAdmin {
       const { registry, options, move } = this.#parts;
       const record = decideShard(wish, options, move.nowUs());
       await registry.reload();
-      const foreign = new Set<number>();
-      for (;;) {
-        const has = (shard: number) => registry.records.has(shard) || foreign.has(shard);
-        const shard = freeShard({ has });
-        const claim = await this.#claim(shard, record);
-        if (claim === null) await registry.refresh(shard);
-        else if (await this.#make(shard, claim, along)) return shard;
-        else foreign.add(shard);
+      if (!registry.groups.has(wish.group)) throw missingGroup(wish.group);
+      const made = await makeShard(this.#groupParts, record);
+      try {
+        await this.#activate(made, along);
+      } catch (error) {
+        await unmakeShard(this.#groupParts, made);
+        throw error;
       }
+      await registry.refresh(made.shard);
+      return made.shard;
     });
   }
 
@@ -135,43 +131,12 @@ export class NatsShards implements ShardAdmin {
     );
   }
 
-  createGroup(wish: GroupWish, along?: Along): Promise<void> {
-    return this.#parts.run(() =>
-      this.#locked(wish.shards, async () => {
-        const { control, registry, reconciler } = this.#parts;
-        await registry.reload();
-        checkGroupWish(wish, registry.groups, registry.shards);
-        const record = { firstShards: [...wish.shards], dedupeWindowMs: 0, isMade: true };
-        const write = { key: groupKey(wish.group), value: encodeGroup(record), revision: 0 };
-        await commit(control, write, along?.(wish.group) ?? []).catch((error: unknown) => {
-          if (CodedError.from(error).code !== "ETAG_MISMATCH") throw error;
-          throw new CodedError("ALREADY_EXISTS", `group ${wish.group} exists`, error);
-        });
-        await registry.reload();
-        for (const shard of wish.shards) await reconciler.follow(shard);
-      }),
-    );
+  createGroup(wish: GroupWish, along: GroupAlong = () => []): Promise<readonly number[]> {
+    return this.#parts.run(() => createGroup(this.#groupParts, wish, along));
   }
 
-  deleteGroup(group: number, along?: Along): Promise<void> {
-    const { registry, reconciler, control } = this.#parts;
-    const own = () =>
-      registry.numbers().filter((each) => registry.shards.get(each)?.group === group);
-    return this.#parts.run(async () => {
-      await registry.reload();
-      await this.#locked(own(), async () => {
-        await registry.reload();
-        if (group === 0) throw new CodedError("GROUP_IN_USE", "group 0 is there for ever");
-        const kept = await control.get(groupKey(group));
-        if (kept === null) throw new CodedError("NOT_FOUND", `there is no group ${group}`);
-        const write = { key: groupKey(group), value: null, revision: kept.revision };
-        await commit(control, write, along?.(group) ?? []);
-        // What is left of it when this process dies goes with the next look (reconcile.ts).
-        await removeSlots(control, group);
-        await registry.reload();
-        for (const shard of own()) await reconciler.follow(shard);
-      });
-    });
+  deleteGroup(group: number, revision: number, along: GroupAlong = () => []): Promise<void> {
+    return this.#parts.run(() => deleteGroup(this.#groupParts, group, revision, along));
   }
 
   moveSlot(slot: number, shard: number, mayAct?: () => void): Promise<void> {
@@ -189,36 +154,29 @@ export class NatsShards implements ShardAdmin {
     });
   }
 
-  /** Takes a number; null when another has it already. */
-  async #claim(shard: number, settings: ShardSettings): Promise<ShardRecord | null> {
-    try {
-      const value = encodeShardSettings(settings);
-      return { settings, revision: await this.#parts.control.create(shardKey(shard), value) };
-    } catch (error) {
-      if (CodedError.from(error).code !== "ALREADY_EXISTS") throw error;
-      return null;
+  /** The shard is there from now on, if its group still is. */
+  async #activate(made: MadeShard, along: Along | undefined): Promise<void> {
+    const { control } = this.#parts;
+    for (let turn = 1; ; turn += 1) {
+      const held = await holdGroup(control, made.settings.group);
+      try {
+        await control.commit([activation(made), ...held, ...(along?.(made.shard) ?? [])]);
+        return;
+      } catch (error) {
+        const isRaced = CodedError.from(error).code === "ETAG_MISMATCH";
+        if (!isRaced || turn === TURN_COUNT_MAX) throw error;
+      }
     }
   }
 
-  /** @returns false when a stream that is none of ours has the name. */
-  async #make(shard: number, claim: ShardRecord, along: Along | undefined): Promise<boolean> {
-    const { connection, control, registry, dedupeWindowMs } = this.#parts;
-    const subjects = [sealSubjects(shard)];
-    const config = shardStreamConfig(shard, subjects, claim.settings, dedupeWindowMs);
-    try {
-      await createStream(connection, config);
-    } catch (error) {
-      const code = refusalCode(error);
-      if (code === nameInUseCode || unsuitableCodes.includes(code)) {
-        await control.delete(shardKey(shard), claim.revision); // nothing was made
-        if (code === nameInUseCode) return false;
-      }
-      throw toAdminError(error); // else: undone by whoever reconciles
-    }
-    await firstAnchor(connection, shard);
-    await this.#put(shard, { ...claim.settings, state: ShardState.ACTIVE }, claim.revision, along);
-    await registry.refresh(shard);
-    return true;
+  get #groupParts(): GroupParts {
+    const { connection, control, registry, reconciler, options, move } = this.#parts;
+    const { dedupeWindowMs } = this.#parts;
+    return {
+      ...{ connection, control, registry, reconciler, options, move, dedupeWindowMs },
+      nowUs: () => move.nowUs(),
+      locked: (shards, act) => this.#locked(shards, () => act()),
+    };
   }
 
   async #update(
@@ -280,7 +238,7 @@ export class NatsShards implements ShardAdmin {
     along: Along | undefined,
   ): Promise<ShardRecord> {
     const write = { key: shardKey(shard), value: encodeShardSettings(settings), revision };
-    const written = await commit(this.#parts.control, write, along?.(shard) ?? []);
+    const [written = 0] = await this.#parts.control.commit([write, ...(along?.(shard) ?? [])]);
     return { settings, revision: written };
   }
 
@@ -313,39 +271,9 @@ function isPolicy({ state, region, capacity, ...limits }: ShardChange): boolean 
   return state !== "retired" && Object.values(limits).every((value) => value === undefined);
 }
 
-/** @returns the new revision of the first. */
-async function commit(
-  control: KeyValue,
-  write: KeyWrite,
-  along: readonly KeyWrite[],
-): Promise<number> {
-  const [revision = 0] = await control.commit([write, ...along]);
-  return revision;
-}
-
-function toAdminError(error: unknown): unknown {
-  if (!unsuitableCodes.includes(refusalCode(error))) return error;
-  const { detail } = CodedError.from(error);
-  return new CodedError("BUS_UNSUITABLE", `the NATS servers can not hold it: ${detail}`, error);
-}
-
 function unlessMissing<T>(otherwise: T): (error: unknown) => T {
   return (error) => {
     if (isStreamMissing(error)) return otherwise;
     throw error;
   };
-}
-
-/** The anchor of a stream that was just made: until all servers know it, there is no responder. */
-async function firstAnchor(connection: NatsConnection, shard: number): Promise<void> {
-  const endMs = performance.now() + FIRST_ANCHOR_MS_MAX;
-  for (;;) {
-    try {
-      await writeAnchor(connection, shard);
-      return;
-    } catch (error) {
-      if (performance.now() >= endMs) throw error;
-    }
-    await sleep(FIRST_ANCHOR_WAIT_MS);
-  }
 }

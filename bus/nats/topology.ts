@@ -15,6 +15,7 @@ import type {
   ProcessEntry,
   ShardEntry,
   ShardFacts,
+  ShardSettingEntry,
   SlotEntry,
   Topology,
 } from "../topology.ts";
@@ -64,6 +65,15 @@ export class NatsTopology implements Topology {
     const { registry } = this.#parts;
     await this.#bounded(() => registry.reload());
     return registry.numbers();
+  }
+
+  async shardSettings(): Promise<ShardSettingEntry[]> {
+    const { shards } = this.#parts.registry;
+    return (await this.shardNumbers()).flatMap((shard) => {
+      const record = shards.get(shard);
+      const settings = record === undefined ? null : toSetting(record);
+      return settings === null ? [] : [{ shard, settings }];
+    });
   }
 
   async shards(numbers: readonly number[]): Promise<ShardEntry[]> {

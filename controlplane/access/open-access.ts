@@ -2,12 +2,12 @@
  * Access control as the options want it: who may come in, and how the port speaks.
  */
 import { ServerCredentials } from "@grpc/grpc-js";
+import { FreshFiles } from "../../proto/fresh-files.ts";
 import { isLoopback } from "../../proto/loopback.ts";
 import type { Log } from "../log.ts";
 import { type ControlPlaneOptions, hasAccessControl } from "../options.ts";
 import { type Access, OPEN_ACCESS } from "./access.ts";
 import { CredentialAccess } from "./credential-access.ts";
-import { FreshFiles } from "./fresh-files.ts";
 import { openServerTls, type ServerTls } from "./server-tls.ts";
 import type { VerifyToken } from "./verify-token.ts";
 

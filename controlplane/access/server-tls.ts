@@ -8,8 +8,8 @@
 import { createSecureContext } from "node:tls";
 import { experimental, type ServerCredentials } from "@grpc/grpc-js";
 import { CodedError } from "../../proto/coded-error.ts";
+import { FreshFiles } from "../../proto/fresh-files.ts";
 import type { Log } from "../log.ts";
-import { FreshFiles } from "./fresh-files.ts";
 
 /** PEM files. */
 export interface TlsFiles {

@@ -11,6 +11,7 @@ import type { ControlStore } from "../control-store.ts";
 import type { OperationFeed } from "./operation-feed.ts";
 import {
   countMoves,
+  describeOperation,
   describeWork,
   hasEnded,
   newOperation,
@@ -88,7 +89,8 @@ export class OperationStarts {
         key: operationKey(id),
         decide: () => {
           const value = Operation.encode(operation).finish();
-          return { kind: "write", value, before: undefined, after: operation, along };
+          const after = describeOperation(operation);
+          return { kind: "write", value, before: undefined, after, along };
         },
         audit: { method, resource },
       },

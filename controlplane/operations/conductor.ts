@@ -141,7 +141,7 @@ export class Conductor {
       await this.#advance(id);
     }
     waits.push(this.#beginMoves());
-    for (const worked of records.list()) this.#workers.look(worked);
+    this.#workers.follow(records.list());
     for (const { id, operation } of records.list()) {
       const dueInMs = records.dueInMs(id, performance.now());
       if (dueInMs === 0 || hasEnded(operation)) await this.#write(id);

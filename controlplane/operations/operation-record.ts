@@ -4,12 +4,14 @@
  * Pure. One key of bucket "control" each; the value is the API's Operation without its etag. A
  * leader that takes over goes on from it, so whatever it needs to know is in it.
  */
+
 import type { CodedError } from "../../proto/coded-error.ts";
 import {
   Operation,
   OperationState,
   SlotMoveState,
 } from "../../proto/gen/tidegate/control/v1/operation.ts";
+import { enumName } from "../audit/enum-name.ts";
 import { operationName } from "../fleet-names.ts";
 
 /** What keys of operations begin with. */
@@ -117,6 +119,11 @@ export function encodeOperation(operation: Operation): Uint8Array {
 export function decodeOperation(key: string, value: Uint8Array, revision: number): StoredOperation {
   const operation = { ...Operation.decode(value), etag: String(revision) };
   return { id: key.slice(OPERATION_PREFIX.length), operation, revision };
+}
+
+/** A new one as the audit log shows it: words for numbers, and nothing that is empty yet. */
+export function describeOperation({ name, state, work, creator }: Operation): object {
+  return { name, state: enumName(OperationState, state), work, creator };
 }
 
 /** The kinds as a sentence says them. */

@@ -17,6 +17,7 @@ import type {
   WatchOperationRequest,
 } from "../../proto/gen/tidegate/control/v1/operation_service.ts";
 import type { Caller } from "../access/caller.ts";
+import { enumName } from "../audit/enum-name.ts";
 import type { ControlStore } from "../control-store.ts";
 import { operationName, parseOperationName } from "../fleet-names.ts";
 import { InvalidFieldsError } from "../invalid-fields.ts";
@@ -138,7 +139,9 @@ export class OperationCalls {
           const { operation } = decodeOperation(key, stored.value, stored.revision);
           const steered = decideSteering(operation, steering, Date.now());
           if (steered === operation) return { kind: "none" };
-          const [before, after] = [operation.state, steered.state].map(stateName);
+          const [before, after] = [operation, steered].map(({ state }) => {
+            return { state: enumName(OperationState, state) };
+          });
           return { kind: "write", value: encodeOperation(steered), before, after };
         },
         audit: { method: `tidegate.control.v1.OperationService/${method}`, resource: name },
@@ -159,11 +162,6 @@ export class OperationCalls {
 
 function missing(id: string): CodedError {
   return new CodedError("NOT_FOUND", `there is no ${operationName(id)}, or no more`);
-}
-
-function stateName(state: OperationState): { readonly state: string | undefined } {
-  const [name] = Object.entries(OperationState).find(([, value]) => value === state) ?? [];
-  return { state: name };
 }
 
 /** A text that sorts the other way round: ids are of [0-9a-z-]. */

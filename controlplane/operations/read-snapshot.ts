@@ -41,12 +41,10 @@ export async function readSnapshot({ topology, keys, loads }: SnapshotParts): Pr
   return { shards, slots: bySlot, pins: shardsOfPins, rules, loads: observed };
 }
 
-/** Those whose record can be read; slots of others make placement say so. */
+/** By their records: no shard is asked, as this is read with every look of the leader. */
 async function readShards(topology: Topology): Promise<Map<number, SnapshotShard>> {
-  const entries = await topology.shards(await topology.shardNumbers());
   const shards = new Map<number, SnapshotShard>();
-  for (const { shard, settings } of entries) {
-    if (settings === null) continue;
+  for (const { shard, settings } of await topology.shardSettings()) {
     const { group, state, region, capacity } = settings;
     shards.set(shard, { id: shard, group, state, region, capacity });
   }

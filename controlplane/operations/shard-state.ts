@@ -43,7 +43,8 @@ export async function changeShardState(
     if (settings.state === state) return;
     const resource = shardName(settings.group, shard);
     const subject = { method: "tidegate.control.v1.ShardService/DrainShard", resource };
-    const states = { before: { state: settings.state }, after: { state } };
+    const [before, after] = [settings.state, state].map((each) => ({ state: each.toUpperCase() }));
+    const states = { before, after };
     try {
       await admin.update(shard, { state }, settings.revision, () =>
         store.along(caller, subject, states, ""),

@@ -6,6 +6,7 @@ import { CodedError } from "../../proto/coded-error.ts";
 import type { Operation } from "../../proto/gen/tidegate/control/v1/operation.ts";
 import type { Log } from "../log.ts";
 import type { WorkedOperation } from "./leader-records.ts";
+import { hasEnded } from "./operation-record.ts";
 import type { OperationWorker, OperationWorkers } from "./worker.ts";
 
 /** After a turn that failed, ms. */
@@ -45,14 +46,16 @@ export class WorkerTurns {
     return this.#workerOf(operation) !== undefined;
   }
 
-  /** Calls its worker if it is new or its state was changed. */
-  look({ id, operation }: WorkedOperation): void {
-    if (!this.isWorkers(operation)) return;
-    this.#latest.set(id, operation);
-    const scheduled = this.#scheduled.get(id);
-    if (scheduled !== undefined && scheduled.state === operation.state) return;
-    if (scheduled?.isRunning === true) return; // it sees the state with its next turn
-    this.#call(id);
+  /**
+   * Calls the workers of operations that are new, or whose state was changed.
+   *
+   * @param worked all that the leader works on: no worker is called for others any more.
+   */
+  follow(worked: readonly WorkedOperation[]): void {
+    const open = worked.filter(({ operation }) => !hasEnded(operation));
+    const ids = new Set(open.map(({ id }) => id));
+    for (const id of [...this.#scheduled.keys()]) if (!ids.has(id)) this.#forget(id);
+    for (const each of open) this.#look(each);
   }
 
   stop(): void {
@@ -62,24 +65,41 @@ export class WorkerTurns {
     }
   }
 
+  #forget(id: string): void {
+    const timer = this.#scheduled.get(id)?.timer ?? null;
+    if (timer !== null) clearTimeout(timer);
+    this.#scheduled.delete(id);
+    this.#latest.delete(id);
+  }
+
+  #look({ id, operation }: WorkedOperation): void {
+    if (!this.isWorkers(operation)) return;
+    this.#latest.set(id, operation);
+    const scheduled = this.#scheduled.get(id);
+    if (scheduled !== undefined && scheduled.state === operation.state) return;
+    if (scheduled?.isRunning === true) return; // it sees the state with its next turn
+    this.#call(id);
+  }
+
   #call(id: string): void {
     const operation = this.#latest.get(id);
     const worker = operation === undefined ? undefined : this.#workerOf(operation);
     if (operation === undefined || worker === undefined || this.#isStopped) return;
     const before = this.#scheduled.get(id);
     if (before?.timer) clearTimeout(before.timer);
-    const scheduled = { state: operation.state, isRunning: true, timer: null };
+    const scheduled: Scheduled = { state: operation.state, isRunning: true, timer: null };
     this.#scheduled.set(id, scheduled);
-    void this.#turn(id, worker, operation).then((againMs) => this.#again(id, againMs));
+    void this.#turn(id, worker, operation).then((againMs) => this.#again(id, scheduled, againMs));
   }
 
-  /** @returns when to call again, ms; null: it has ended. */
+  /** @returns when to call again, ms. */
   async #turn(id: string, worker: OperationWorker, operation: Operation): Promise<number> {
     try {
       this.#parts.mayAct();
       const tools = { mayAct: () => this.#parts.mayAct(), nowMs: Date.now() };
       const turn = await worker.turn(operation, tools);
-      const latest = this.#latest.get(id) ?? operation;
+      const latest = this.#latest.get(id);
+      if (latest === undefined) return RETRY_MS; // it is another's, or has ended, meanwhile
       const isSteered = latest.state !== operation.state && turn.operation.endTime === undefined;
       // A caller has paused or aborted it meanwhile: that state stays.
       const next = isSteered ? { ...turn.operation, state: latest.state } : turn.operation;
@@ -95,14 +115,13 @@ export class WorkerTurns {
     }
   }
 
-  #again(id: string, againMs: number): void {
-    const scheduled = this.#scheduled.get(id);
+  #again(id: string, scheduled: Scheduled, againMs: number): void {
     const latest = this.#latest.get(id);
-    if (scheduled === undefined || latest === undefined || this.#isStopped) return;
+    const isOver = this.#isStopped || this.#scheduled.get(id) !== scheduled;
+    if (latest === undefined || isOver) return;
     scheduled.isRunning = false;
-    if (latest.endTime !== undefined) {
-      this.#scheduled.delete(id);
-      this.#latest.delete(id);
+    if (hasEnded(latest)) {
+      this.#forget(id);
       return;
     }
     scheduled.timer = setTimeout(() => this.#call(id), againMs).unref();

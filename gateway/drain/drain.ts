@@ -13,6 +13,7 @@ import type { Connections } from "../connections.ts";
 import type { GatewayContext } from "../context.ts";
 import { type MoveOrder, type MoveProgress, Mover } from "./mover.ts";
 import { hasReceiver } from "./plan.ts";
+import { decideAnnounceMsMin } from "./read-every.ts";
 
 /** How often a drain looks whether everybody has gone, ms. */
 const LOOK_MS = 50;
@@ -155,8 +156,7 @@ export class Drain {
     const { announceMs, deadlineMs } = wish;
     log.info({ connections: connections.count, announceMs, deadlineMs }, "draining is announced");
     this.#setState("announcing", ServingState.ANNOUNCING);
-    // Aborted by an undo: the next line looks.
-    await sleep(announceMs, undefined, { signal: undo }).catch(() => {});
+    await this.#announce(announceMs, undo);
     if (undo.aborted) return this.#state;
     this.#setState("draining", ServingState.DRAINING);
     context.readiness.refuse(() => refusal(directory.targets));
@@ -168,6 +168,21 @@ export class Drain {
     log.info({ toldCount, forcedCount }, "drained");
     this.#setState("drained", ServingState.STOPPED);
     return "drained";
+  }
+
+  /** So long, and until this gateway and others that drain know of each other; or until an undo. */
+  async #announce(announceMs: number, undo: AbortSignal): Promise<void> {
+    const { directory } = this.#parts.context;
+    const beganMs = performance.now();
+    const until = async (ms: number) => {
+      const leftMs = Math.max(0, beganMs + ms - performance.now());
+      await sleep(leftMs, undefined, { signal: undo }).catch(() => {}); // by an undo: callers look
+    };
+    await until(Math.max(announceMs, decideAnnounceMsMin(directory.peers.length, true)));
+    if (undo.aborted) return;
+    await Promise.race([directory.refresh(0), sleep(REFRESH_MS_MAX)]);
+    const isAlone = !directory.peers.some(({ isDraining }) => isDraining);
+    await until(decideAnnounceMsMin(directory.peers.length, isAlone));
   }
 
   /** Until everybody has gone, the deadline has come, or nobody else is there to go to. */

@@ -13,7 +13,7 @@ import { assignSlot } from "./assign.ts";
 import type { Directory } from "./directory.ts";
 import type { Peer } from "./peer.ts";
 import { hasReceiver, planSlot, SLOT_MS } from "./plan.ts";
-import { FACTS_MS } from "./read-every.ts";
+import { decideDrainReadMs } from "./read-every.ts";
 import { SentCounts } from "./sent-counts.ts";
 
 /** A client that was told has this long after its slot, ms: some tries to connect. */
@@ -97,7 +97,7 @@ export class Mover {
 
   #turn(): void {
     const nowMs = performance.now();
-    void this.#directory.refresh(FACTS_MS);
+    void this.#directory.refresh(decideDrainReadMs(this.#directory.peers.length));
     this.#closeOverdue(nowMs);
     const order = this.#order;
     const peers = this.#directory.peers.filter(order.mayTake);

@@ -13,6 +13,8 @@ export const SILENT_MS = 11_000;
 /** Bytes of an address that clients may be sent to; a longer one is left out. */
 export const URL_BYTES_MAX = 256;
 
+const drainingStates: readonly ServingState[] = [ServingState.ANNOUNCING, ServingState.DRAINING];
+
 /** Another gateway. */
 export interface Peer {
   readonly id: string;
@@ -21,7 +23,7 @@ export interface Peer {
   readonly url: string;
   /** Whether it takes clients: renews its lease, and neither announces a drain nor drains. */
   readonly isServing: boolean;
-  /** Whether it sends its clients away now. */
+  /** Whether it sends its clients away now, or has announced that it will. */
   readonly isDraining: boolean;
   /** Connections it has, and can have. */
   readonly connectionCount: number;
@@ -90,7 +92,7 @@ function readPeer({ id, facts, renewedUs }: ProcessEntry, nowUs: number): Peer {
     region: said.region,
     url: usableUrl(said.advertiseUrl),
     isServing: isFresh && isServing,
-    isDraining: isFresh && said.state === ServingState.DRAINING,
+    isDraining: isFresh && drainingStates.includes(said.state),
     connectionCount: said.connectionCount,
     connectionCountMax: isKnown ? said.connectionCountMax : UNKNOWN_COUNT_MAX,
     cpuShare: said.cpuShare,

@@ -39,7 +39,7 @@ export interface SlotFacts {
   readonly leftMs: number | null;
   /** Reconnects a second that all who drain now may cause together. */
   readonly ceilingPerS: number;
-  /** Gateways that drain now, this one included. */
+  /** Gateways that drain now or will soon, this one included. */
   readonly drainingCount: number;
   /** What the slot before left over, below 1. */
   readonly credit: number;

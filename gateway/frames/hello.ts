@@ -5,7 +5,7 @@ import { PRODUCER_BYTES, producerHash } from "../../bus/producer.ts";
 import { CodedError } from "../../proto/coded-error.ts";
 import type { Hello } from "../../proto/gen/tidegate/client/v1/session.ts";
 import { GateAction } from "../../proto/gen/tidegate/control/v1/version_gate.ts";
-import { TOKEN_BYTES_MAX } from "../auth.ts";
+import { TOKEN_BYTES_MAX } from "../auth/authenticate.ts";
 import { type Connection, Phase } from "../connection.ts";
 import { connectionId, type GatewayContext } from "../context.ts";
 import { setGate } from "../gates/apply-gates.ts";

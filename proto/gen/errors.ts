@@ -35,8 +35,12 @@ export const ERRORS = {
   ROOM_VERSION_REFUSED: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Update the client; VersionMismatch has the wanted version. Other rooms are open to it." },
   /** A version gate was changed, and gives the client's build another room of this name than the one it was in. Join again by the same name, as the SDKs do by themselves. */
   ROOM_SEPARATED: { close: null, retry: "same", retryAfterMs: 100, grpc: "ABORTED", fix: "Join again by the same name, as the SDKs do by themselves." },
-  /** The token of Hello is missing, unknown, expired, or not signed by a known key. Get a new token from whoever issues them, and connect with it. */
+  /** The token of Hello or Refresh is missing, unknown, not yet valid, not signed by a known key, or says what it may not. Get a new token from whoever issues them, and connect with it. */
   TOKEN_INVALID: { close: 4504, retry: "no", retryAfterMs: 0, grpc: "UNAUTHENTICATED", fix: "Get a new token from whoever issues them, and connect with it." },
+  /** The token has ended: the one of Hello, or of a connection that was open. Get a new token and connect with it, or give the SDK a function that gets one; Refresh before the end keeps the connection. */
+  TOKEN_EXPIRED: { close: 4007, retry: "reconnect", retryAfterMs: 0, grpc: "UNAUTHENTICATED", fix: "Get a new token and connect with it, or give the SDK a function that gets one; Refresh before the end keeps the connection." },
+  /** The token is revoked, by its id, its user or when it was issued (tidegatectl revocations). Sign in again: a token that is issued from now on is good, unless its user is shut out for longer. */
+  TOKEN_REVOKED: { close: 4506, retry: "no", retryAfterMs: 0, grpc: "UNAUTHENTICATED", fix: "Sign in again: a token that is issued from now on is good, unless its user is shut out for longer." },
   /** The gateway holds CONNECTION_COUNT_MAX connections. Try again later or at another gateway; operators: add gateways. */
   TOO_MANY_CONNECTIONS: { close: 1013, retry: "reconnect", retryAfterMs: 1000, grpc: "RESOURCE_EXHAUSTED", fix: "Try again later or at another gateway; operators: add gateways." },
   /** Another connection has shown this one's session token: its seats are there now. Use the other connection, or connect anew for a session of its own. */
@@ -137,8 +141,8 @@ export const ERRORS = {
   REGION_NOT_ALLOWED: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Choose a shard in an allowed region, or allow this one (groups update, class apply)." },
   /** The slot is pinned to another shard. Unpin it, or move it with its pin: tidegatectl slots move --pin. */
   SLOT_PINNED: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Unpin it, or move it with its pin: tidegatectl slots move --pin." },
-  /** The placement group has, or had, a room class, or is group 0. Leave it: classes stay in their group for ever, since stored messages do. */
-  GROUP_IN_USE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Leave it: classes stay in their group for ever, since stored messages do." },
+  /** The placement group has, or had, a room class, or more than 64 shards, or is group 0. Leave it: classes stay in their group for ever, since stored messages do. Of many shards, drain and delete some first. */
+  GROUP_IN_USE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Leave it: classes stay in their group for ever, since stored messages do. Of many shards, drain and delete some first." },
   /** A class never changes its placement group, also not through deletion: stored messages stay where they are. Create a class of another name in the other group. */
   GROUP_IMMUTABLE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Create a class of another name in the other group." },
   /** There are as many shards as there may be. Delete retired ones, or make those that are there larger. */

@@ -50,6 +50,8 @@ function madeRules(rule: DeclareRule): void {
       expect(settings).toMatchObject({ ...wish, ...limits, state: "active", retiredUs: null });
       expect(settings?.revision).toBeGreaterThanOrEqual(1);
       expect(facts?.newestUs).toBe(0);
+      const entry = { shard, settings };
+      expect(await bus.topology.shardSettings()).toContainEqual(entry);
       await bus.shards.delete(shard, { discardHistory: false });
     },
   );
@@ -92,7 +94,10 @@ function madeRules(rule: DeclareRule): void {
     expect(await codeOf(() => shards.create(wish))).toBe("UNAVAILABLE");
     expect(await codeOf(() => shards.update(0, {}, 1))).toBe("UNAVAILABLE");
     expect(await codeOf(() => shards.delete(0, { discardHistory: true }))).toBe("UNAVAILABLE");
-    expect(await codeOf(() => shards.createGroup({ group: 9, shards: [0] }))).toBe("UNAVAILABLE");
+    expect(await codeOf(() => shards.createGroup({ group: 0, shards: [wish] }))).toBe(
+      "UNAVAILABLE",
+    );
+    expect(await codeOf(() => shards.deleteGroup(0, 1))).toBe("UNAVAILABLE");
     expect(await codeOf(() => shards.moveSlot(0, 0))).toBe("UNAVAILABLE");
   });
 }
@@ -228,7 +233,9 @@ function moveRules(rule: DeclareRule): void {
   rule("moveSlot: what can not be is refused, and the slot stays", async (bus) => {
     const room = newRoom();
     const before = await bus.topology.slot(room.slot);
-    const other = await bus.shards.create({ ...wish, group: 11 });
+    const [other = -1] = await bus.shards.createGroup({
+      ...{ group: 11, shards: [{ ...wish, group: 11 }] },
+    });
     const moveSlot = (slot: number, shard: number) => bus.shards.moveSlot(slot, shard);
     for (const slot of [-1, 0.5, 15 * SLOT_COUNT, 16 * SLOT_COUNT, Number.NaN]) {
       expect(await codeOf(() => moveSlot(slot, 0))).toBe("REQUEST_INVALID");
@@ -236,7 +243,6 @@ function moveRules(rule: DeclareRule): void {
     expect(await codeOf(() => moveSlot(room.slot, 250))).toBe("NOT_FOUND");
     expect(await codeOf(() => moveSlot(room.slot, other))).toBe("REQUEST_INVALID");
     expect(await bus.topology.slot(room.slot)).toEqual(before);
-    await bus.shards.delete(other, { discardHistory: false });
   });
 
   rule("moveSlot: a mover that may not act any more ends, and the slot goes on", async (bus) => {

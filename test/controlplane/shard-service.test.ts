@@ -2,7 +2,7 @@
 import { status } from "@grpc/grpc-js";
 import { expect, test } from "vitest";
 import { appendMany, newRoom } from "../bus/contract-tools.ts";
-import { call, refusal, testControlPlane } from "./start-control-plane.ts";
+import { call, refusal, testControlPlane, wrapMethods } from "./start-control-plane.ts";
 
 test("ListShards: one shard with all slots, and the store's own numbers", async () => {
   const { shards: client, bus } = await testControlPlane();
@@ -39,4 +39,36 @@ test("ShardService: unknown shards are NOT_FOUND, other groups and names are ref
   expect(await refusal(list("groups/1"))).toMatchObject({ grpc: status.NOT_FOUND });
   expect(await refusal(list("groups"))).toMatchObject({ ...invalid, fields: ["parent"] });
   expect((await list("groups/-")).shards).toHaveLength(1);
+});
+
+test("ListShards: only the shards of the page are asked how they are", async () => {
+  const asked: number[][] = [];
+  const { shards: client } = await testControlPlane({}, (bus) =>
+    wrapMethods(bus, {
+      topology: wrapMethods(bus.topology, {
+        shards: (numbers) => {
+          asked.push([...numbers]);
+          return bus.topology.shards(numbers);
+        },
+      }),
+    }),
+  );
+  for (const each of [1, 2, 3]) {
+    const { shard } = await call(client, client.createShard, {
+      ...{ parent: "groups/0", shard: undefined, validateOnly: false, requestId: "" },
+    });
+    expect(shard?.name).toBe(`groups/0/shards/${each}`);
+  }
+  asked.length = 0;
+  const wish = { parent: "groups/0", pageSize: 2, pageToken: "" };
+  const first = await call(client, client.listShards, wish);
+  expect(first.shards.map(({ name }) => name.at(-1))).toEqual(["0", "1"]);
+  const next = { ...wish, pageToken: first.nextPageToken };
+  const second = await call(client, client.listShards, next);
+  expect(second.shards.map(({ name }) => name.at(-1))).toEqual(["2", "3"]);
+  expect(second.nextPageToken).toBe("");
+  expect(asked).toEqual([
+    [0, 1],
+    [2, 3],
+  ]);
 });

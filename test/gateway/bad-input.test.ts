@@ -6,7 +6,7 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { authenticateNone } from "../../gateway/auth.ts";
+import { authenticateNone } from "../../gateway/auth/authenticate.ts";
 import type { Identity } from "../../gateway/identity.ts";
 import { ERRORS } from "../../proto/gen/errors.ts";
 import { encode, type Hostile, honestFrames, openHostile, wrap, write } from "./hostile.ts";

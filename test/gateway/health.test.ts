@@ -17,6 +17,7 @@ const facts: HealthFacts = {
   fannedOutCount: 70,
   laggedCount: 4,
   lossCount: 6,
+  keys: { count: 2, ageMs: 5, trouble: "down" },
   seats: { connections: 2, held: 1, refused: 3, taken_over: 4 },
   version: "1.2.3",
   gatewayId: "gw",
@@ -41,6 +42,7 @@ test("decideHealth: every fact, under the names that operators read", () => {
     memory: { rss_bytes: 100, heap_used_bytes: 50, external_bytes: 25 },
     bus: { connected: true, detail: "store in data", lost: 7, troubles: {} },
     config: { version: 9, age_ms: 2, trouble: "", control_plane: null },
+    token_keys: { count: 2, age_ms: 5, trouble: "down" },
   });
 });
 

@@ -7,7 +7,7 @@ import path from "node:path";
 import { onTestFinished } from "vitest";
 import type { Bus } from "../../bus/bus.ts";
 import { openEmbeddedBus } from "../../bus/embedded/embedded-bus.ts";
-import { authenticateNone } from "../../gateway/auth.ts";
+import { authenticateNone } from "../../gateway/auth/authenticate.ts";
 import { type Gateway, type GatewayParts, startGateway } from "../../gateway/gateway.ts";
 import type { GatewayOptions } from "../../gateway/options.ts";
 import { CONTROL_BUCKET } from "../../proto/control-bucket.ts";

@@ -151,6 +151,24 @@ test("an order's drain ends with the process serving nobody, and can be undone t
   await openClients(a.port, 1);
 }, 60_000);
 
+test("two that begin to drain at the same moment share the ceiling from their first client on", async () => {
+  await startGateway(nats.urls);
+  const ids = ["twin-a", "twin-b"];
+  const twins = await Promise.all(ids.map((id) => startGateway(nats.urls, { GATEWAY_ID: id })));
+  for (const { port } of twins) await openClients(port, 30);
+  const order = await openOrders();
+  const start = { announceMs: 0, deadlineMs: 60_000, connectionsPerSecondMax: 20 };
+  const firstSlotOf = async (id: string) => {
+    await order(id, { $case: "start", value: { ...start, drain: id } });
+    for (;;) {
+      const { toldCount } = await order(id, { $case: "look", value: {} });
+      if (toldCount > 0) return toldCount;
+    }
+  };
+  // Four fifths of 20 a second, for both together.
+  expect(await Promise.all(ids.map(firstSlotOf))).toEqual([8, 8]);
+}, 60_000);
+
 test("an order of some only moves so many, and the gateway goes on serving", async () => {
   const env = { GATEWAY_ID: "full" };
   const [a, b] = await Promise.all([startGateway(nats.urls, env), startGateway(nats.urls)]);

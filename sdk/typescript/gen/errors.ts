@@ -20,8 +20,12 @@ export type ErrorCode =
   | "ROOM_VERSION_REFUSED"
   /** A version gate was changed, and gives the client's build another room of this name than the one it was in. Join again by the same name, as the SDKs do by themselves. */
   | "ROOM_SEPARATED"
-  /** The token of Hello is missing, unknown, expired, or not signed by a known key. Get a new token from whoever issues them, and connect with it. */
+  /** The token of Hello or Refresh is missing, unknown, not yet valid, not signed by a known key, or says what it may not. Get a new token from whoever issues them, and connect with it. */
   | "TOKEN_INVALID"
+  /** The token has ended: the one of Hello, or of a connection that was open. Get a new token and connect with it, or give the SDK a function that gets one; Refresh before the end keeps the connection. */
+  | "TOKEN_EXPIRED"
+  /** The token is revoked, by its id, its user or when it was issued (tidegatectl revocations). Sign in again: a token that is issued from now on is good, unless its user is shut out for longer. */
+  | "TOKEN_REVOKED"
   /** The gateway holds CONNECTION_COUNT_MAX connections. Try again later or at another gateway; operators: add gateways. */
   | "TOO_MANY_CONNECTIONS"
   /** Another connection has shown this one's session token: its seats are there now. Use the other connection, or connect anew for a session of its own. */
@@ -94,6 +98,8 @@ export const ERROR_LINES = `
   VERSION_REFUSED no 4507
   ROOM_SEPARATED same 0 100
   TOKEN_INVALID no 4504
+  TOKEN_EXPIRED reconnect 4007
+  TOKEN_REVOKED no 4506
   TOO_MANY_CONNECTIONS reconnect 1013 1000
   TAKEN_OVER no 4500
   DISCONNECTED no 4505

@@ -12,6 +12,8 @@ export const FIXES: ReadonlyMap<string, string> = new Map([
   ["ROOM_VERSION_REFUSED", "Update the client; VersionMismatch has the wanted version. Other rooms are open to it."],
   ["ROOM_SEPARATED", "Join again by the same name, as the SDKs do by themselves."],
   ["TOKEN_INVALID", "Get a new token from whoever issues them, and connect with it."],
+  ["TOKEN_EXPIRED", "Get a new token and connect with it, or give the SDK a function that gets one; Refresh before the end keeps the connection."],
+  ["TOKEN_REVOKED", "Sign in again: a token that is issued from now on is good, unless its user is shut out for longer."],
   ["TOO_MANY_CONNECTIONS", "Try again later or at another gateway; operators: add gateways."],
   ["TAKEN_OVER", "Use the other connection, or connect anew for a session of its own."],
   ["DISCONNECTED", "Do not reconnect by yourself; ask whoever runs the service."],

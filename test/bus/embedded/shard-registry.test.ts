@@ -4,7 +4,8 @@
  */
 import { expect, test } from "vitest";
 import { Refusal } from "../../../bus/embedded/append-batch.ts";
-import type { KeyValueEntry } from "../../../bus/key-value.ts";
+import { NUMBER_TAKEN } from "../../../bus/embedded/worker-protocol.ts";
+import type { KeyValueEntry, KeyWrite } from "../../../bus/key-value.ts";
 import { shardKey } from "../../../bus/record-keys.ts";
 import { decodeShardSettings, toSetting } from "../../../bus/shard-record.ts";
 import { roomAddress, SLOT_COUNT } from "../../../bus/subjects.ts";
@@ -21,6 +22,13 @@ function settingOf(store: StoreHarness, shard: number): ShardSetting | null {
   const entry = store.read({ op: "kvGet", bucket: CONTROL_BUCKET, key }) as KeyValueEntry | null;
   const settings = entry === null ? null : decodeShardSettings(entry.value);
   return settings === null ? null : toSetting(settings);
+}
+
+/** Group 3, with these shards. */
+function createGroup(store: StoreHarness, shards: number[], along: KeyWrite[] = []): void {
+  const wish = { group: 3, region: "", capacity: 1 };
+  const group = { group: 3, shards: shards.map(() => wish) };
+  store.write({ op: "groupCreate", wish: group, shards, along });
 }
 
 test("a change whose commit failed is not in force, and can be made later", () => {
@@ -65,7 +73,7 @@ test("changes that were made before their commit failed are undone in memory too
   store.hold({ op: "moveSlot", slot: lobby.slot, shard: 1 });
   store.hold({ op: "shardCreate", shard: 2, wish, along: [] });
   store.hold({ op: "shardUpdate", shard: 0, change, revision: 1, along: [] });
-  store.hold({ op: "groupDelete", group: 9, along: [] }); // refused alone
+  store.hold({ op: "groupDelete", group: 9, revision: 1, shards: [], along: [] }); // refused alone
   store.isDiskFull = true;
   const value = new Uint8Array(100_000);
   const failing = { op: "kvCreate", bucket: "b", key: "k", value, ttlMs: 0 } as const;
@@ -122,13 +130,7 @@ test("rooms of one name in two groups are two rooms; without its group there is 
   expect(twin.slot).toBe(3 * SLOT_COUNT + lobby.slot);
   const [refused] = store.append({ room: twin, producer: "p", seq: 1 });
   expect(refused).toMatchObject({ seq: 0, timeUs: Refusal.NO_GROUP });
-  store.write({
-    op: "shardCreate",
-    shard: 1,
-    wish: { group: 3, region: "", capacity: 1 },
-    along: [],
-  });
-  store.write({ op: "groupCreate", wish: { group: 3, shards: [1] }, along: [audit] });
+  createGroup(store, [1], [audit]);
   const stored = store.append(
     { room: lobby, producer: "p", seq: 1 },
     { room: twin, producer: "p", seq: 1 },
@@ -142,28 +144,28 @@ test("rooms of one name in two groups are two rooms; without its group there is 
 test("deleting a group deletes its slots' records, and never group 0", () => {
   const store = new StoreHarness();
   const room = roomAddress("acme", "chat:lobby", 3);
-  for (const shard of [1, 2]) {
-    const wish = { group: 3, region: "", capacity: 1 };
-    store.write({ op: "shardCreate", shard, wish, along: [] });
-  }
-  store.write({ op: "groupCreate", wish: { group: 3, shards: [1] }, along: [] });
+  createGroup(store, [1, 2]);
   store.move(room, 2);
   store.createShard(3);
   store.move(lobby, 3);
-  const remove = (group: number) =>
-    store.write({ op: "groupDelete", group, along: [{ ...audit, key: `${audit.key}.${group}` }] });
-  expect(() => remove(0)).toThrow("GROUP_IN_USE");
-  expect(() => remove(4)).toThrow("NOT_FOUND");
-  remove(3);
-  const keys = store.read({ op: "kvList", bucket: CONTROL_BUCKET, prefix: "" }) as KeyValueEntry[];
-  expect(keys.map(({ key }) => key).filter((key) => /^(slot|group|audit)/.test(key))).toEqual([
-    `${audit.key}.3`,
-    "group.0",
-    `slot.0-${lobby.slot}`,
-  ]);
+  const list = (prefix: string) =>
+    store.read({ op: "kvList", bucket: CONTROL_BUCKET, prefix }) as KeyValueEntry[];
+  const [, kept] = list("group.");
+  const remove = (group: number, shards: number[], revision = kept?.revision ?? 0) => {
+    const along = [{ ...audit, key: `${audit.key}.${group}` }];
+    return store.write({ op: "groupDelete", group, revision, shards, along });
+  };
+  expect(() => remove(0, [0, 3])).toThrow("GROUP_IN_USE");
+  expect(() => remove(4, [])).toThrow("NOT_FOUND");
+  expect(() => remove(3, [1, 2], 1)).toThrow("ETAG_MISMATCH");
+  expect(remove(3, [1])).toBe(NUMBER_TAKEN); // another shard came
+  remove(3, [1, 2]);
+  expect([1, 2].map((shard) => store.factsOf(shard))).toEqual([null, null]);
+  expect(
+    list("")
+      .map(({ key }) => key)
+      .filter((key) => /^(slot|group|audit)/.test(key)),
+  ).toEqual([`${audit.key}.3`, "group.0", `slot.0-${lobby.slot}`]);
   const [refused] = store.append({ room, producer: "p", seq: 1 });
   expect(refused).toMatchObject({ seq: 0, timeUs: Refusal.NO_GROUP });
-  for (const shard of [1, 2]) {
-    store.write({ op: "shardDelete", shard, discardHistory: false, along: [] });
-  }
 });

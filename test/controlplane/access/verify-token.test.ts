@@ -7,7 +7,6 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { SignJWT } from "jose";
 import { expect, onTestFinished, test } from "vitest";
-import { FreshFiles } from "../../../controlplane/access/fresh-files.ts";
 import { openAccess } from "../../../controlplane/access/open-access.ts";
 import { verifyByKey, verifyByKeySet } from "../../../controlplane/access/verify-token.ts";
 import {
@@ -15,6 +14,7 @@ import {
   validateControlPlaneOptions,
 } from "../../../controlplane/options.ts";
 import { CodedError } from "../../../proto/coded-error.ts";
+import { FreshFiles } from "../../../proto/fresh-files.ts";
 import { Authority, Issuer } from "./issue.ts";
 
 const anyRules = { issuer: "", audience: "" };

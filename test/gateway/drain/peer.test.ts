@@ -2,7 +2,13 @@
 import { expect, test } from "vitest";
 import type { ProcessEntry } from "../../../bus/topology.ts";
 import { freeCount, readAddresses, readPeers, SILENT_MS } from "../../../gateway/drain/peer.ts";
-import { decideReadEveryMs, FACTS_MS } from "../../../gateway/drain/read-every.ts";
+import { SLOT_MS } from "../../../gateway/drain/plan.ts";
+import {
+  decideAnnounceMsMin,
+  decideDrainReadMs,
+  decideReadEveryMs,
+  FACTS_MS,
+} from "../../../gateway/drain/read-every.ts";
 import {
   GatewayFacts,
   ServingState,
@@ -40,7 +46,10 @@ test("readPeers: who drains, is about to, has ended or is silent takes nobody", 
   ];
   const peers = readPeers(entries, "own", NOW_US);
   expect(peers.map(({ isServing }) => isServing)).toEqual([false, false, false, false]);
-  expect(peers.filter(({ isDraining }) => isDraining).map(({ id }) => id)).toEqual(["draining"]);
+  expect(peers.filter(({ isDraining }) => isDraining).map(({ id }) => id)).toEqual([
+    "announcing",
+    "draining",
+  ]);
 });
 
 test("readPeers: one that says nothing, or no facts at all, takes some, and has no address", () => {
@@ -62,6 +71,17 @@ test("decideReadEveryMs: a fleet reads at most 10 000 leases a second in all", (
   for (const count of [1, 10, 100, 1000, 5000]) {
     expect((count * count * 1000) / decideReadEveryMs(count)).toBeLessThanOrEqual(10_000);
   }
+});
+
+test("decideAnnounceMsMin: whoever drains too has read of this one before its first client goes", () => {
+  for (const count of [0, 1, 50, 100, 1000]) {
+    const [first, second] = [true, false].map((isAlone) => decideAnnounceMsMin(count, isAlone));
+    expect(first).toBeLessThanOrEqual(500);
+    expect(second).toBeGreaterThanOrEqual(2 * decideDrainReadMs(count) + 500);
+    expect(count / (decideDrainReadMs(count) / 1000)).toBeLessThanOrEqual(200); // leases a second
+  }
+  expect(decideDrainReadMs(3)).toBeLessThan(SLOT_MS);
+  expect(decideDrainReadMs(1000)).toBe(FACTS_MS);
 });
 
 test("readAddresses: all but this gateway; only usable addresses, and who accepts serves", () => {

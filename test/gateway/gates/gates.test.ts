@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { Bus } from "../../../bus/bus.ts";
-import { authenticateNone } from "../../../gateway/auth.ts";
+import { authenticateNone } from "../../../gateway/auth/authenticate.ts";
 import type { Identity } from "../../../gateway/identity.ts";
 import { CONTROL_BUCKET } from "../../../proto/control-bucket.ts";
 import { gateKey } from "../../../proto/gates/names.ts";

@@ -812,7 +812,7 @@ export const RebalancePlacementGroupResponse: MessageFns<RebalancePlacementGroup
 /** Creates, reads, changes, deletes and rebalances placement groups. */
 export type PlacementGroupServiceService = typeof PlacementGroupServiceService;
 export const PlacementGroupServiceService = {
-  /** Creates a group with its first shards, over which its slots are spread evenly. */
+  /** Creates a group with its first shards, over which its slots are spread evenly: all or nothing. */
   createPlacementGroup: {
     path: "/tidegate.control.v1.PlacementGroupService/CreatePlacementGroup" as const,
     requestStream: false as const,
@@ -864,8 +864,8 @@ export const PlacementGroupServiceService = {
     responseDeserialize: (value: Buffer): UpdatePlacementGroupResponse => UpdatePlacementGroupResponse.decode(value),
   },
   /**
-   * Deletes a group with its shards. FAILED_PRECONDITION when a room class is or was in it, when one
-   * of its shards stores messages, and for group 0.
+   * Deletes a group with its shards: all or nothing. FAILED_PRECONDITION when a room class is or was
+   * in it, when one of its shards stores messages, when it has more than 64, and for group 0.
    */
   deletePlacementGroup: {
     path: "/tidegate.control.v1.PlacementGroupService/DeletePlacementGroup" as const,
@@ -897,7 +897,7 @@ export const PlacementGroupServiceService = {
 } as const;
 
 export interface PlacementGroupServiceServer extends UntypedServiceImplementation {
-  /** Creates a group with its first shards, over which its slots are spread evenly. */
+  /** Creates a group with its first shards, over which its slots are spread evenly: all or nothing. */
   createPlacementGroup: handleUnaryCall<CreatePlacementGroupRequest, CreatePlacementGroupResponse>;
   /** Reads one. NOT_FOUND when there is none. */
   getPlacementGroup: handleUnaryCall<GetPlacementGroupRequest, GetPlacementGroupResponse>;
@@ -909,8 +909,8 @@ export interface PlacementGroupServiceServer extends UntypedServiceImplementatio
    */
   updatePlacementGroup: handleUnaryCall<UpdatePlacementGroupRequest, UpdatePlacementGroupResponse>;
   /**
-   * Deletes a group with its shards. FAILED_PRECONDITION when a room class is or was in it, when one
-   * of its shards stores messages, and for group 0.
+   * Deletes a group with its shards: all or nothing. FAILED_PRECONDITION when a room class is or was
+   * in it, when one of its shards stores messages, when it has more than 64, and for group 0.
    */
   deletePlacementGroup: handleUnaryCall<DeletePlacementGroupRequest, DeletePlacementGroupResponse>;
   /**
@@ -921,7 +921,7 @@ export interface PlacementGroupServiceServer extends UntypedServiceImplementatio
 }
 
 export interface PlacementGroupServiceClient extends Client {
-  /** Creates a group with its first shards, over which its slots are spread evenly. */
+  /** Creates a group with its first shards, over which its slots are spread evenly: all or nothing. */
   createPlacementGroup(
     request: CreatePlacementGroupRequest,
     callback: (error: ServiceError | null, response: CreatePlacementGroupResponse) => void,
@@ -989,8 +989,8 @@ export interface PlacementGroupServiceClient extends Client {
     callback: (error: ServiceError | null, response: UpdatePlacementGroupResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Deletes a group with its shards. FAILED_PRECONDITION when a room class is or was in it, when one
-   * of its shards stores messages, and for group 0.
+   * Deletes a group with its shards: all or nothing. FAILED_PRECONDITION when a room class is or was
+   * in it, when one of its shards stores messages, when it has more than 64, and for group 0.
    */
   deletePlacementGroup(
     request: DeletePlacementGroupRequest,

@@ -6,8 +6,13 @@
  * swapped (Kubernetes). What can not be used is told once, and the last good one stays in force.
  */
 import { readFileSync, statSync } from "node:fs";
-import { CodedError } from "../../proto/coded-error.ts";
-import type { Log } from "../log.ts";
+import { CodedError } from "./coded-error.ts";
+
+/** What is told of changes; a pino logger fits. */
+interface Log {
+  info(fields: object, text: string): void;
+  error(fields: object, text: string): void;
+}
 
 /** How often files are looked at, ms. */
 const LOOK_MS = 10_000;
