@@ -24,6 +24,7 @@ import { DisconnectCalls } from "./disconnect-service.ts";
 import { Balancer } from "./drain/balancer.ts";
 import { DrainWorker } from "./drain/drain-worker.ts";
 import { GatewayDrains } from "./drain/gateway-drains.ts";
+import { addFlags, FLAG_SERVICES } from "./flags/flag-services.ts";
 import { FleetCalls } from "./fleet-service.ts";
 import { GatewayCalls } from "./gateway-service.ts";
 import { HealthCalls } from "./health-service.ts";
@@ -70,6 +71,7 @@ const serviceNames = {
     "tidegate.control.v1.GatewayService",
     "tidegate.control.v1.AuditService",
     LIMIT_SERVICE,
+    ...FLAG_SERVICES,
     ...Object.values(PLACEMENT_SERVICES),
     "tidegate.control.v1.RoutingService",
     "tidegate.control.v1.RoomService",
@@ -114,13 +116,7 @@ async function serve(
   const loads = () => routing.slotLoads.observed();
   const readPlacement = () => readSnapshot({ topology: bus.topology, keys: store.keys, loads });
   const classes = new RoomClassStore(store, new ClassPlacement(store.keys, readPlacement));
-  const server = new Server({
-    "grpc.max_receive_message_length": options.messageBytesMax,
-    "grpc.max_concurrent_streams": options.callCountMax,
-    // A frozen gateway's stream would stay, and hold what was sent to it.
-    "grpc.keepalive_time_ms": KEEPALIVE_MS,
-    "grpc.keepalive_timeout_ms": KEEPALIVE_MS,
-  });
+  const server = makeServer(options);
   const { access, credentials, ownToken } = opened;
   const gate = new CallGate({ log, countMax: options.callCountMax, access, audit: store.audit });
   addRoomClasses(server, gate, new RoomClassCalls(classes, options.classPageMax));
@@ -129,6 +125,7 @@ async function serve(
   const fleet = addViews(server, gate, bus, options);
   addAudit(server, gate, new AuditCalls(store.keys));
   addLimits(server, gate, new LimitCalls(store, bus));
+  const flags = addFlags(server, gate, { store, bus, log });
   const placement = await addPlacement(server, gate, {
     ...{ bus, store, log, name: options.name, workers: { drainGateway: new DrainWorker(bus) } },
     readSnapshot: readPlacement,
@@ -157,6 +154,7 @@ async function serve(
     for (const work of works) work.close();
     await Promise.all([placement.close(), reflection.close()]); // first: another leads at once
     routing.close();
+    flags.close();
     await drain(server, options.drainTimeoutMs);
     opened.stop();
     log.info({ address }, "control plane stopped");
@@ -172,6 +170,16 @@ async function serve(
       return closing;
     },
   };
+}
+
+function makeServer({ messageBytesMax, callCountMax }: ControlPlaneOptions): Server {
+  return new Server({
+    "grpc.max_receive_message_length": messageBytesMax,
+    "grpc.max_concurrent_streams": callCountMax,
+    // A frozen gateway's stream would stay, and hold what was sent to it.
+    "grpc.keepalive_time_ms": KEEPALIVE_MS,
+    "grpc.keepalive_timeout_ms": KEEPALIVE_MS,
+  });
 }
 
 /** What the leader does by itself. */

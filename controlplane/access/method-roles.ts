@@ -25,9 +25,18 @@ const run: MethodRule = { role: "operator", changes: true };
 const follow: MethodRule = { role: "gateway", changes: false };
 const decide: MethodRule = { role: "admin", changes: true };
 
-/** By service (of package tidegate.control.v1) and method. */
+/** By service and method; a service without a package is of tidegate.control.v1. */
 const rules: Readonly<Record<string, Readonly<Record<string, MethodRule>>>> = {
   AuditService: { ListAuditEntries: look },
+  FlagService: {
+    CreateFlagSet: run,
+    GetFlagSet: see,
+    ListFlagSets: see,
+    UpdateFlagSet: run,
+    DeleteFlagSet: decide,
+    TestFlags: see,
+    ListFlagExposures: see,
+  },
   FleetService: { GetScaleAdvice: see },
   GatewayService: {
     ListGateways: see,
@@ -77,6 +86,7 @@ const rules: Readonly<Record<string, Readonly<Record<string, MethodRule>>>> = {
     RetireShard: run,
     ActivateShard: run,
   },
+  "flagd.sync.v1.FlagSyncService": { SyncFlags: see, FetchAllFlags: see, GetMetadata: see },
   SlotService: {
     ListSlots: see,
     GetSlot: see,
@@ -95,7 +105,7 @@ const rules: Readonly<Record<string, Readonly<Record<string, MethodRule>>>> = {
   },
 };
 
-/** Package of the services. */
+/** Package of the services without one. */
 const servicePackage = "tidegate.control.v1";
 
 /**
@@ -107,7 +117,9 @@ const servicePackage = "tidegate.control.v1";
 export function methodRule(method: string): MethodRule {
   const [, service = "", name = ""] = /^(.+)\/(.+)$/.exec(method) ?? [];
   const prefix = `${servicePackage}.`;
-  const rule = service.startsWith(prefix) ? rules[service.slice(prefix.length)]?.[name] : undefined;
+  const key = service.startsWith(prefix) ? service.slice(prefix.length) : service;
+  const isWhole = service.startsWith(prefix) || key.includes(".");
+  const rule = isWhole ? rules[key]?.[name] : undefined;
   if (rule !== undefined) return rule;
   throw new Error(`${method} has no role; add it to controlplane/access/method-roles.ts`);
 }
@@ -115,6 +127,9 @@ export function methodRule(method: string): MethodRule {
 /** Every method of the table, "<package>.<Service>/<Method>". */
 export function methodsWithRoles(): string[] {
   return Object.entries(rules).flatMap(([service, methods]) =>
-    Object.keys(methods).map((method) => `${servicePackage}.${service}/${method}`),
+    Object.keys(methods).map((method) => {
+      const isWhole = service.includes(".");
+      return `${isWhole ? "" : `${servicePackage}.`}${service}/${method}`;
+    }),
   );
 }

@@ -64,10 +64,12 @@ test.each(["v1", "v1alpha"] as const)("reflection %s: lists every service", asyn
     $case: "listServicesResponse",
     value: {
       service: [
+        "flagd.sync.v1.FlagSyncService",
         "grpc.health.v1.Health",
         "grpc.reflection.v1.ServerReflection",
         "grpc.reflection.v1alpha.ServerReflection",
         `${control}.AuditService`,
+        `${control}.FlagService`,
         `${control}.FleetService`,
         `${control}.GatewayService`,
         `${control}.LimitService`,

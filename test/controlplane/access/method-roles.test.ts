@@ -8,13 +8,13 @@ import { expect, test } from "vitest";
 import { allows, type Role } from "../../../controlplane/access/caller.ts";
 import { methodRule, methodsWithRoles } from "../../../controlplane/access/method-roles.ts";
 
-/** Every method of tidegate.control.v1, "<package>.<Service>/<Method>". */
+/** Every method of tidegate.control.v1 and flagd.sync.v1, "<package>.<Service>/<Method>". */
 async function methodsOfProtos(): Promise<string[]> {
   const file = new URL("../../../proto/gen/descriptor-set.binpb", import.meta.url);
   const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, await readFile(file)));
   return [...registry]
     .filter((type) => type.kind === "service")
-    .filter(({ typeName }) => typeName.startsWith("tidegate.control.v1."))
+    .filter(({ typeName }) => /^(tidegate\.control\.v1|flagd\.sync\.v1)\./.test(typeName))
     .flatMap(({ typeName, methods }) => methods.map(({ name }) => `${typeName}/${name}`));
 }
 

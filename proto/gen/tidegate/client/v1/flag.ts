@@ -30,20 +30,25 @@ export interface Flag {
   key: string;
   /**
    * Its value as JSON (RFC 8259), of one of OpenFeature's kinds: boolean, string, number or object;
-   * empty where the flag gave an error.
+   * empty where there is none (an error, a flag that is disabled or has no default): what the
+   * application's code says counts then.
    */
   valueJson: string;
   /** Name of the variant; empty where there is none. */
   variant: string;
-  /** As OpenFeature names it: STATIC, TARGETING_MATCH, SPLIT, DEFAULT, DISABLED, STALE or ERROR. */
+  /** As OpenFeature names it: STATIC, TARGETING_MATCH, DEFAULT, DISABLED or ERROR. */
   reason: string;
-  /** When the flag's definition changed last, a version of the configuration. */
+  /**
+   * Version of the flag's definition that gave this value: when its set was changed, milliseconds
+   * since 1970-01-01 UTC.
+   */
   version: bigint;
 }
 
 /**
  * How often the application has asked for variants since the last such frame: what A/B readings
- * count. At most one frame a second is looked at; keys that are not known are left out.
+ * count. At most two frames a second are looked at; what is not known, or not for clients, is left
+ * out.
  */
 export interface FlagExposures {
   exposures: FlagExposure[];
