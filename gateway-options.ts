@@ -29,6 +29,7 @@ export function gatewayOptions(options: OptionValues): Partial<GatewayOptions> {
     idleTimeoutS: options.integer("IDLE_TIMEOUT_S"),
     historyPageMax: options.integer("HISTORY_PAGE_MAX"),
     seatHoldMs: options.integer("SEAT_HOLD_MS"),
+    blockMs: options.integer("BLOCK_MS"),
     trustedProxyCount: options.integer("TRUSTED_PROXY_COUNT"),
     allowedOrigins: options.list("ALLOWED_ORIGINS"),
     allowedHosts: options.list("ALLOWED_HOSTS"),

@@ -182,6 +182,12 @@ export const OPTIONS = [
     "Milliseconds that the seats of a broken connection wait for its client to come back.",
   ),
   row(
+    "BLOCK_MS",
+    integer(1000, 3_600_000),
+    GATEWAY.blockMs,
+    "Milliseconds that a client which went on far above a rate is kept out; close 4009 BLOCKED.",
+  ),
+  row(
     "TRUSTED_PROXY_COUNT",
     integer(0, 8),
     GATEWAY.trustedProxyCount,

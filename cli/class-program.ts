@@ -88,7 +88,9 @@ function addApply(group: Command, context: Context, setup: ProgramSetup): void {
         "is touched. Fields: name, mode (durable, ephemeral; never changes), historyCountMax " +
         "(1 to 100000), historyAgeMaxS (1 to 2592000), publishPermission (clients, members, " +
         "backend), slowMemberPolicy (resync, gap, disconnect), memberCountMax (to 100000 members " +
-        "of a room; 0: no limit). With etag: only if unchanged since it was read.",
+        "of a room; 0: no limit), roomPublishesPerSecondMax, classPublishesPerSecondMax (on each " +
+        "gateway, 0: no limit), payloadBytesMax (of one payload; 0: what fits a frame). With " +
+        "etag: only if unchanged since it was read.",
     )
     .requiredOption("-f, --file <file>", "one class or an array of them, as JSON; - is stdin")
     .option("--dry-run", "check and show, write nothing", false)

@@ -3,7 +3,7 @@
  */
 import { type Limit, OutagePolicy } from "../proto/gen/tidegate/control/v1/limit.ts";
 import { LimitServiceClient } from "../proto/gen/tidegate/control/v1/limit_service.ts";
-import { type LimitName, limitName } from "../proto/limits.ts";
+import { isLimitName, isQuotaName, type LimitName, limitName } from "../proto/limits.ts";
 import type { OutputFormat } from "./command-setup.ts";
 import { type Context, print, type Target } from "./context.ts";
 import { call, withClient } from "./control-client.ts";
@@ -124,8 +124,10 @@ function limitText(limit: Limit): LimitText {
 }
 
 function limitTable(limits: readonly LimitText[]): string {
-  const rows = limits.map(({ name, value, used, onOutage }) =>
-    value === 0 ? [name, "none", "-", "-"] : [name, String(value), String(used), onOutage],
-  );
+  const rows = limits.map(({ name, value, used, onOutage }) => {
+    if (value === 0) return [name, "none", "-", "-"];
+    const isQuota = isLimitName(name) && isQuotaName(name);
+    return [name, String(value), isQuota ? String(used) : "-", isQuota ? onOutage : "-"];
+  });
   return formatTable([["LIMIT", "VALUE", "USED", "ON OUTAGE"], ...rows]);
 }

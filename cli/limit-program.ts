@@ -11,11 +11,13 @@ import type { Context } from "./context.ts";
 export function addLimitCommands(program: Command, context: Context, setup: ProgramSetup): void {
   const group = program
     .command("limits")
-    .summary("Limit what a tenant may use at once.")
+    .summary("Limit what a tenant may use and send.")
     .description(
-      "Limits of the tenant (--tenant), in the whole fleet: connections, connections-per-user, " +
-        "connections-per-ip, rooms. Members of a room are limited by its class " +
-        "(memberCountMax). Uses the control plane (--control).",
+      "Limits of the tenant (--tenant). In the whole fleet: connections, connections-per-user, " +
+        "connections-per-ip, rooms, connects-per-second. Of a connection: frames-per-second, " +
+        "bytes-per-second, frame-bytes, in-flight. Of a user on one gateway: " +
+        "user-publishes-per-second. Members of a room, its publishes and payloads are limited by " +
+        "its class. docs/limits.md says more. Uses the control plane (--control).",
     );
   const list = group
     .command("list")
@@ -78,6 +80,7 @@ function addSet(group: Command, context: Context, setup: ProgramSetup): void {
       "after",
       examples([
         ["tidegatectl limits set connections-per-user 5", "five devices each"],
+        ["tidegatectl limits set frames-per-second 50", "what a connection may send"],
         [
           "tidegatectl limits set connections 100000 --on-outage fail-open",
           "rather more than none",
@@ -101,6 +104,6 @@ function limitArgument(): Argument {
 }
 
 function positiveValue(text: string): number {
-  if (!/^[1-9]\d{0,9}$/.test(text)) throw new InvalidArgumentError("It must be 1 or more.");
+  if (!/^[1-9]\d{0,15}$/.test(text)) throw new InvalidArgumentError("It must be 1 or more.");
   return Number(text);
 }

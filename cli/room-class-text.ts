@@ -23,6 +23,9 @@ export interface RoomClassText {
   readonly publishPermission: string;
   readonly slowMemberPolicy: string;
   readonly memberCountMax: number;
+  readonly roomPublishesPerSecondMax: number;
+  readonly classPublishesPerSecondMax: number;
+  readonly payloadBytesMax: number;
   /** "groups/0"; empty for an ephemeral class. */
   readonly placementGroup: string;
   readonly regions: readonly string[];
@@ -49,6 +52,9 @@ const fields = {
   publishPermission: { mask: "publish_permission", words: PublishPermission },
   slowMemberPolicy: { mask: "slow_member_policy", words: SlowMemberPolicy },
   memberCountMax: { mask: "member_count_max", words: null },
+  roomPublishesPerSecondMax: { mask: "room_publishes_per_second_max", words: null },
+  classPublishesPerSecondMax: { mask: "class_publishes_per_second_max", words: null },
+  payloadBytesMax: { mask: "payload_bytes_max", words: null },
   placementGroup: { mask: "placement_group", words: null },
   regions: { mask: "regions", words: null },
 } as const;
@@ -75,6 +81,9 @@ export function roomClassText(roomClass: RoomClass): RoomClassText {
     publishPermission: word(PublishPermission, roomClass.publishPermission),
     slowMemberPolicy: word(SlowMemberPolicy, roomClass.slowMemberPolicy),
     memberCountMax: roomClass.memberCountMax,
+    roomPublishesPerSecondMax: roomClass.roomPublishesPerSecondMax,
+    classPublishesPerSecondMax: roomClass.classPublishesPerSecondMax,
+    payloadBytesMax: roomClass.payloadBytesMax,
     placementGroup: roomClass.placementGroup,
     regions: roomClass.regions,
     builtIn: roomClass.builtIn,
@@ -144,7 +153,10 @@ function setField(roomClass: RoomClass, field: Field, value: unknown, name: stri
   switch (field) {
     case "historyCountMax":
     case "historyAgeMaxS":
-    case "memberCountMax": {
+    case "memberCountMax":
+    case "roomPublishesPerSecondMax":
+    case "classPublishesPerSecondMax":
+    case "payloadBytesMax": {
       const isWhole = typeof value === "number" && Number.isInteger(value);
       if (!isWhole || value < 0 || value > 0xffff_ffff) {
         const text = `class "${name}": ${field} is ${JSON.stringify(value)}`;

@@ -10,7 +10,13 @@ import {
   SlowMemberPolicy,
 } from "../proto/gen/tidegate/control/v1/room_class.ts";
 import { MEMBER_COUNT_MAX } from "../proto/limits.ts";
-import { defaultRoomClass, HISTORY_AGE_MAX_S, HISTORY_COUNT_MAX } from "../proto/room-class.ts";
+import {
+  defaultRoomClass,
+  HISTORY_AGE_MAX_S,
+  HISTORY_COUNT_MAX,
+  PAYLOAD_BYTES_MAX,
+  PUBLISH_RATE_MAX,
+} from "../proto/room-class.ts";
 import { checkRegions } from "./check-regions.ts";
 import { type FieldViolation, shown } from "./invalid-fields.ts";
 
@@ -22,6 +28,9 @@ export const SETTABLE_FIELDS = [
   "slow_member_policy",
   "member_count_max",
   "regions",
+  "room_publishes_per_second_max",
+  "class_publishes_per_second_max",
+  "payload_bytes_max",
 ] as const;
 /** One of SETTABLE_FIELDS. */
 export type SettableField = (typeof SETTABLE_FIELDS)[number];
@@ -75,7 +84,7 @@ export function checkRoomClass(record: RoomClass): FieldViolation[] {
   if (record.memberCountMax > MEMBER_COUNT_MAX) {
     refuse("member_count_max", `${record.memberCountMax} is more than ${MEMBER_COUNT_MAX}`);
   }
-  violations.push(...checkPlacement(record));
+  violations.push(...checkRates(record), ...checkPlacement(record));
   if (!isMember(PublishPermission, permission)) {
     refuse("publish_permission", `${permission} is not CLIENTS (1), MEMBERS (2) or BACKEND (3)`);
   }
@@ -85,6 +94,20 @@ export function checkRoomClass(record: RoomClass): FieldViolation[] {
     refuse("slow_member_policy", "RESYNC needs a store, and an ephemeral class has none; use GAP");
   }
   return violations;
+}
+
+/** What gateways take of publishes. */
+function checkRates(record: RoomClass): FieldViolation[] {
+  const ranges = [
+    ["room_publishes_per_second_max", record.roomPublishesPerSecondMax, PUBLISH_RATE_MAX],
+    ["class_publishes_per_second_max", record.classPublishesPerSecondMax, PUBLISH_RATE_MAX],
+    ["payload_bytes_max", record.payloadBytesMax, PAYLOAD_BYTES_MAX],
+  ] as const;
+  return ranges
+    .filter(([, value, max]) => value > max)
+    .map(([field, value, max]) => {
+      return { field: `room_class.${field}`, description: `${value} is more than ${max}` };
+    });
 }
 
 /** Where it is stored: an ephemeral class is nowhere. That the group exists is not said. */
@@ -187,6 +210,12 @@ function getField(record: RoomClass, field: SettableField): number | string {
       return record.memberCountMax;
     case "regions":
       return record.regions.join(" ");
+    case "room_publishes_per_second_max":
+      return record.roomPublishesPerSecondMax;
+    case "class_publishes_per_second_max":
+      return record.classPublishesPerSecondMax;
+    case "payload_bytes_max":
+      return record.payloadBytesMax;
     default:
       return field satisfies never;
   }
@@ -211,6 +240,15 @@ function setField(target: RoomClass, field: SettableField, source: RoomClass): v
       return;
     case "regions":
       target.regions = [...source.regions];
+      return;
+    case "room_publishes_per_second_max":
+      target.roomPublishesPerSecondMax = source.roomPublishesPerSecondMax;
+      return;
+    case "class_publishes_per_second_max":
+      target.classPublishesPerSecondMax = source.classPublishesPerSecondMax;
+      return;
+    case "payload_bytes_max":
+      target.payloadBytesMax = source.payloadBytesMax;
       return;
     default:
       field satisfies never;

@@ -5,7 +5,7 @@
  */
 import { CodedError } from "../proto/coded-error.ts";
 import { Limit, OutagePolicy } from "../proto/gen/tidegate/control/v1/limit.ts";
-import { isLimitName, type LimitName, limitMax, limitName } from "../proto/limits.ts";
+import { isLimitName, type LimitName, limitMax, limitMin, limitName } from "../proto/limits.ts";
 import { isTenantName } from "../proto/room-name.ts";
 import type { RecordChange, StoredRecord } from "./control-store.ts";
 import {
@@ -72,9 +72,11 @@ function checkWish({ limit }: LimitId, { given, mask }: LimitWish): FieldViolati
     const description = `${shown(path)} is not a field; write ${settable.join(", ")} or *`;
     violations.push({ field: "update_mask", description });
   }
-  const max = limitMax(limit);
+  const [min, max] = [limitMin(limit), limitMax(limit)];
   if (given.value > BigInt(max)) {
     violations.push({ field: "limit.value", description: `${given.value} is more than ${max}` });
+  } else if (given.value > 0n && given.value < BigInt(min)) {
+    violations.push({ field: "limit.value", description: `${given.value} is less than ${min}` });
   }
   if (![0, OutagePolicy.FAIL_CLOSED, OutagePolicy.FAIL_OPEN].includes(given.outagePolicy)) {
     const description = `${given.outagePolicy} is not FAIL_CLOSED (1) or FAIL_OPEN (2)`;

@@ -11,6 +11,7 @@ import { CodedError, type ErrorCode } from "../proto/coded-error.ts";
 import type { Gate } from "../proto/gates/compile-gate.ts";
 import type { Identity } from "./identity.ts";
 import type { LocalRoom } from "./local-room.ts";
+import type { ConnectionRates } from "./rates/rates.ts";
 import type { ConnectionSeats } from "./seats/connection-seats.ts";
 
 /** The socket of a connection. */
@@ -42,6 +43,8 @@ export interface Connection {
   inFlightCount: number;
   /** What it holds under limits; null without any. */
   seats: ConnectionSeats | null;
+  /** What it has taken under rates; null before its first frame under one. */
+  rates: ConnectionRates | null;
   /** Client's address as a trusted proxy tells it; else empty, and the socket knows it. */
   readonly address: string;
   /** Off the fast lane: past its backpressure limit and not drained yet. */
@@ -106,6 +109,7 @@ export function newConnection(number: number, address = ""): Connection {
     memberships: [],
     inFlightCount: 0,
     seats: null,
+    rates: null,
     address,
     isLagging: false,
     targets: noTargets,

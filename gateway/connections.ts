@@ -83,6 +83,7 @@ export class Connections {
   onClose(connection: Connection, code: number): void {
     connection.phase = Phase.CLOSED;
     this.#context.seats.close(connection, isFinalClose(code));
+    this.#context.guards.rates.release(connection);
     connection.socket = null;
     this.#open.delete(connection);
     this.#lagging.forget(connection);

@@ -10,6 +10,7 @@ import type { Clock } from "./clock.ts";
 import type { Connection } from "./connection.ts";
 import type { Directory } from "./drain/directory.ts";
 import type { Gates } from "./gates/gates.ts";
+import type { Guards } from "./guards.ts";
 import type { Identity } from "./identity.ts";
 import type { Log } from "./log.ts";
 import type { GatewayOptions } from "./options.ts";
@@ -42,6 +43,7 @@ export interface GatewayContext {
   readonly publisher: Publisher;
   readonly limits: Limits;
   readonly seats: Seats;
+  readonly guards: Guards;
   readonly traffic: Traffic;
   readonly profiles: Profiles;
   readonly gates: Gates;

@@ -13,6 +13,7 @@ import { handleLeave } from "./frames/leave.ts";
 import { handlePing } from "./frames/ping.ts";
 import { handlePublish } from "./frames/publish.ts";
 import type { Identity } from "./identity.ts";
+import type { LimitError } from "./limit-error.ts";
 import { PublishScan } from "./publish-scan.ts";
 
 export class Dispatch {
@@ -31,27 +32,32 @@ export class Dispatch {
   handle(connection: Connection, bytes: ArrayBuffer, isBinary: boolean): void {
     if (connection.phase === Phase.CLOSED) return;
     const frame = Buffer.from(bytes);
-    const refusal = this.#refuse(frame, isBinary);
+    const refusal = this.#refuse(connection, frame, isBinary);
     if (refusal !== null) {
       this.#context.sender.close(connection, refusal);
       return;
     }
     const { identity } = connection;
     if (identity !== null) {
+      const limited = this.#context.guards.rates.takeFrame(connection, identity, frame.length);
       const verdict = this.#scan.scan(frame);
       if (verdict === "publish") {
-        handlePublish(this.#context, connection, identity, this.#scan, frame);
+        handlePublish(this.#context, connection, identity, this.#scan, frame, limited);
         return;
       }
+      this.#decode(connection, identity, frame, limited);
+      return;
     }
-    this.#decode(connection, identity, frame);
+    this.#decode(connection, null, frame, null);
   }
 
-  #refuse(frame: Buffer, isBinary: boolean): CodedError | null {
+  #refuse({ identity }: Connection, frame: Buffer, isBinary: boolean): CodedError | null {
     if (!isBinary) {
       return new CodedError("FRAME_INVALID", "a text message came; frames are binary protobuf");
     }
-    const max = this.#context.options.frameBytesMax;
+    const { options, guards } = this.#context;
+    const own = identity === null ? 0 : guards.rates.of(identity.tenant).frameBytes;
+    const max = own > 0 ? Math.min(own, options.frameBytesMax) : options.frameBytesMax;
     if (frame.length > max) {
       const detail = `a frame has ${frame.length} bytes, the limit is ${max}`;
       return new CodedError("FRAME_TOO_LARGE", detail);
@@ -59,7 +65,12 @@ export class Dispatch {
     return null;
   }
 
-  #decode(connection: Connection, identity: Identity | null, frame: Buffer): void {
+  #decode(
+    connection: Connection,
+    identity: Identity | null,
+    frame: Buffer,
+    limited: LimitError | null,
+  ): void {
     let decoded: ClientFrame;
     try {
       decoded = ClientFrame.decode(frame);
@@ -69,10 +80,15 @@ export class Dispatch {
       this.#context.sender.close(connection, new CodedError("FRAME_INVALID", detail, error));
       return;
     }
-    this.#route(connection, identity, decoded);
+    this.#route(connection, identity, decoded, limited);
   }
 
-  #route(connection: Connection, identity: Identity | null, { frame }: ClientFrame): void {
+  #route(
+    connection: Connection,
+    identity: Identity | null,
+    { frame }: ClientFrame,
+    limited: LimitError | null,
+  ): void {
     if (frame === undefined) return; // a kind this version does not know
     const context = this.#context;
     if (frame.$case === "hello") {
@@ -84,6 +100,13 @@ export class Dispatch {
       context.sender.close(connection, new CodedError("HELLO_EXPECTED", detail));
       return;
     }
+    if (limited !== null && frame.$case !== "publish") {
+      // Leave and Refresh cost less than their refusal, and who is refused them holds on to more.
+      if (frame.$case !== "leave" && frame.$case !== "refresh") {
+        this.#limit(connection, identity, frame, limited);
+        return;
+      }
+    }
     switch (frame.$case) {
       case "join":
         handleJoin(context, connection, identity, frame.value);
@@ -92,7 +115,7 @@ export class Dispatch {
         handleLeave(context, connection, frame.value);
         break;
       case "publish":
-        this.#publish(connection, identity, frame.value);
+        this.#publish(connection, identity, frame.value, limited);
         break;
       case "history":
         handleHistory(context, connection, identity, frame.value);
@@ -109,7 +132,12 @@ export class Dispatch {
   }
 
   /** A publish in a frame of an unusual shape (fields repeated, unknown ones around it). */
-  #publish(connection: Connection, identity: Identity, publish: Publish): void {
+  #publish(
+    connection: Connection,
+    identity: Identity,
+    publish: Publish,
+    limited: LimitError | null,
+  ): void {
     const scan = this.#scan;
     scan.requestId = publish.requestId;
     scan.roomAlias = publish.target?.$case === "roomAlias" ? publish.target.value : 0;
@@ -119,6 +147,18 @@ export class Dispatch {
     scan.payloadStart = 0;
     scan.payloadEnd = publish.payload.length;
     if (scan.producerSeq > Number.MAX_SAFE_INTEGER) scan.producerSeq = 0;
-    handlePublish(this.#context, connection, identity, scan, publish.payload);
+    handlePublish(this.#context, connection, identity, scan, publish.payload, limited);
+  }
+
+  /** A frame above a rate is answered, and nothing of it is done. */
+  #limit(
+    connection: Connection,
+    identity: Identity,
+    { value }: NonNullable<ClientFrame["frame"]>,
+    limited: LimitError,
+  ): void {
+    const requestId = "requestId" in value ? value.requestId : 0;
+    this.#context.sender.sendError(connection, requestId, limited);
+    this.#context.guards.abuse.note(connection, identity, limited);
   }
 }

@@ -27,6 +27,7 @@ import { announceGateway } from "./facts/announcer.ts";
 import { Fanout } from "./fanout.ts";
 import { followGates } from "./gates/apply-gates.ts";
 import { Gates } from "./gates/gates.ts";
+import { guardCounters, openGuards } from "./guards.ts";
 import { decideHealth, type HealthFacts } from "./health.ts";
 import { type PageSource, routeHttp } from "./http.ts";
 import { Lagging } from "./lagging.ts";
@@ -145,7 +146,7 @@ export async function startGateway(
     await connections.closeAll();
     announcer.close();
     await config.close();
-    for (const each of [upkeep, context.publisher, context.rooms]) each.close();
+    for (const each of [upkeep, context.publisher, context.rooms, context.guards]) each.close();
     await context.seats.stop();
     app.close();
   };
@@ -175,6 +176,7 @@ function readCounts({ context, connections, fanout, lagging }: ReturnType<typeof
     laggedCount: lagging.count,
     lossCount: fanout.lossCount,
     seats: context.seats.counters(),
+    limits: guardCounters(context.guards),
   };
 }
 
@@ -227,6 +229,7 @@ function assemble(
     resumeReads: new ResumeReads(bus),
     publisher: new Publisher(bus, clock, sender),
     traffic: new Traffic(),
+    guards: openGuards({ bus, clock, log, options, limits, sender }),
     profiles: new Profiles(),
     gates,
     limits,

@@ -32,6 +32,8 @@ export interface HealthFacts {
   readonly seats: Readonly<Record<string, number>>;
   /** Of the keys that tokens are checked with; null where there are none. */
   readonly keys: KeyStatus | null;
+  /** Refusals by rate, blocks, and what is kept for them. */
+  readonly limits: Readonly<Record<string, number>>;
   readonly version: string;
   readonly gatewayId: string;
 }
@@ -60,6 +62,7 @@ export function decideHealth(
     slow_member_events: facts.laggedCount,
     bus_losses_told: facts.lossCount,
     seats: facts.seats,
+    limits: facts.limits,
     drain: describeDrain(facts.drain),
     memory: {
       rss_bytes: memory.rss,

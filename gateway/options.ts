@@ -75,6 +75,12 @@ export interface GatewayOptions {
    */
   readonly seatHoldMs: number;
   /**
+   * How long a user, or an address without a user, that went on far above a rate is kept out, ms,
+   * 1000 to 3 600 000. Default 60 000: a client with a fault costs nothing meanwhile, and a person
+   * who mends it is not sent home.
+   */
+  readonly blockMs: number;
+  /**
    * Proxies in front of this gateway that write X-Forwarded-For, 0 to 8: the client is who the
    * outermost of them saw. Default 0: the header is not believed, and the socket's address counts.
    */
@@ -108,6 +114,7 @@ export const GATEWAY_DEFAULTS: GatewayOptions = {
   idleTimeoutS: 30,
   historyPageMax: 500,
   seatHoldMs: 45_000,
+  blockMs: 60_000,
   trustedProxyCount: 0,
   allowedOrigins: [],
   allowedHosts: [],
@@ -128,6 +135,7 @@ const bounds: Partial<Record<keyof GatewayOptions, readonly [number, number]>> =
   idleTimeoutS: [8, 960],
   historyPageMax: [1, 500],
   seatHoldMs: [1000, 600_000],
+  blockMs: [1000, 3_600_000],
   trustedProxyCount: [0, 8],
 };
 

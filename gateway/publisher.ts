@@ -36,6 +36,8 @@ interface PendingPublish {
   readonly envelope: Uint8Array;
 }
 
+const noBytes = new Uint8Array(0);
+
 type Lane = PublishLane<PendingPublish>;
 
 export class Publisher {
@@ -75,12 +77,7 @@ export class Publisher {
   ): void {
     const { producer } = connection;
     const nowUs = this.#clock.nowUs();
-    const key = producer + address.token;
-    let lane = this.#lanes.get(key);
-    if (lane === undefined) {
-      lane = this.#newLane(key);
-      this.#lanes.set(key, lane);
-    }
+    const lane = this.#laneOf(producer + address.token);
     const ids = { connection, requestId, address, producer, producerSeq };
     const entry = { ...ids, firstSentUs, startedUs: nowUs, envelope };
     this.#bytes += envelope.length;
@@ -88,8 +85,35 @@ export class Publisher {
     else lane.refuse(entry, new CodedError("UNAVAILABLE", fullDetail));
   }
 
+  /**
+   * Answers a checked publish with an error of retry advice "same"; R3: later ones of its producer
+   * in this room are refused too until it comes again.
+   */
+  refuse(
+    connection: Connection,
+    requestId: number,
+    address: RoomAddress,
+    producerSeq: number,
+    firstSentUs: number,
+    error: CodedError,
+  ): void {
+    const { producer } = connection;
+    const ids = { connection, requestId, address, producer, producerSeq };
+    const entry = { ...ids, firstSentUs, startedUs: this.#clock.nowUs(), envelope: noBytes };
+    connection.inFlightCount += 1; // the answer counts it off
+    this.#laneOf(producer + address.token).refuse(entry, error);
+  }
+
   close(): void {
     clearInterval(this.#sweep);
+  }
+
+  #laneOf(key: string): Lane {
+    const known = this.#lanes.get(key);
+    if (known !== undefined) return known;
+    const made = this.#newLane(key);
+    this.#lanes.set(key, made);
+    return made;
   }
 
   #newLane(key: string): Lane {

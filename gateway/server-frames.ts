@@ -165,7 +165,7 @@ export function encodeErrorFrame(requestId: number, error: CodedError, room = ""
       code: error.code satisfies ErrorCode,
       message: error.detail,
       retryable: retry !== "no",
-      retryAfterMs,
+      retryAfterMs: error instanceof LimitError ? error.retryAfterMs : retryAfterMs,
       room,
       limit: error instanceof LimitError ? error.limit : "",
       limitValue: error instanceof LimitError ? BigInt(error.value) : 0n,

@@ -8,16 +8,39 @@ import { Limit, OutagePolicy } from "./gen/tidegate/control/v1/limit.ts";
 
 /** Every limit, by name. */
 export const LIMIT_NAMES = [
+  "bytes-per-second",
   "connections",
   "connections-per-ip",
   "connections-per-user",
+  "connects-per-second",
+  "frame-bytes",
+  "frames-per-second",
+  "in-flight",
   "rooms",
+  "stored-bytes",
+  "user-publishes-per-second",
 ] as const;
 /** One of {@link LIMIT_NAMES}. */
 export type LimitName = (typeof LIMIT_NAMES)[number];
 
-/** Largest value of a limit that is leased in chunks. */
+/** What is counted in the whole fleet, by seats and permits. */
+export const QUOTA_NAMES = [
+  "connections",
+  "connections-per-ip",
+  "connections-per-user",
+  "rooms",
+] as const satisfies readonly LimitName[];
+/** One of {@link QUOTA_NAMES}. */
+export type QuotaName = (typeof QUOTA_NAMES)[number];
+/** The others: each gateway, or each connection, is held to them by itself. */
+export type RateName = Exclude<LimitName, QuotaName>;
+
+/** Largest value of a limit that is leased in chunks, and of rates. */
 export const LIMIT_MAX = 1_000_000_000;
+/** Largest value of "stored-bytes": 1 PB. */
+export const STORED_BYTES_MAX = 1e15;
+/** Bounds of "frame-bytes", as of the option FRAME_BYTES_MAX. */
+export const FRAME_BYTES_BOUNDS = [1024, 1024 * 1024] as const;
 /** Largest value of an exact one: all its seats are one key, of some 160 kB then. */
 export const EXACT_LIMIT_MAX = 4096;
 /** Members of a room at most, where a class sets a number: some 400 keys. */
@@ -52,9 +75,29 @@ export function isLimitName(name: string): name is LimitName {
   return (LIMIT_NAMES as readonly string[]).includes(name);
 }
 
+/** Whether it is counted in the whole fleet. */
+export function isQuotaName(name: LimitName): name is QuotaName {
+  return (QUOTA_NAMES as readonly LimitName[]).includes(name);
+}
+
 /** Largest value of a limit. */
 export function limitMax(limit: LimitName): number {
-  return limit === "connections" || limit === "rooms" ? LIMIT_MAX : EXACT_LIMIT_MAX;
+  switch (limit) {
+    case "connections-per-ip":
+    case "connections-per-user":
+      return EXACT_LIMIT_MAX;
+    case "stored-bytes":
+      return STORED_BYTES_MAX;
+    case "frame-bytes":
+      return FRAME_BYTES_BOUNDS[1];
+    default:
+      return LIMIT_MAX;
+  }
+}
+
+/** Smallest value of a limit that is set. */
+export function limitMin(limit: LimitName): number {
+  return limit === "frame-bytes" ? FRAME_BYTES_BOUNDS[0] : 1;
 }
 
 /** What a record says, or null when it says nothing that this version knows. */
@@ -66,7 +109,8 @@ export function readLimit(limit: LimitName, value: Uint8Array): LimitSetting | n
     return null; // no protobuf: somebody else wrote there
   }
   const number = Number(record.value);
-  if (number > limitMax(limit) || !isKnownPolicy(record.outagePolicy)) return null;
+  const isWithin = number === 0 || (number >= limitMin(limit) && number <= limitMax(limit));
+  if (!isWithin || !isKnownPolicy(record.outagePolicy)) return null;
   return { value: number, isOpenInOutage: record.outagePolicy === OutagePolicy.FAIL_OPEN };
 }
 

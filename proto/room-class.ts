@@ -22,6 +22,11 @@ export const HISTORY_COUNT_MAX = 100_000;
 /** 30 days: every durable class has a finite age, so a store has a finite size. */
 export const HISTORY_AGE_MAX_S = 30 * 24 * 3600;
 
+/** Publishes a second at most, where a class sets a number: more than a process can take. */
+export const PUBLISH_RATE_MAX = 1_000_000;
+/** Bytes of a payload at most, where a class sets a number: the largest frame there may be. */
+export const PAYLOAD_BYTES_MAX = 1024 * 1024;
+
 /** Where a durable class stores its rooms unless its creation said otherwise. */
 export const DEFAULT_PLACEMENT_GROUP = "groups/0";
 
@@ -39,6 +44,11 @@ export interface ClassPolicy {
   readonly group: number;
   /** Members of a room at once, in the whole fleet; 0: no limit. */
   readonly memberCountMax: number;
+  /** Publishes a second that a gateway takes to one room, to all of the class; 0: no limit. */
+  readonly roomPublishesPerSecondMax: number;
+  readonly classPublishesPerSecondMax: number;
+  /** Bytes of one payload; 0: what fits a frame. */
+  readonly payloadBytesMax: number;
 }
 
 /** Classes every tenant has without creating them. */
@@ -79,6 +89,9 @@ export function defaultRoomClass(name: string, mode: RoomMode): RoomClass {
     placementGroup: isDurable ? DEFAULT_PLACEMENT_GROUP : "",
     regions: [],
     memberCountMax: 0,
+    roomPublishesPerSecondMax: 0,
+    classPublishesPerSecondMax: 0,
+    payloadBytesMax: 0,
   };
 }
 
@@ -95,5 +108,8 @@ export function classPolicy(roomClass: string, record: RoomClass): ClassPolicy |
     slowMemberPolicy: record.slowMemberPolicy,
     group: isDurable ? groupOfClass(record) : 0,
     memberCountMax: record.memberCountMax,
+    roomPublishesPerSecondMax: record.roomPublishesPerSecondMax,
+    classPublishesPerSecondMax: record.classPublishesPerSecondMax,
+    payloadBytesMax: record.payloadBytesMax,
   };
 }

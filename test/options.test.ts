@@ -53,6 +53,7 @@ const defaults = {
   IDLE_TIMEOUT_S: "30",
   HISTORY_PAGE_MAX: "500",
   SEAT_HOLD_MS: "45000",
+  BLOCK_MS: "60000",
   TRUSTED_PROXY_COUNT: "0",
   ROOM_MESSAGE_COUNT_MAX: "100000",
   RETENTION_MS: "2592000000",
@@ -142,6 +143,7 @@ describe("bounds", () => {
       idleTimeoutS: "IDLE_TIMEOUT_S",
       historyPageMax: "HISTORY_PAGE_MAX",
       seatHoldMs: "SEAT_HOLD_MS",
+      blockMs: "BLOCK_MS",
       trustedProxyCount: "TRUSTED_PROXY_COUNT",
     };
     for (const [field, name] of Object.entries(own)) {

@@ -8,9 +8,11 @@ import { GateAction } from "../../proto/gen/tidegate/control/v1/version_gate.ts"
 import { TOKEN_BYTES_MAX } from "../auth/authenticate.ts";
 import { type Connection, Phase } from "../connection.ts";
 import { connectionId, type GatewayContext } from "../context.ts";
+import type { Peer } from "../drain/peer.ts";
 import { setGate } from "../gates/apply-gates.ts";
 import { refuseBuild, tellMismatch } from "../gates/tell-client.ts";
 import type { Identity } from "../identity.ts";
+import { limitsInForce } from "../rates/in-force.ts";
 import { addressOfConnection } from "../seats/address.ts";
 import { encodeServerFrame } from "../server-frames.ts";
 
@@ -37,6 +39,7 @@ export async function handleHello(
     if (hello.producerKey.length > 0) {
       connection.producer = producerHash(identity.tenant, identity.user, hello.producerKey);
     }
+    admitByRate(context, connection, identity);
     if (isRefused(context, connection, identity)) return;
     await context.readiness.wait();
     if (connection.socket === null || connection.phase !== Phase.VERIFYING) return;
@@ -66,6 +69,16 @@ function isRefused(context: GatewayContext, connection: Connection, identity: Id
   if (gate?.action !== GateAction.REFUSE) return false;
   refuseBuild(context, connection, gate);
   return true;
+}
+
+/** @throws {CodedError} `BLOCKED`, `LIMIT_REACHED`. */
+function admitByRate(context: GatewayContext, connection: Connection, identity: Identity): void {
+  const { bus, directory, guards } = context;
+  guards.abuse.refuseBlocked(connection, identity);
+  const isOther = ({ id, isServing }: Peer) => isServing && id !== bus.self.id;
+  const servingCount = directory.peers.filter(isOther).length;
+  const refusal = guards.rates.takeConnect(identity.tenant, servingCount + 1);
+  if (refusal !== null) throw refusal;
 }
 
 /** @throws {CodedError} `PROTOCOL_UNSUPPORTED`, `TOKEN_INVALID`, `FRAME_INVALID`. */
@@ -98,7 +111,6 @@ function welcome(
   identity: Identity,
 ): void {
   const { options } = context;
-  const quotas = context.limits.of(identity.tenant);
   connection.phase = Phase.OPEN;
   connection.identity = identity;
   connection.targets = context.directory.targets;
@@ -111,17 +123,7 @@ function welcome(
     protocol: PROTOCOL_VERSION,
     connectionId: id,
     serverTimeUs: BigInt(context.clock.nowUs()),
-    limits: {
-      frameBytesMax: options.frameBytesMax,
-      roomCountMax: options.roomCountMax,
-      publishInFlightMax: options.inFlightMax,
-      historyPageMax: options.historyPageMax,
-      tenantConnectionCountMax: BigInt(quotas.tenant.value),
-      userConnectionCountMax: BigInt(identity.user === "" ? 0 : quotas.user.value),
-      ipConnectionCountMax: BigInt(quotas.ip.value),
-      tenantRoomCountMax: BigInt(quotas.rooms.value),
-      ...{ framesPerSecondMax: 0, bytesPerSecondMax: 0, userPublishesPerSecondMax: 0 },
-    },
+    limits: limitsInForce(context, identity),
     idleTimeoutMs: options.idleTimeoutS * 1000,
     publishBudgetMs: Math.floor(context.bus.publishLimits.budgetUs / 1000),
     tenant: identity.tenant,

@@ -15,6 +15,7 @@ import { wirePosition } from "../fanout.ts";
 import { gatedRoom } from "../gates/gated-room.ts";
 import { roomRefusal } from "../gates/tell-client.ts";
 import { Action, type Identity, isGranted } from "../identity.ts";
+import { inFlightMax } from "../rates/in-force.ts";
 import { decideResume, oldestTimeUs } from "../resume.ts";
 import type { Target } from "../rooms.ts";
 import { encodeServerFrame } from "../server-frames.ts";
@@ -53,7 +54,7 @@ async function answer(
   history: History,
 ): Promise<void> {
   const target = findTarget(context, connection, identity, history);
-  beginRequest(connection, context.options.inFlightMax);
+  beginRequest(connection, inFlightMax(context, identity));
   try {
     const page = await readShown(context, target, history);
     sendPage(context, connection, history.requestId, page);

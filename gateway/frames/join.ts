@@ -235,6 +235,9 @@ export function describePolicy(
     historyAgeMaxS: policy.historyAgeMaxS,
     degraded: isCutOff,
     memberCountMax: policy.memberCountMax,
+    roomPublishesPerSecondMax: policy.roomPublishesPerSecondMax,
+    classPublishesPerSecondMax: policy.classPublishesPerSecondMax,
+    payloadBytesMax: policy.payloadBytesMax,
   };
 }
 

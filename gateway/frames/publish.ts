@@ -11,24 +11,35 @@ import type { GatewayContext } from "../context.ts";
 import { gatedRoom, leavesPublishing } from "../gates/gated-room.ts";
 import { readOnlyRefusal } from "../gates/tell-client.ts";
 import { Action, type Identity, isGranted } from "../identity.ts";
+import { LimitError } from "../limit-error.ts";
 import type { PublishScan } from "../publish-scan.ts";
+import { inFlightMax } from "../rates/in-force.ts";
 import type { Target } from "../rooms.ts";
 import { encodePublishAck } from "../server-frames.ts";
 
-/** Handles a scanned publish; `frame` is valid during the call only. */
+/**
+ * Handles a scanned publish; `frame` is valid during the call only.
+ *
+ * @param limited what the frame is refused with, once its room is known; null when it is not.
+ */
 export function handlePublish(
   context: GatewayContext,
   connection: Connection,
   identity: Identity,
   scan: PublishScan,
   frame: Uint8Array,
+  limited: LimitError | null,
 ): void {
   try {
     const target = findTarget(context, connection, identity, scan);
-    if (target.policy.isDurable) publishDurable(context, connection, identity, target, scan, frame);
+    checkPayload(target, scan);
+    const refusal = limited ?? context.guards.rates.takePublish(connection, identity, target);
+    if (refusal !== null) refuseLimited(context, connection, identity, target, scan, refusal);
+    else if (target.policy.isDurable)
+      publishDurable(context, connection, identity, target, scan, frame);
     else publishEphemeral(context, connection, identity, target, scan, frame);
   } catch (error) {
-    const room = scan.room ?? findMembership(connection, scan.roomAlias)?.name ?? "";
+    const room = nameOf(connection, scan);
     const coded = CodedError.from(error);
     if (coded.code === "INTERNAL") context.log.error({ error, room }, "publish failed");
     context.sender.sendError(connection, scan.requestId, coded, room);
@@ -61,6 +72,42 @@ function findTarget(
   if (!mayPublish(identity, target, scan.room, isMember)) throw refusal(scan.room);
   if (!leavesPublishing(gate)) throw readOnlyRefusal(connection, gate);
   return target;
+}
+
+/** The room as the client calls it. */
+function nameOf(connection: Connection, scan: PublishScan): string {
+  return scan.room ?? findMembership(connection, scan.roomAlias)?.name ?? "";
+}
+
+/** @throws {CodedError} `PAYLOAD_TOO_LARGE`. */
+function checkPayload({ policy, address }: Target, scan: PublishScan): void {
+  const max = policy.payloadBytesMax;
+  const bytes = scan.payloadEnd - scan.payloadStart;
+  if (max === 0 || bytes <= max) return;
+  const detail = `the payload has ${bytes} bytes, rooms of the class "${address.class}" take ${max}`;
+  throw new LimitError("PAYLOAD_TOO_LARGE", "payload-bytes", max, detail);
+}
+
+/**
+ * A publish above a rate. In a durable room later ones wait until it has come again (R3).
+ */
+function refuseLimited(
+  context: GatewayContext,
+  connection: Connection,
+  identity: Identity,
+  { address, policy }: Target,
+  scan: PublishScan,
+  refusal: LimitError,
+): void {
+  const { requestId, producerSeq, firstSentUs } = scan;
+  if (policy.isDurable) {
+    checkDurable(connection, scan, context.clock.nowUs(), context.bus.publishLimits);
+    const { publisher } = context;
+    publisher.refuse(connection, requestId, address, producerSeq, firstSentUs, refusal);
+  } else {
+    context.sender.sendError(connection, requestId, refusal, nameOf(connection, scan));
+  }
+  context.guards.abuse.note(connection, identity, refusal);
 }
 
 /** Whether a member may publish: by its capability, the class, and version gates. */
@@ -121,7 +168,7 @@ function publishDurable(
 ): void {
   const { requestId, producerSeq, firstSentUs } = scan;
   checkDurable(connection, scan, context.clock.nowUs(), context.bus.publishLimits);
-  beginRequest(connection, context.options.inFlightMax);
+  beginRequest(connection, inFlightMax(context, identity));
   const envelope = encodeEnvelope(
     { firstSentUs, user: identity.user, producer: connection.producer, producerSeq },
     frame,

@@ -4,11 +4,11 @@
  * Pure.
  */
 import { CodedError } from "../../proto/coded-error.ts";
-import type { LimitName } from "../../proto/limits.ts";
+import type { QuotaName } from "../../proto/limits.ts";
 import { LimitError } from "../limit-error.ts";
 
 /** An exact limit of connections is reached. */
-export function connectionRefusal(name: LimitName, value: number): LimitError {
+export function connectionRefusal(name: QuotaName, value: number): LimitError {
   const whose = name === "connections-per-user" ? "this user" : "this IP address";
   const detail = `${whose} has ${value} connections, the limit; close one, or try again later`;
   return new LimitError("LIMIT_REACHED", name, value, detail);

@@ -14,7 +14,7 @@ import { ipKey, leftKey, roomPrefix, SEAT_BUCKET, userKey } from "../../bus/seat
 import type { SeatClaim, SeatHolder, SeatVerdict } from "../../bus/seats/seat-set.ts";
 import { CodedError } from "../../proto/coded-error.ts";
 import type { Hello } from "../../proto/gen/tidegate/client/v1/session.ts";
-import type { LimitName, LimitSetting } from "../../proto/limits.ts";
+import type { LimitSetting, QuotaName } from "../../proto/limits.ts";
 import { type Connection, MemberState, type Membership, Phase } from "../connection.ts";
 import type { Identity } from "../identity.ts";
 import { LimitError } from "../limit-error.ts";
@@ -229,7 +229,7 @@ export class Seats {
   ): Promise<void> {
     const own = this.#parts.limits.of(tenant);
     const ousted: SeatHolder[] = [];
-    const sit = async (limit: LimitName, setting: LimitSetting, key: string) => {
+    const sit = async (limit: QuotaName, setting: LimitSetting, key: string) => {
       const verdict = await this.#sit(connection, seats, key, setting);
       if (verdict?.is === "full") throw connectionRefusal(limit, setting.value);
       if (verdict?.is === "late") throw takenOver();

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { chunkCapacity, ipKey, roomPrefix, userKey } from "../../bus/seats/seat-keys.ts";
 import type { SeatTable } from "../../bus/seats/seat-set.ts";
 import { CodedError } from "../../proto/coded-error.ts";
-import type { LimitName } from "../../proto/limits.ts";
+import type { QuotaName } from "../../proto/limits.ts";
 import { type Connection, MemberState, Phase } from "../connection.ts";
 import type { GatewayContext } from "../context.ts";
 import { LimitError } from "../limit-error.ts";
@@ -54,7 +54,7 @@ export class Upkeep {
   }
 
   /** A limit of a tenant was changed: those who are here are counted, or not any more. */
-  applyLimit(tenant: string, limit: LimitName): void {
+  applyLimit(tenant: string, limit: QuotaName): void {
     const own = this.#parts.limits.of(tenant);
     if (limit === "connections") this.#applyTenant(tenant, own.tenant.value > 0);
     else if (limit === "rooms") this.#applyRooms(tenant, own.rooms.value > 0);

@@ -49,6 +49,12 @@ export const ERRORS = {
   DISCONNECTED: { close: 4505, retry: "no", retryAfterMs: 0, grpc: "CANCELLED", fix: "Do not reconnect by yourself; ask whoever runs the service." },
   /** A quota of the tenant is used up: connections of the tenant, the user or the IP address, or rooms; the fields limit and limit_value say which. Close what is not needed, or try later; operators: tidegatectl limits set. */
   LIMIT_REACHED: { close: 4008, retry: "reconnect", retryAfterMs: 5000, grpc: "RESOURCE_EXHAUSTED", fix: "Close what is not needed, or try later; operators: tidegatectl limits set." },
+  /** More frames, bytes or publishes came in a second than a limit allows; limit and limit_value say which, and nothing was done. Send again after retry_after_ms; SDKs do. Operators: tidegatectl limits, or the room class. */
+  RATE_LIMITED: { close: null, retry: "same", retryAfterMs: 1000, grpc: "RESOURCE_EXHAUSTED", fix: "Send again after retry_after_ms; SDKs do. Operators: tidegatectl limits, or the room class." },
+  /** The client went on sending far above a rate limit: its user, or its address when anonymous, is refused until retry_after_ms is over. Connect again after retry_after_ms, and wait when told RATE_LIMITED. */
+  BLOCKED: { close: 4009, retry: "reconnect", retryAfterMs: 60000, grpc: "RESOURCE_EXHAUSTED", fix: "Connect again after retry_after_ms, and wait when told RATE_LIMITED." },
+  /** The gateway protects those who are connected: it takes no new clients now, or not as many at once, or drops ephemeral publishes of anonymous ones. Come again after retry_after_ms, here or at another gateway; operators: add gateways, see /health overload. */
+  OVERLOADED: { close: 1013, retry: "reconnect", retryAfterMs: 5000, grpc: "UNAVAILABLE", fix: "Come again after retry_after_ms, here or at another gateway; operators: add gateways, see /health overload." },
   /** The room has as many members as its class allows. Join another room, or try later; operators: raise member_count_max of the class. */
   ROOM_FULL: { close: null, retry: "same", retryAfterMs: 2000, grpc: "RESOURCE_EXHAUSTED", fix: "Join another room, or try later; operators: raise member_count_max of the class." },
   /** The client read so slowly that its backpressure limit was passed, and its class disconnects such members or an answer could not be sent. Read faster, join fewer rooms, or resume after the reconnect. */

@@ -50,6 +50,9 @@ test("class list: shows the built-in classes as a table, and as JSON", async () 
     publishPermission: "clients",
     slowMemberPolicy: "resync",
     memberCountMax: 0,
+    roomPublishesPerSecondMax: 0,
+    classPublishesPerSecondMax: 0,
+    payloadBytesMax: 0,
     placementGroup: "groups/0",
     regions: [],
     builtIn: true,
@@ -62,7 +65,7 @@ test("class apply: creates, changes field by field, and says what changed", asyn
   const run = newTenant();
   const created = await run(apply, { name: "game", mode: "durable", historyCountMax: 500 });
   expect(created).toMatchObject({ code: 0, stderr: "" });
-  expect(created.stdout).toContain("class game created\n  mode               durable\n");
+  expect(created.stdout).toContain("class game created\n  mode                        durable\n");
   const changed = await run(apply, [
     { name: "game", historyCountMax: 100, publishPermission: "MEMBERS" },
     { name: "chat", slowMemberPolicy: "SLOW_MEMBER_POLICY_GAP" },
@@ -80,8 +83,8 @@ test("class apply: creates, changes field by field, and says what changed", asyn
     ].join("\n"),
   );
   const got = await run(["get", "game"]);
-  expect(got.stdout).toContain("historyCountMax    100\n");
-  expect(got.stdout).toContain("origin             created\n");
+  expect(got.stdout).toContain("historyCountMax             100\n");
+  expect(got.stdout).toContain("origin                      created\n");
 });
 
 test("class: as a process, from stdin to stdout", async () => {

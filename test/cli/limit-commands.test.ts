@@ -19,11 +19,18 @@ const run = (...args: string[]) =>
 test("limits: set, get, list and unset, and clients are held to them", async () => {
   expect((await run("list")).stdout).toBe(
     [
-      "LIMIT                 VALUE  USED  ON OUTAGE",
-      "connections           none   -     -",
-      "connections-per-ip    none   -     -",
-      "connections-per-user  none   -     -",
-      "rooms                 none   -     -",
+      "LIMIT                      VALUE  USED  ON OUTAGE",
+      "bytes-per-second           none   -     -",
+      "connections                none   -     -",
+      "connections-per-ip         none   -     -",
+      "connections-per-user       none   -     -",
+      "connects-per-second        none   -     -",
+      "frame-bytes                none   -     -",
+      "frames-per-second          none   -     -",
+      "in-flight                  none   -     -",
+      "rooms                      none   -     -",
+      "stored-bytes               none   -     -",
+      "user-publishes-per-second  none   -     -",
       "",
     ].join("\n"),
   );
@@ -42,6 +49,8 @@ test("limits: set, get, list and unset, and clients are held to them", async () 
   expect(await tryJoin(first.client, "live:b")).toMatchObject({ limit: "rooms", limitValue: 1n });
   const got = await run("get", "connections-per-ip");
   expect(got.stdout).toContain("connections-per-ip  2      2     fail-open");
+  const rate = await run("set", "frames-per-second", "50");
+  expect(rate.stdout).toContain("frames-per-second  50     -     -");
   const below = await run("set", "connections-per-ip", "1");
   expect(below.code).not.toBe(0);
   expect(below.stderr).toContain("LIMIT_BELOW_USE");

@@ -7,6 +7,7 @@ import { encodePermits } from "../../bus/seats/permit-pool.ts";
 import { poolKey, SEAT_BUCKET } from "../../bus/seats/seat-keys.ts";
 import { type Limit, OutagePolicy } from "../../proto/gen/tidegate/control/v1/limit.ts";
 import { LimitServiceClient } from "../../proto/gen/tidegate/control/v1/limit_service.ts";
+import { LIMIT_NAMES } from "../../proto/limits.ts";
 import { call, openControlPlane, refusal } from "./start-control-plane.ts";
 
 let plane: Awaited<ReturnType<typeof openControlPlane>>;
@@ -49,9 +50,7 @@ test("limits: all are there with their default, and one that is set is shown as 
   const parent = newTenant();
   const { limits } = await call(client, client.listLimits, { parent, pageSize: 0, pageToken: "" });
   expect(limits.map(({ name, value, etag }) => [name, value, etag])).toEqual(
-    ["connections", "connections-per-ip", "connections-per-user", "rooms"].map((limit) => [
-      ...[`${parent}/limits/${limit}`, 0n, "0"],
-    ]),
+    LIMIT_NAMES.map((limit) => [`${parent}/limits/${limit}`, 0n, "0"]),
   );
   const name = `${parent}/limits/connections-per-user`;
   const { limit } = await update(name, { value: 5n, outagePolicy: OutagePolicy.FAIL_OPEN });
@@ -60,7 +59,9 @@ test("limits: all are there with their default, and one that is set is shown as 
   const first = await call(client, client.listLimits, { parent, pageSize: 3, pageToken: "" });
   const pageToken = first.nextPageToken;
   const rest = await call(client, client.listLimits, { parent, pageSize: 3, pageToken });
-  expect([...first.limits, ...rest.limits].map((each) => each.value)).toEqual([0n, 0n, 5n, 0n]);
+  expect([...first.limits, ...rest.limits].map((each) => each.value)).toEqual([
+    ...[0n, 0n, 0n, 5n, 0n, 0n],
+  ]);
 });
 
 test("UpdateLimit: stale etags, unknown limits, values and masks are refused, changing nothing", async () => {
@@ -70,6 +71,8 @@ test("UpdateLimit: stale etags, unknown limits, values and masks are refused, ch
     [() => update(name, { value: 8n, etag: "99" }), status.ABORTED],
     [() => update(name, { value: 1_000_000_001n }), status.INVALID_ARGUMENT],
     [() => update(name, { outagePolicy: 9 as never }), status.INVALID_ARGUMENT],
+    [() => update(name.replace("connections", "frame-bytes"), { value: 1023n }), 3],
+    [() => update(name.replace("connections", "frame-bytes"), { value: 1_048_577n }), 3],
     [() => update(name, { value: 8n }, { mask: ["colour"] }), status.INVALID_ARGUMENT],
     [() => update("tenants/x/limits", { value: 8n }), status.INVALID_ARGUMENT],
     [() => update(name.replace("connections", "cows"), { value: 8n }), status.NOT_FOUND],

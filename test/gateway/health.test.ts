@@ -19,6 +19,7 @@ const facts: HealthFacts = {
   lossCount: 6,
   keys: { count: 2, ageMs: 5, trouble: "down" },
   seats: { connections: 2, held: 1, refused: 3, taken_over: 4 },
+  limits: { refused: 1 },
   version: "1.2.3",
   gatewayId: "gw",
 };
@@ -38,6 +39,7 @@ test("decideHealth: every fact, under the names that operators read", () => {
     slow_member_events: 4,
     bus_losses_told: 6,
     seats: { connections: 2, held: 1, refused: 3, taken_over: 4 },
+    limits: { refused: 1 },
     drain: { state: "serving" },
     memory: { rss_bytes: 100, heap_used_bytes: 50, external_bytes: 25 },
     bus: { connected: true, detail: "store in data", lost: 7, troubles: {} },

@@ -32,6 +32,8 @@ test("Welcome: the limits in force are the options", async () => {
     publishInFlightMax: 5,
     ...{ tenantConnectionCountMax: 0n, userConnectionCountMax: 0n },
     ...{ ipConnectionCountMax: 0n, tenantRoomCountMax: 0n },
+    ...{ framesPerSecondMax: 0, bytesPerSecondMax: 0, userPublishesPerSecondMax: 0 },
+    ...{ tenantStoredBytesMax: 0n, tenantConnectsPerSecondMax: 0 },
   });
   expect([welcome?.idleTimeoutMs, welcome?.publishBudgetMs, welcome?.protocol]).toEqual([
     ...[9000, 20_000, 1],

@@ -22,6 +22,7 @@ test("defaults: all of them", () => {
     idleTimeoutS: 30,
     historyPageMax: 500,
     seatHoldMs: 45_000,
+    blockMs: 60_000,
     trustedProxyCount: 0,
     allowedOrigins: [],
     allowedHosts: [],
@@ -46,7 +47,7 @@ test.each(["", "5", null, Number.NaN, Number.POSITIVE_INFINITY, 1.5, -1, 2 ** 31
     const names = Object.entries(GATEWAY_DEFAULTS).flatMap(([name, given]) =>
       typeof given === "number" ? [name] : [],
     );
-    expect(names.length).toBe(15);
+    expect(names.length).toBe(16);
     for (const name of names) {
       const attempt = () => validateGatewayOptions({ [name]: value });
       expect(attempt).toThrow("[OPTION_INVALID]");

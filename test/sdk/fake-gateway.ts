@@ -190,6 +190,9 @@ export const POLICY: RoomPolicy = {
   historyAgeMaxS: 86_400,
   degraded: false,
   memberCountMax: 0,
+  roomPublishesPerSecondMax: 0,
+  classPublishesPerSecondMax: 0,
+  payloadBytesMax: 0,
 };
 
 export const WELCOME: Welcome = {
@@ -208,6 +211,8 @@ export const WELCOME: Welcome = {
     framesPerSecondMax: 0,
     bytesPerSecondMax: 0,
     userPublishesPerSecondMax: 0,
+    tenantStoredBytesMax: 0n,
+    tenantConnectsPerSecondMax: 0,
   },
   idleTimeoutMs: 30_000,
   publishBudgetMs: 20_000,

@@ -36,6 +36,9 @@ const joined = (rest: Partial<Joined> = {}, durable = true): Joined => ({
     historyAgeMaxS: 9,
     degraded: false,
     memberCountMax: 0,
+    roomPublishesPerSecondMax: 0,
+    classPublishesPerSecondMax: 0,
+    payloadBytesMax: 0,
   },
   ...rest,
 });

@@ -180,6 +180,8 @@ describe("publish", () => {
       framesPerSecondMax: 0,
       bytesPerSecondMax: 0,
       userPublishesPerSecondMax: 0,
+      tenantStoredBytesMax: 0n,
+      tenantConnectsPerSecondMax: 0,
     };
     await connection.welcome({ limits });
     await opened;

@@ -43,6 +43,9 @@ const policy = fc.record({
   historyAgeMaxS: u32,
   degraded: fc.boolean(),
   memberCountMax: u32,
+  roomPublishesPerSecondMax: u32,
+  classPublishesPerSecondMax: u32,
+  payloadBytesMax: u32,
 });
 const limits = fc.record({
   frameBytesMax: u32,
@@ -56,6 +59,8 @@ const limits = fc.record({
   framesPerSecondMax: u32,
   bytesPerSecondMax: u32,
   userPublishesPerSecondMax: u32,
+  tenantStoredBytesMax: u64,
+  tenantConnectsPerSecondMax: u32,
 });
 const flags = fc.record({
   flags: fc.array(
@@ -203,12 +208,16 @@ function kindOf(name: string, fields: Record<string, fc.Arbitrary<unknown>>) {
 
 /** What gateways tell, and the SDK makes no use of; the last fields of their messages. */
 const unread: Record<string, string[]> = {
-  RoomPolicy: ["memberCountMax"],
+  RoomPolicy: [
+    ...["memberCountMax", "roomPublishesPerSecondMax"],
+    ...["classPublishesPerSecondMax", "payloadBytesMax"],
+  ],
   Gap: ["after"],
   GoAway: ["deadlineMs"],
   Limits: [
     "historyPageMax",
     ...["tenantConnectionCountMax", "userConnectionCountMax", "ipConnectionCountMax"],
+    ...["tenantStoredBytesMax", "tenantConnectsPerSecondMax"],
     ...["tenantRoomCountMax", "framesPerSecondMax", "bytesPerSecondMax"],
     "userPublishesPerSecondMax",
   ],
@@ -218,7 +227,7 @@ const unread: Record<string, string[]> = {
 const wide = new Set(["seq", "timeUs", "firstSentUs", "producerSeq", "prevSeq"]);
 for (const name of ["ephemeralSeq", "serverTimeUs", "missedCount", "limitValue"]) wide.add(name);
 for (const whose of ["tenant", "user", "ip"]) wide.add(`${whose}ConnectionCountMax`);
-wide.add("tenantRoomCountMax").add("version");
+wide.add("tenantRoomCountMax").add("version").add("tenantStoredBytesMax");
 
 /** The same frame with 64-bit fields as bigint. */
 function widen(value: unknown): unknown {

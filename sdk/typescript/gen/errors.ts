@@ -34,6 +34,12 @@ export type ErrorCode =
   | "DISCONNECTED"
   /** A quota of the tenant is used up: connections of the tenant, the user or the IP address, or rooms; the fields limit and limit_value say which. Close what is not needed, or try later; operators: tidegatectl limits set. */
   | "LIMIT_REACHED"
+  /** More frames, bytes or publishes came in a second than a limit allows; limit and limit_value say which, and nothing was done. Send again after retry_after_ms; SDKs do. Operators: tidegatectl limits, or the room class. */
+  | "RATE_LIMITED"
+  /** The client went on sending far above a rate limit: its user, or its address when anonymous, is refused until retry_after_ms is over. Connect again after retry_after_ms, and wait when told RATE_LIMITED. */
+  | "BLOCKED"
+  /** The gateway protects those who are connected: it takes no new clients now, or not as many at once, or drops ephemeral publishes of anonymous ones. Come again after retry_after_ms, here or at another gateway; operators: add gateways, see /health overload. */
+  | "OVERLOADED"
   /** The room has as many members as its class allows. Join another room, or try later; operators: raise member_count_max of the class. */
   | "ROOM_FULL"
   /** The client read so slowly that its backpressure limit was passed, and its class disconnects such members or an answer could not be sent. Read faster, join fewer rooms, or resume after the reconnect. */
@@ -104,6 +110,9 @@ export const ERROR_LINES = `
   TAKEN_OVER no 4500
   DISCONNECTED no 4505
   LIMIT_REACHED reconnect 4008 5000
+  RATE_LIMITED same 0 1000
+  BLOCKED reconnect 4009 60000
+  OVERLOADED reconnect 1013 5000
   ROOM_FULL same 0 2000
   SLOW_CONSUMER reconnect 4002
   SERVER_STOPPING reconnect 4003

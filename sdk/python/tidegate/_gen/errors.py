@@ -131,6 +131,27 @@ ERRORS: dict[str, ErrorInfo] = {
         means="A quota of the tenant is used up: connections of the tenant, the user or the IP address, or rooms; the fields limit and limit_value say which.",
         fix="Close what is not needed, or try later; operators: tidegatectl limits set.",
     ),
+    "RATE_LIMITED": ErrorInfo(
+        close=None,
+        retry="same",
+        retry_after_ms=1000,
+        means="More frames, bytes or publishes came in a second than a limit allows; limit and limit_value say which, and nothing was done.",
+        fix="Send again after retry_after_ms; SDKs do. Operators: tidegatectl limits, or the room class.",
+    ),
+    "BLOCKED": ErrorInfo(
+        close=4009,
+        retry="reconnect",
+        retry_after_ms=60000,
+        means="The client went on sending far above a rate limit: its user, or its address when anonymous, is refused until retry_after_ms is over.",
+        fix="Connect again after retry_after_ms, and wait when told RATE_LIMITED.",
+    ),
+    "OVERLOADED": ErrorInfo(
+        close=1013,
+        retry="reconnect",
+        retry_after_ms=5000,
+        means="The gateway protects those who are connected: it takes no new clients now, or not as many at once, or drops ephemeral publishes of anonymous ones.",
+        fix="Come again after retry_after_ms, here or at another gateway; operators: add gateways, see /health overload.",
+    ),
     "ROOM_FULL": ErrorInfo(
         close=None,
         retry="same",

@@ -107,6 +107,14 @@ export interface RoomPolicy {
   degraded: boolean;
   /** Members the room may have at once, everywhere together; 0: no limit. Beyond it: ROOM_FULL. */
   memberCountMax: number;
+  /**
+   * Publishes a second on one gateway, to this room and to all rooms of its class together, by
+   * whomever; 0: no limit. Beyond it: RATE_LIMITED.
+   */
+  roomPublishesPerSecondMax: number;
+  classPublishesPerSecondMax: number;
+  /** Bytes of one payload; 0: what fits a frame. Beyond it: PAYLOAD_TOO_LARGE. */
+  payloadBytesMax: number;
 }
 
 /** The policy of a joined room changed while it was joined. */
@@ -506,6 +514,9 @@ function createBaseRoomPolicy(): RoomPolicy {
     historyAgeMaxS: 0,
     degraded: false,
     memberCountMax: 0,
+    roomPublishesPerSecondMax: 0,
+    classPublishesPerSecondMax: 0,
+    payloadBytesMax: 0,
   };
 }
 
@@ -531,6 +542,15 @@ export const RoomPolicy: MessageFns<RoomPolicy> = {
     }
     if (message.memberCountMax !== 0) {
       writer.uint32(56).uint32(message.memberCountMax);
+    }
+    if (message.roomPublishesPerSecondMax !== 0) {
+      writer.uint32(64).uint32(message.roomPublishesPerSecondMax);
+    }
+    if (message.classPublishesPerSecondMax !== 0) {
+      writer.uint32(72).uint32(message.classPublishesPerSecondMax);
+    }
+    if (message.payloadBytesMax !== 0) {
+      writer.uint32(80).uint32(message.payloadBytesMax);
     }
     return writer;
   },
@@ -602,6 +622,30 @@ export const RoomPolicy: MessageFns<RoomPolicy> = {
             }
 
             message.memberCountMax = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.roomPublishesPerSecondMax = reader.uint32();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.classPublishesPerSecondMax = reader.uint32();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.payloadBytesMax = reader.uint32();
             continue;
           }
         }

@@ -198,13 +198,17 @@ export interface Limits {
   ipConnectionCountMax: bigint;
   tenantRoomCountMax: bigint;
   /**
-   * Rates of this connection; 0: none. Frames and bytes that it may send a second, bursts of two
-   * seconds included. Beyond it: RATE_LIMITED, and for those who go on a close with BLOCKED.
+   * Rates of this connection; 0: none. Frames and bytes that it may send a second, and at once those
+   * of two seconds. Beyond it: RATE_LIMITED, and for those who go on a close with BLOCKED.
    */
   framesPerSecondMax: number;
   bytesPerSecondMax: number;
   /** Publishes a second of this user on this gateway, over all rooms; 0: no limit. */
   userPublishesPerSecondMax: number;
+  /** Bytes that the tenant's rooms may hold in the store; 0: no limit. Beyond it: STORAGE_LIMIT. */
+  tenantStoredBytesMax: bigint;
+  /** Connections of the tenant that may be opened a second, in the whole fleet; 0: no limit. */
+  tenantConnectsPerSecondMax: number;
 }
 
 /** Asks for a Pong: keeps a browser's connection checked, and the client's idea of server time fresh. */
@@ -960,6 +964,8 @@ function createBaseLimits(): Limits {
     framesPerSecondMax: 0,
     bytesPerSecondMax: 0,
     userPublishesPerSecondMax: 0,
+    tenantStoredBytesMax: 0n,
+    tenantConnectsPerSecondMax: 0,
   };
 }
 
@@ -1011,6 +1017,15 @@ export const Limits: MessageFns<Limits> = {
     }
     if (message.userPublishesPerSecondMax !== 0) {
       writer.uint32(88).uint32(message.userPublishesPerSecondMax);
+    }
+    if (message.tenantStoredBytesMax !== 0n) {
+      if (BigInt.asUintN(64, message.tenantStoredBytesMax) !== message.tenantStoredBytesMax) {
+        throw new globalThis.Error("value provided for field message.tenantStoredBytesMax of type uint64 too large");
+      }
+      writer.uint32(96).uint64(message.tenantStoredBytesMax);
+    }
+    if (message.tenantConnectsPerSecondMax !== 0) {
+      writer.uint32(104).uint32(message.tenantConnectsPerSecondMax);
     }
     return writer;
   },
@@ -1114,6 +1129,22 @@ export const Limits: MessageFns<Limits> = {
             }
 
             message.userPublishesPerSecondMax = reader.uint32();
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.tenantStoredBytesMax = reader.uint64() as bigint;
+            continue;
+          }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.tenantConnectsPerSecondMax = reader.uint32();
             continue;
           }
         }

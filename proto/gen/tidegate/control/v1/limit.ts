@@ -35,16 +35,26 @@ export namespace OutagePolicy {
 }
 
 /**
- * One limit of a tenant. There are four, each with a default of no limit:
+ * One limit of a tenant, each with a default of no limit. What is in use at once, in the fleet:
  * connections (of the tenant; refuses from 99 % of it on, never lets in more),
  * connections-per-user (exact; anonymous users are not counted),
  * connections-per-ip (exact; an IPv6 address counts by its /64),
- * rooms (rooms with members, counted on each gateway that has members of them; as connections).
+ * rooms (rooms with members, counted on each gateway that has members of them; as connections),
+ * stored-bytes (what its rooms hold in the store, as counted twice a minute).
+ * Rates, with bursts of two seconds:
+ * connects-per-second (in the fleet; each gateway has an equal share),
+ * frames-per-second, bytes-per-second (what one connection sends),
+ * user-publishes-per-second (publishes of one user on one gateway).
+ * And of one connection, where lower than what its gateway allows:
+ * frame-bytes (of one frame), in-flight (requests without an answer).
  */
 export interface Limit {
   /** "tenants/{tenant}/limits/{limit}". */
   name: string;
-  /** 1 to 1000000000, of the two exact ones 1 to 4096; 0: no limit. */
+  /**
+   * 1 to 1000000000, of the two exact ones 1 to 4096, of stored-bytes up to 10^15, of frame-bytes 1024
+   * to 1048576; 0: no limit.
+   */
   value: bigint;
   /** Default FAIL_CLOSED. */
   outagePolicy: OutagePolicy;
@@ -56,7 +66,8 @@ export interface Limit {
     | undefined;
   /**
    * Output only. How much is in use: permits taken (used or held ready by gateways), or the seats
-   * of the user or address that has most. 0 while there is no limit, since nothing is counted.
+   * of the user or address that has most, or bytes stored. 0 while there is no limit, since nothing is
+   * counted, and for rates.
    */
   used: bigint;
 }

@@ -127,6 +127,18 @@ export interface RoomClass {
    * no limit. Exact. Lowered, it puts nobody out: nobody new comes in until there is room.
    */
   memberCountMax: number;
+  /**
+   * Publishes a second that one gateway takes, to one room of the class and to all of them together,
+   * 1 to 1000000; 0, the default: no limit. At once at most those of two seconds; beyond it:
+   * RATE_LIMITED.
+   */
+  roomPublishesPerSecondMax: number;
+  classPublishesPerSecondMax: number;
+  /**
+   * Bytes of one payload, 1 to 1048576; 0, the default: what fits a frame. Beyond it:
+   * PAYLOAD_TOO_LARGE.
+   */
+  payloadBytesMax: number;
 }
 
 function createBaseRoomClass(): RoomClass {
@@ -144,6 +156,9 @@ function createBaseRoomClass(): RoomClass {
     placementGroup: "",
     regions: [],
     memberCountMax: 0,
+    roomPublishesPerSecondMax: 0,
+    classPublishesPerSecondMax: 0,
+    payloadBytesMax: 0,
   };
 }
 
@@ -187,6 +202,15 @@ export const RoomClass: MessageFns<RoomClass> = {
     }
     if (message.memberCountMax !== 0) {
       writer.uint32(104).uint32(message.memberCountMax);
+    }
+    if (message.roomPublishesPerSecondMax !== 0) {
+      writer.uint32(160).uint32(message.roomPublishesPerSecondMax);
+    }
+    if (message.classPublishesPerSecondMax !== 0) {
+      writer.uint32(168).uint32(message.classPublishesPerSecondMax);
+    }
+    if (message.payloadBytesMax !== 0) {
+      writer.uint32(176).uint32(message.payloadBytesMax);
     }
     return writer;
   },
@@ -306,6 +330,30 @@ export const RoomClass: MessageFns<RoomClass> = {
             }
 
             message.memberCountMax = reader.uint32();
+            continue;
+          }
+          case 20: {
+            if (tag !== 160) {
+              break;
+            }
+
+            message.roomPublishesPerSecondMax = reader.uint32();
+            continue;
+          }
+          case 21: {
+            if (tag !== 168) {
+              break;
+            }
+
+            message.classPublishesPerSecondMax = reader.uint32();
+            continue;
+          }
+          case 22: {
+            if (tag !== 176) {
+              break;
+            }
+
+            message.payloadBytesMax = reader.uint32();
             continue;
           }
         }

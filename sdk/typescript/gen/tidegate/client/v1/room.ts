@@ -106,6 +106,14 @@ export interface RoomPolicy {
   degraded: boolean;
   /** Members the room may have at once, everywhere together; 0: no limit. Beyond it: ROOM_FULL. */
   memberCountMax: number;
+  /**
+   * Publishes a second on one gateway, to this room and to all rooms of its class together, by
+   * whomever; 0: no limit. Beyond it: RATE_LIMITED.
+   */
+  roomPublishesPerSecondMax: number;
+  classPublishesPerSecondMax: number;
+  /** Bytes of one payload; 0: what fits a frame. Beyond it: PAYLOAD_TOO_LARGE. */
+  payloadBytesMax: number;
 }
 
 /** The policy of a joined room changed while it was joined. */

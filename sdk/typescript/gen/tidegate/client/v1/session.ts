@@ -197,13 +197,17 @@ export interface Limits {
   ipConnectionCountMax: number;
   tenantRoomCountMax: number;
   /**
-   * Rates of this connection; 0: none. Frames and bytes that it may send a second, bursts of two
-   * seconds included. Beyond it: RATE_LIMITED, and for those who go on a close with BLOCKED.
+   * Rates of this connection; 0: none. Frames and bytes that it may send a second, and at once those
+   * of two seconds. Beyond it: RATE_LIMITED, and for those who go on a close with BLOCKED.
    */
   framesPerSecondMax: number;
   bytesPerSecondMax: number;
   /** Publishes a second of this user on this gateway, over all rooms; 0: no limit. */
   userPublishesPerSecondMax: number;
+  /** Bytes that the tenant's rooms may hold in the store; 0: no limit. Beyond it: STORAGE_LIMIT. */
+  tenantStoredBytesMax: number;
+  /** Connections of the tenant that may be opened a second, in the whole fleet; 0: no limit. */
+  tenantConnectsPerSecondMax: number;
 }
 
 /** Asks for a Pong: keeps a browser's connection checked, and the client's idea of server time fresh. */

@@ -64,7 +64,7 @@ class Left(_message.Message):
     def __init__(self, request_id: _Optional[int] = ..., room_alias: _Optional[int] = ..., code: _Optional[str] = ...) -> None: ...
 
 class RoomPolicy(_message.Message):
-    __slots__ = ("durable", "may_publish", "may_read_history", "history_count_max", "history_age_max_s", "degraded", "member_count_max")
+    __slots__ = ("durable", "may_publish", "may_read_history", "history_count_max", "history_age_max_s", "degraded", "member_count_max", "room_publishes_per_second_max", "class_publishes_per_second_max", "payload_bytes_max")
     DURABLE_FIELD_NUMBER: _ClassVar[int]
     MAY_PUBLISH_FIELD_NUMBER: _ClassVar[int]
     MAY_READ_HISTORY_FIELD_NUMBER: _ClassVar[int]
@@ -72,6 +72,9 @@ class RoomPolicy(_message.Message):
     HISTORY_AGE_MAX_S_FIELD_NUMBER: _ClassVar[int]
     DEGRADED_FIELD_NUMBER: _ClassVar[int]
     MEMBER_COUNT_MAX_FIELD_NUMBER: _ClassVar[int]
+    ROOM_PUBLISHES_PER_SECOND_MAX_FIELD_NUMBER: _ClassVar[int]
+    CLASS_PUBLISHES_PER_SECOND_MAX_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_BYTES_MAX_FIELD_NUMBER: _ClassVar[int]
     durable: bool
     may_publish: bool
     may_read_history: bool
@@ -79,7 +82,10 @@ class RoomPolicy(_message.Message):
     history_age_max_s: int
     degraded: bool
     member_count_max: int
-    def __init__(self, durable: _Optional[bool] = ..., may_publish: _Optional[bool] = ..., may_read_history: _Optional[bool] = ..., history_count_max: _Optional[int] = ..., history_age_max_s: _Optional[int] = ..., degraded: _Optional[bool] = ..., member_count_max: _Optional[int] = ...) -> None: ...
+    room_publishes_per_second_max: int
+    class_publishes_per_second_max: int
+    payload_bytes_max: int
+    def __init__(self, durable: _Optional[bool] = ..., may_publish: _Optional[bool] = ..., may_read_history: _Optional[bool] = ..., history_count_max: _Optional[int] = ..., history_age_max_s: _Optional[int] = ..., degraded: _Optional[bool] = ..., member_count_max: _Optional[int] = ..., room_publishes_per_second_max: _Optional[int] = ..., class_publishes_per_second_max: _Optional[int] = ..., payload_bytes_max: _Optional[int] = ...) -> None: ...
 
 class RoomPolicyChanged(_message.Message):
     __slots__ = ("room_alias", "policy")

@@ -128,7 +128,7 @@ class GoAway(_message.Message):
     def __init__(self, reason: _Optional[_Union[GoAwayReason, str]] = ..., delay_ms: _Optional[int] = ..., target: _Optional[str] = ..., deadline_ms: _Optional[int] = ...) -> None: ...
 
 class Limits(_message.Message):
-    __slots__ = ("frame_bytes_max", "room_count_max", "publish_in_flight_max", "history_page_max", "tenant_connection_count_max", "user_connection_count_max", "ip_connection_count_max", "tenant_room_count_max", "frames_per_second_max", "bytes_per_second_max", "user_publishes_per_second_max")
+    __slots__ = ("frame_bytes_max", "room_count_max", "publish_in_flight_max", "history_page_max", "tenant_connection_count_max", "user_connection_count_max", "ip_connection_count_max", "tenant_room_count_max", "frames_per_second_max", "bytes_per_second_max", "user_publishes_per_second_max", "tenant_stored_bytes_max", "tenant_connects_per_second_max")
     FRAME_BYTES_MAX_FIELD_NUMBER: _ClassVar[int]
     ROOM_COUNT_MAX_FIELD_NUMBER: _ClassVar[int]
     PUBLISH_IN_FLIGHT_MAX_FIELD_NUMBER: _ClassVar[int]
@@ -140,6 +140,8 @@ class Limits(_message.Message):
     FRAMES_PER_SECOND_MAX_FIELD_NUMBER: _ClassVar[int]
     BYTES_PER_SECOND_MAX_FIELD_NUMBER: _ClassVar[int]
     USER_PUBLISHES_PER_SECOND_MAX_FIELD_NUMBER: _ClassVar[int]
+    TENANT_STORED_BYTES_MAX_FIELD_NUMBER: _ClassVar[int]
+    TENANT_CONNECTS_PER_SECOND_MAX_FIELD_NUMBER: _ClassVar[int]
     frame_bytes_max: int
     room_count_max: int
     publish_in_flight_max: int
@@ -151,7 +153,9 @@ class Limits(_message.Message):
     frames_per_second_max: int
     bytes_per_second_max: int
     user_publishes_per_second_max: int
-    def __init__(self, frame_bytes_max: _Optional[int] = ..., room_count_max: _Optional[int] = ..., publish_in_flight_max: _Optional[int] = ..., history_page_max: _Optional[int] = ..., tenant_connection_count_max: _Optional[int] = ..., user_connection_count_max: _Optional[int] = ..., ip_connection_count_max: _Optional[int] = ..., tenant_room_count_max: _Optional[int] = ..., frames_per_second_max: _Optional[int] = ..., bytes_per_second_max: _Optional[int] = ..., user_publishes_per_second_max: _Optional[int] = ...) -> None: ...
+    tenant_stored_bytes_max: int
+    tenant_connects_per_second_max: int
+    def __init__(self, frame_bytes_max: _Optional[int] = ..., room_count_max: _Optional[int] = ..., publish_in_flight_max: _Optional[int] = ..., history_page_max: _Optional[int] = ..., tenant_connection_count_max: _Optional[int] = ..., user_connection_count_max: _Optional[int] = ..., ip_connection_count_max: _Optional[int] = ..., tenant_room_count_max: _Optional[int] = ..., frames_per_second_max: _Optional[int] = ..., bytes_per_second_max: _Optional[int] = ..., user_publishes_per_second_max: _Optional[int] = ..., tenant_stored_bytes_max: _Optional[int] = ..., tenant_connects_per_second_max: _Optional[int] = ...) -> None: ...
 
 class Ping(_message.Message):
     __slots__ = ("id",)
