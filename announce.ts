@@ -8,6 +8,8 @@ export interface Addresses {
   readonly host: string;
   /** Null for a process without a gateway. */
   readonly port: number | null;
+  /** Whether clients speak TLS. */
+  readonly hasTls: boolean;
   /** "host:port"; null without a control plane. */
   readonly grpc: string | null;
   /** "http://host:port" of health; null when PORT alone has it. */
@@ -30,9 +32,9 @@ export interface Announcement {
 
 /** The text for stdout. */
 export function announcement(addresses: Addresses, more: Announcement): string {
-  const { host, port, grpc, admin, store, children } = addresses;
+  const { host, port, hasTls, grpc, admin, store, children } = addresses;
   const { readyMs, auth } = more;
-  const http = port === null ? null : `http://${bracketed(host)}:${port}`;
+  const http = port === null ? null : `http${hasTls ? "s" : ""}://${bracketed(host)}:${port}`;
   const url = http === null ? null : `${http.replace("http", "ws")}/ws`;
   if (more.isJson) {
     const { pid } = process;

@@ -30,7 +30,13 @@ export function gatewayOptions(options: OptionValues): Partial<GatewayOptions> {
     historyPageMax: options.integer("HISTORY_PAGE_MAX"),
     seatHoldMs: options.integer("SEAT_HOLD_MS"),
     blockMs: options.integer("BLOCK_MS"),
-    trustedProxyCount: options.integer("TRUSTED_PROXY_COUNT"),
+    trustedProxies: options.list("TRUSTED_PROXIES"),
+    proxyProtocol: options.text("PROXY_PROTOCOL") === "v2",
+    answersHttp: options.integer("ADMIN_PORT") === 0,
+    pagePort: options.integer("ADMIN_PORT"),
+    tlsCertFile: options.text("TLS_CERT_FILE"),
+    tlsKeyFile: options.text("TLS_KEY_FILE"),
+    addressConnectRateMax: options.integer("ADDRESS_CONNECT_RATE_MAX"),
     allowedOrigins: options.list("ALLOWED_ORIGINS"),
     allowedHosts: options.list("ALLOWED_HOSTS"),
   };
@@ -38,6 +44,11 @@ export function gatewayOptions(options: OptionValues): Partial<GatewayOptions> {
 
 /** Where clients reach this process and no other. */
 function ownUrl(options: OptionValues): string {
-  const facts = { url: options.text("ADVERTISE_URL"), host: options.text("HOST"), workerCount: 1 };
+  const facts = {
+    url: options.text("ADVERTISE_URL"),
+    host: options.text("HOST"),
+    workerCount: 1,
+    hasTls: options.text("TLS_CERT_FILE") !== "",
+  };
   return decideAdvertiseUrl({ ...facts, directPort: options.integer("DIRECT_PORT") }, 0);
 }

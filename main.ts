@@ -23,7 +23,7 @@ import { type LogLevel, openLog, type ProcessLog } from "./log.ts";
 import { natsOptions } from "./nats-options.ts";
 import { helpText, type OptionValues, readOptions } from "./options.ts";
 import { CodedError } from "./proto/coded-error.ts";
-import type { Admin, AdminHealth } from "./workers/admin.ts";
+import type { Admin, AdminHealth, AdminParts } from "./workers/admin.ts";
 import type { ChildSpec } from "./workers/child.ts";
 
 /** In the environment of a process that a parent has started. */
@@ -90,8 +90,9 @@ async function startParts(options: OptionValues): Promise<void> {
   const hasAdmin = isChild || options.integer("ADMIN_PORT") > 0;
   const health = await ownHealth(runningGateway, bus, () => isStopping);
   const metrics = runningControlPlane?.metrics ?? null;
-  const admin = hasAdmin ? await openAdmin(options, isChild, health, metrics) : null;
   const port = runningGateway?.port ?? null;
+  const page = isChild || port === null ? null : adminPage(options, port);
+  const admin = hasAdmin ? await openAdmin(options, isChild, { health, metrics, page }) : null;
   const grpc = runningControlPlane?.address ?? null;
   if (link !== null && admin !== null) {
     link.tellParent({ type: "ready", port, grpc, store, adminPort: admin.port });
@@ -144,7 +145,8 @@ async function startWorkers(options: OptionValues, args: readonly string[]): Pro
     return decideFleetHealth(facts, { ...own, uptimeS: process.uptime() });
   };
   const metrics = hasControl ? () => askMetrics(fleet.children) : null;
-  const admin = await openAdmin(options, false, health, metrics);
+  const page = options.integer("ADMIN_PORT") === 0 ? null : adminPage(options, port);
+  const admin = await openAdmin(options, false, { health, metrics, page });
   const ready = await fleet.start();
   const children = fleet.children.map(({ spec, pid }) => ({ id: spec.id, pid }));
   const grpc = ready.find((each) => each.grpc !== null)?.grpc ?? null;
@@ -247,6 +249,22 @@ async function demoPage(urlPath: string): Promise<PageFile | null> {
   return pageFile(urlPath);
 }
 
+/** The page of an admin port, which says where clients connect; null when it is switched off. */
+function adminPage(options: OptionValues, port: number): AdminParts["page"] {
+  if (options.text("PAGE") !== "on") return null;
+  const scheme = options.text("TLS_CERT_FILE") === "" ? "ws" : "wss";
+  return async (urlPath) => {
+    const [{ pageFile, withClientsAt }, { PAGE_HEADERS }] = await Promise.all([
+      import("./examples/page/serve.ts"),
+      import("./gateway/http.ts"),
+    ]);
+    const file = await pageFile(urlPath);
+    if (file === null) return null;
+    const { contentType, body } = urlPath === "/" ? withClientsAt(file, scheme, port) : file;
+    return { headers: { "Content-Type": contentType, ...PAGE_HEADERS }, body };
+  };
+}
+
 function readVersion(): string {
   const file = path.join(import.meta.dirname, "package.json");
   return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
@@ -256,17 +274,19 @@ function readVersion(): string {
 async function openAdmin(
   options: OptionValues,
   isChild: boolean,
-  health: () => Promise<AdminHealth>,
-  metrics: (() => Promise<string>) | null,
+  parts: Omit<AdminParts, "isHostAllowed">,
 ): Promise<Admin & { url: string }> {
   const [{ startAdmin }, { decideHost }] = await Promise.all([
     import("./workers/admin.ts"),
     import("./gateway/host-check.ts"),
   ]);
   const host = isChild ? "127.0.0.1" : options.text("ADMIN_HOST");
-  const rules = { host, allowedOrigins: [], allowedHosts: options.list("ALLOWED_HOSTS") };
+  const rules = {
+    ...{ host, allowedOrigins: [], pagePort: 0 },
+    allowedHosts: options.list("ALLOWED_HOSTS"),
+  };
   const admin = await startAdmin(host, isChild ? 0 : options.integer("ADMIN_PORT"), {
-    ...{ health, metrics },
+    ...parts,
     isHostAllowed: (name) => decideHost(rules, name, "") === null,
   });
   return { ...admin, url: `http://${bracketed(host)}:${admin.port}` };
@@ -298,10 +318,15 @@ function openProcessLog(options: OptionValues, base: object): Promise<{ log: Pro
 
 function announce(
   options: OptionValues,
-  addresses: Omit<Addresses, "host" | "admin"> & { admin: { url: string } | null },
+  addresses: Omit<Addresses, "host" | "hasTls" | "admin"> & { admin: { url: string } | null },
 ): void {
   const text = announcement(
-    { ...addresses, host: options.text("HOST"), admin: addresses.admin?.url ?? null },
+    {
+      ...addresses,
+      host: options.text("HOST"),
+      hasTls: options.text("TLS_CERT_FILE") !== "",
+      admin: addresses.admin?.url ?? null,
+    },
     {
       isJson: options.text("LOG_FORMAT") === "json",
       hasPage: options.text("PAGE") === "on",

@@ -5,6 +5,7 @@
  */
 import { checkAuth } from "./auth-options.ts";
 import { decideAdvertiseUrl } from "./gateway/drain/advertise-url.ts";
+import { checkEdge } from "./gateway/edge/check-edge.ts";
 import { REGION_PATTERN } from "./gateway/options.ts";
 import type { OptionName } from "./options.ts";
 import { CodedError } from "./proto/coded-error.ts";
@@ -32,6 +33,13 @@ export function checkTogether(read: Read): void {
     throw new CodedError("OPTION_INVALID", detail);
   }
   checkDrain(read);
+  checkEdge({
+    trustedProxies: readList(read("TRUSTED_PROXIES")),
+    proxyProtocol: read("PROXY_PROTOCOL") === "v2",
+    answersHttp: read("ADMIN_PORT") === "0",
+    tlsCertFile: read("TLS_CERT_FILE"),
+    tlsKeyFile: read("TLS_KEY_FILE"),
+  });
   checkWorkers(Number(read("WORKERS")), read("PARTS"), read("NATS_URL"), read("GATEWAY_ID"));
   if (![1, 3, 5].includes(Number(read("REPLICA_COUNT")))) {
     const detail = `REPLICA_COUNT is "${read("REPLICA_COUNT")}", must be 1, 3 or 5`;
@@ -53,10 +61,24 @@ export function checkTogether(read: Read): void {
   }
 }
 
+/** The entries of a list option, as it was written. */
+export function readList(text: string): string[] {
+  return text
+    .split(",")
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== "");
+}
+
 function checkDrain(read: Read): void {
   const workerCount = Number(read("WORKERS"));
   const directPort = Number(read("DIRECT_PORT"));
-  const facts = { url: read("ADVERTISE_URL"), host: read("HOST"), directPort, workerCount };
+  const facts = {
+    url: read("ADVERTISE_URL"),
+    host: read("HOST"),
+    directPort,
+    workerCount,
+    hasTls: read("TLS_CERT_FILE") !== "",
+  };
   decideAdvertiseUrl(facts, 0);
   const lastPort = directPort + workerCount - 1;
   const port = Number(read("PORT"));

@@ -21,7 +21,7 @@ import {
   row,
   text,
 } from "./option-kind.ts";
-import { checkTogether } from "./option-rules.ts";
+import { checkTogether, readList } from "./option-rules.ts";
 import { CodedError } from "./proto/coded-error.ts";
 
 /** Every option, in the order of `--help`. */
@@ -70,7 +70,7 @@ export const OPTIONS = [
     "ADMIN_PORT",
     integer(0, 65_535),
     0,
-    "Port of health alone, of all workers together; 0: none, or with WORKERS a free one.",
+    "Port of health, metrics and page, which PORT then has no more; 0: none, or a free one by WORKERS.",
   ),
   row("ADMIN_HOST", text, "127.0.0.1", "Address of ADMIN_PORT."),
   row("DATA_DIR", text, BUS.dataDir, "Folder of durable rooms and settings; one process uses it."),
@@ -187,11 +187,15 @@ export const OPTIONS = [
     GATEWAY.blockMs,
     "Milliseconds that a client which went on far above a rate is kept out; close 4009 BLOCKED.",
   ),
+  row("TLS_CERT_FILE", text, "", "PEM certificate chain of clients' TLS; read again on a change."),
+  row("TLS_KEY_FILE", text, "", "PEM private key of TLS_CERT_FILE."),
+  row("TRUSTED_PROXIES", list, "", "Networks whose X-Forwarded-For (or PROXY v2) is believed."),
+  row("PROXY_PROTOCOL", choice("off", "v2"), "off", "How TRUSTED_PROXIES say clients' addresses."),
   row(
-    "TRUSTED_PROXY_COUNT",
-    integer(0, 8),
-    GATEWAY.trustedProxyCount,
-    "Proxies in front that write X-Forwarded-For; 0: the socket's address is the client's.",
+    "ADDRESS_CONNECT_RATE_MAX",
+    integer(0, 100_000),
+    GATEWAY.addressConnectRateMax,
+    "Connections a second from one address, ten seconds' worth at once; then HTTP 429. 0: any.",
   ),
   row(
     "ROOM_MESSAGE_COUNT_MAX",
@@ -310,11 +314,7 @@ export function readOptions(
   return {
     integer: (name) => Number(read(name)),
     text: read,
-    list: (name) =>
-      read(name)
-        .split(",")
-        .map((entry) => entry.trim())
-        .filter((entry) => entry !== ""),
+    list: (name) => readList(read(name)),
   };
 }
 

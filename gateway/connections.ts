@@ -15,8 +15,10 @@ import {
   type Socket,
 } from "./connection.ts";
 import type { GatewayContext } from "./context.ts";
+import { Redirects } from "./edge/redirects.ts";
 import type { Lagging } from "./lagging.ts";
 import { LimitError } from "./limit-error.ts";
+import { encodeServerFrame } from "./server-frames.ts";
 
 /** How often connections without Hello are looked for, ms. */
 const GREETING_SWEEP_MS = 250;
@@ -26,6 +28,7 @@ export const CLOSE_WAIT_MS = 1000;
 export class Connections {
   readonly #context: GatewayContext;
   readonly #lagging: Lagging;
+  readonly #redirects: Redirects;
   readonly #open = new Set<Connection>();
   /** In the order of their deadlines; closed ones are skipped. */
   #greeting: { connection: Connection; deadlineUs: number }[] = [];
@@ -37,6 +40,7 @@ export class Connections {
   constructor(context: GatewayContext, lagging: Lagging) {
     this.#context = context;
     this.#lagging = lagging;
+    this.#redirects = new Redirects(context.directory, context.options.region);
     this.#sweep = setInterval(() => this.#closeSilent(), GREETING_SWEEP_MS).unref();
   }
 
@@ -64,19 +68,28 @@ export class Connections {
   }
 
   onOpen(connection: Connection, socket: Socket): void {
-    const { options, sender, clock } = this.#context;
+    const { options, clock } = this.#context;
     connection.socket = socket;
     this.#open.add(connection);
     this.#openedCount += 1;
     if (this.#open.size > options.connectionCountMax) {
-      const max = options.connectionCountMax;
-      const detail = `this gateway holds ${max} connections, its limit`;
-      const limit = "connections-per-gateway";
-      sender.close(connection, new LimitError("TOO_MANY_CONNECTIONS", limit, max, detail));
+      this.#sendElsewhere(connection);
       return;
     }
     const deadlineUs = clock.nowUs() + options.handshakeMs * 1000;
     this.#greeting.push({ connection, deadlineUs });
+  }
+
+  /** This gateway is full: says where there is room, if that is known, and closes. */
+  #sendElsewhere(connection: Connection): void {
+    const { options, sender } = this.#context;
+    const target = this.#redirects.next();
+    const value = { target, delayMs: 0 };
+    if (target !== "") sender.send(connection, encodeServerFrame({ $case: "redirect", value }));
+    const max = options.connectionCountMax;
+    const detail = `this gateway holds ${max} connections, its limit`;
+    const limit = "connections-per-gateway";
+    sender.close(connection, new LimitError("TOO_MANY_CONNECTIONS", limit, max, detail));
   }
 
   /** @param code of the WebSocket close; 1006 for none. */

@@ -4,7 +4,6 @@
  * Hot path, once per message per room, nothing per recipient. Budget: one view, no closure
  * (bench fanout checks it). A socket over its limit drops out by `dropped` (lagging.ts).
  */
-import type { TemplatedApp } from "uWebSockets.js";
 import type { DurableMessage } from "../bus/bus.ts";
 import type { Position } from "../bus/position.ts";
 import { GapReason } from "../proto/gen/tidegate/client/v1/message.ts";
@@ -14,8 +13,14 @@ import type { Log } from "./log.ts";
 import type { PublishLog } from "./publish-log.ts";
 import { encodeServerFrame, MessageFrameWriter } from "./server-frames.ts";
 
+/** Where frames to topics go. */
+export interface TopicOutput {
+  /** To every subscriber of a topic, as one binary message. */
+  publish(topic: string, frame: Uint8Array): void;
+}
+
 export class Fanout implements RoomOutput {
-  readonly #app: TemplatedApp;
+  readonly #output: TopicOutput;
   readonly #publishLog: PublishLog;
   readonly #lagging: Lagging;
   readonly #log: Log;
@@ -25,8 +30,8 @@ export class Fanout implements RoomOutput {
   /** Times members were told that messages were lost between gateways. */
   lossCount = 0;
 
-  constructor(app: TemplatedApp, publishLog: PublishLog, lagging: Lagging, log: Log) {
-    this.#app = app;
+  constructor(output: TopicOutput, publishLog: PublishLog, lagging: Lagging, log: Log) {
+    this.#output = output;
     this.#publishLog = publishLog;
     this.#lagging = lagging;
     this.#log = log;
@@ -47,7 +52,7 @@ export class Fanout implements RoomOutput {
       before?.timeUs ?? 0,
     );
     const frame = this.#writer.durable(room.alias, message, prevSeq, message.envelope);
-    this.#app.publish(room.topic, frame, true);
+    this.#output.publish(room.topic, frame);
     this.messageCount += 1;
     room.messageCount += 1;
   }
@@ -57,7 +62,7 @@ export class Fanout implements RoomOutput {
     const count = room.ephemeralCount;
     this.#publishLog.push(room.alias, count, 0, count - 1, 0);
     const frame = this.#writer.ephemeral(room.alias, count, envelope);
-    this.#app.publish(room.topic, frame, true);
+    this.#output.publish(room.topic, frame);
     this.messageCount += 1;
     room.messageCount += 1;
   }
@@ -88,7 +93,7 @@ export class Fanout implements RoomOutput {
       missedCount: BigInt(missedCount),
       after: after === null ? undefined : wirePosition(after),
     };
-    this.#app.publish(room.topic, encodeServerFrame({ $case: "gap", value }), true);
+    this.#output.publish(room.topic, encodeServerFrame({ $case: "gap", value }));
   }
 }
 

@@ -4,7 +4,6 @@
  * This file wires the parts and listens; connections.ts follows the life of connections, frames/
  * has what each frame does, local-room.ts what a room does, lagging.ts what a slow member costs.
  */
-import { App, type TemplatedApp } from "uWebSockets.js";
 import type { Bus } from "../bus/bus.ts";
 import { ServingState } from "../proto/gen/tidegate/control/v1/gateway_facts.ts";
 import type { Authenticate } from "./auth/authenticate.ts";
@@ -23,13 +22,14 @@ import { followCutOffMoves } from "./drain/cut-off-move.ts";
 import { Directory } from "./drain/directory.ts";
 import { Drain } from "./drain/drain.ts";
 import { answerDrainOrders } from "./drain/orders.ts";
+import { ClientPort } from "./edge/client-port.ts";
 import { announceGateway } from "./facts/announcer.ts";
-import { Fanout } from "./fanout.ts";
+import { Fanout, type TopicOutput } from "./fanout.ts";
 import { followGates } from "./gates/apply-gates.ts";
 import { Gates } from "./gates/gates.ts";
 import { guardCounters, openGuards } from "./guards.ts";
-import { decideHealth, type HealthFacts } from "./health.ts";
-import { type PageSource, routeHttp } from "./http.ts";
+import { decideHealth, decideStatus, type HealthFacts } from "./health.ts";
+import type { PageSource } from "./http.ts";
 import { Lagging } from "./lagging.ts";
 import { Listeners } from "./listeners.ts";
 import type { Log } from "./log.ts";
@@ -48,7 +48,6 @@ import { SessionTokens } from "./seats/session-token.ts";
 import { Upkeep } from "./seats/upkeep.ts";
 import { Sender } from "./sender.ts";
 import { Traffic } from "./traffic.ts";
-import { routeWebSocket } from "./web-socket.ts";
 
 /** What a gateway works with; each is made by the composition root. */
 export interface GatewayParts {
@@ -97,13 +96,13 @@ export async function startGateway(
   partialOptions: Partial<GatewayOptions>,
 ): Promise<Gateway> {
   const options = validateGatewayOptions(partialOptions);
-  const { bus, log } = parts;
+  const { bus, log, clock = systemClock } = parts;
   const config = new GatewayConfig(parts.gatewayId, log);
   const { feed } = config;
   const quotas = { classes: new Classes(feed), limits: new Limits(feed), gates: new Gates(feed) };
   const [tokens] = await Promise.all([SessionTokens.open(bus), feed.open(bus)]);
-  const app = App();
-  const assembled = assemble(parts, options, app, {
+  const port = new ClientPort(options, clock, log, () => decideStatus(stats()) === "ok");
+  const assembled = assemble(parts, options, port.apps, {
     ...quotas,
     tokens,
     addresses: config.addresses,
@@ -112,7 +111,7 @@ export async function startGateway(
   const upkeep = followPolicies(context, quotas.classes, connections);
   let isStopping = false;
   const stats = (): HealthFacts => ({
-    ...{ isStopping, drain: drain.status, config: config.status },
+    ...{ isStopping, drain: drain.status, config: config.status, edge: port.status },
     keys: parts.keyStatus?.() ?? null,
     ...readCounts(assembled),
   });
@@ -121,14 +120,14 @@ export async function startGateway(
     announce: (state) => announcer.setState(state),
     setSharedPort: (isOpen) => listeners.setShared(isOpen),
   });
-  routeWebSocket(app, connections, new Dispatch(context), options);
-  routeHttp(app, {
-    health: () => decideHealth(stats(), process.memoryUsage(), process.uptime()),
-    page: parts.page ?? null,
-    hostRules: options,
-    log,
-  });
-  const listeners = await Listeners.open(app, options);
+  port.route(
+    { connections, dispatch: new Dispatch(context) },
+    {
+      health: () => decideHealth(stats(), process.memoryUsage(), process.uptime()),
+      page: parts.page ?? null,
+    },
+  );
+  const listeners = await Listeners.open(port.apps.listener, options);
   const announcer = announceGateway(context, connections, config.feed, () => fanout.messageCount);
   const stops = [
     followCutOff(context, connections.all()),
@@ -148,7 +147,7 @@ export async function startGateway(
     await config.close();
     for (const each of [upkeep, context.publisher, context.rooms, context.guards]) each.close();
     await context.seats.stop();
-    app.close();
+    port.close();
   };
   let closed: Promise<void> | null = null;
   return {
@@ -207,14 +206,14 @@ interface AssembleParts {
 function assemble(
   parts: GatewayParts,
   options: GatewayOptions,
-  app: TemplatedApp,
+  output: TopicOutput,
   { classes, limits, gates, tokens, addresses }: AssembleParts,
 ) {
   const { bus, log, gatewayId, version, authenticate } = parts;
   const publishLog = new PublishLog();
   const lagging = new Lagging(publishLog, (connection, error) => sender.close(connection, error));
   const sender: Sender = new Sender(lagging, options.backpressureBytesMax);
-  const fanout = new Fanout(app, publishLog, lagging, log);
+  const fanout = new Fanout(output, publishLog, lagging, log);
   const rooms = new Rooms(bus, classes, fanout);
   const clock = parts.clock ?? systemClock;
   const { region, advertiseUrl } = options;

@@ -7,6 +7,7 @@ import type { BusStatus } from "../bus/bus.ts";
 import type { KeyStatus } from "./auth/key-source.ts";
 import type { ConfigStatus } from "./control-link/config.ts";
 import type { DrainStatus } from "./drain/drain.ts";
+import type { EdgeStatus } from "./edge/client-port.ts";
 import type { Health } from "./http.ts";
 
 /** Counters and state of a gateway. */
@@ -15,6 +16,7 @@ export interface HealthFacts {
   readonly drain: DrainStatus;
   readonly bus: BusStatus;
   readonly config: ConfigStatus;
+  readonly edge: EdgeStatus;
   readonly connectionCount: number;
   /** Rooms with an interest on the bus. */
   readonly roomCount: number;
@@ -79,6 +81,7 @@ export function decideHealth(
     token_keys: facts.keys && {
       ...{ count: facts.keys.count, age_ms: facts.keys.ageMs, trouble: facts.keys.trouble },
     },
+    edge: describeEdge(facts.edge),
   };
 }
 
@@ -92,8 +95,25 @@ function describeConfig({ version, ageMs, trouble, link }: ConfigStatus) {
   };
 }
 
+function describeEdge({ door, certificate }: EdgeStatus) {
+  return {
+    flood_refusals: door.floodRefusals,
+    policy_refusals: door.policyRefusals,
+    tls:
+      certificate === null
+        ? null
+        : {
+            not_after: new Date(certificate.notAfterMs).toISOString(),
+            sha256: certificate.fingerprint,
+            reloads: certificate.reloadCount,
+            generations: certificate.generationCount,
+            trouble: certificate.trouble,
+          },
+  };
+}
+
 /** A gateway that announces its drain is not ready, though it still accepts. */
-function decideStatus({ isStopping, drain, bus }: HealthFacts): Health["status"] {
+export function decideStatus({ isStopping, drain, bus }: HealthFacts): Health["status"] {
   if (isStopping) return "stopping";
   if (drain.state !== "serving") return "draining";
   return bus.isConnected ? "ok" : "degraded";

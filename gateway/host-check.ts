@@ -13,6 +13,8 @@ export interface HostRules {
   readonly host: string;
   readonly allowedOrigins: readonly string[];
   readonly allowedHosts: readonly string[];
+  /** Another port of the same host whose page may connect too; 0 for none. */
+  readonly pagePort: number;
 }
 
 const loopbackNames = ["localhost", "127.0.0.1", "[::1]"];
@@ -36,8 +38,9 @@ export function decideHost(
   }
   if (originHeader === "" || rules.allowedOrigins.includes("*")) return null;
   const origin = originHeader.toLowerCase();
-  const own = hostHeader.toLowerCase();
-  if (origin === `http://${own}` || origin === `https://${own}`) return null;
+  const own = [hostHeader.toLowerCase()];
+  if (rules.pagePort > 0) own.push(`${name}:${rules.pagePort}`);
+  if (own.some((each) => origin === `http://${each}` || origin === `https://${each}`)) return null;
   if (rules.allowedOrigins.some((allowed) => allowed.toLowerCase() === origin)) return null;
   const detail = `Origin ${quote(originHeader)} may not connect; ALLOWED_ORIGINS adds origins`;
   return { code: "ORIGIN_REFUSED", detail };

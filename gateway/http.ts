@@ -1,5 +1,8 @@
 /**
  * Plain HTTP beside the WebSocket: health, and the demo page when one is given.
+ *
+ * With an admin port both live there, and here every request that is no upgrade ends its
+ * connection unanswered: why stands in edge/front-door.ts.
  */
 import type { HttpRequest, HttpResponse, TemplatedApp } from "uWebSockets.js";
 import { decideHost, type HostRules } from "./host-check.ts";
@@ -21,10 +24,21 @@ export interface PageFile {
 /** Gives the page's file for a path such as "/" or "/app.js", or null. */
 export type PageSource = (path: string) => Promise<PageFile | null>;
 
+/** Headers of every file of the page beside its type. */
+export const PAGE_HEADERS: Readonly<Record<string, string>> = {
+  "Cache-Control": "no-cache",
+  "X-Content-Type-Options": "nosniff",
+  "Content-Security-Policy":
+    "default-src 'self'; connect-src 'self' ws: wss:; style-src 'self' 'unsafe-inline'; " +
+    "img-src 'self' data:; frame-ancestors 'none'",
+};
+
 /** What HTTP needs of the gateway. */
 export interface HttpParts {
   readonly health: () => Health;
   readonly page: PageSource | null;
+  /** Whether anything but upgrades is answered at all. */
+  readonly answersHttp: boolean;
   /** Who may be named by Host: what is told here is not for a page that rebinds its name to us. */
   readonly hostRules: HostRules;
   readonly log: Log;
@@ -32,6 +46,12 @@ export interface HttpParts {
 
 /** Routes everything that is not the WebSocket. */
 export function routeHttp(app: TemplatedApp, parts: HttpParts): void {
+  if (!parts.answersHttp) {
+    app.any("/*", (res) => {
+      res.close();
+    });
+    return;
+  }
   app.get("/livez", (res) => sendText(res, "200 OK", "ok\n"));
   app.get("/readyz", (res) => {
     const { status } = parts.health();
@@ -85,13 +105,7 @@ function sendPage(res: HttpResponse, path: string, page: PageSource, log: Log): 
       }
       res.cork(() => {
         res.writeHeader("Content-Type", file.contentType);
-        res.writeHeader("Cache-Control", "no-cache");
-        res.writeHeader("X-Content-Type-Options", "nosniff");
-        res.writeHeader(
-          "Content-Security-Policy",
-          "default-src 'self'; connect-src 'self' ws: wss:; style-src 'self' 'unsafe-inline'; " +
-            "img-src 'self' data:; frame-ancestors 'none'",
-        );
+        for (const [name, value] of Object.entries(PAGE_HEADERS)) res.writeHeader(name, value);
         res.end(file.body);
       });
     },

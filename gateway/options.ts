@@ -2,6 +2,7 @@
  * Options of a gateway: every limit with its default, its reason, and what happens at it.
  */
 import { CodedError } from "../proto/coded-error.ts";
+import { checkEdge } from "./edge/check-edge.ts";
 
 export interface GatewayOptions {
   /** Address to listen on. Default 127.0.0.1. */
@@ -81,10 +82,30 @@ export interface GatewayOptions {
    */
   readonly blockMs: number;
   /**
-   * Proxies in front of this gateway that write X-Forwarded-For, 0 to 8: the client is who the
-   * outermost of them saw. Default 0: the header is not believed, and the socket's address counts.
+   * Networks of the proxies in front, "10.0.0.0/8" or one address, at most 64: what they say of a
+   * client's address (X-Forwarded-For, PROXY v2) is believed, and what others say is not. Default
+   * none: the socket's address counts.
    */
-  readonly trustedProxyCount: number;
+  readonly trustedProxies: readonly string[];
+  /** Whether listed proxies say the client's address by PROXY v2. Default false. */
+  readonly proxyProtocol: boolean;
+  /**
+   * Whether health and the page are answered beside the WebSocket. Default true; false where an
+   * admin port has them, and must be with `proxyProtocol`.
+   */
+  readonly answersHttp: boolean;
+  /** The admin port, whose page may connect here though its Origin is another; 0 for none. */
+  readonly pagePort: number;
+  /** PEM certificate chain of clients' TLS; followed when it changes. Default: empty, no TLS. */
+  readonly tlsCertFile: string;
+  /** PEM private key of `tlsCertFile`. */
+  readonly tlsKeyFile: string;
+  /**
+   * Connections a second from one address, 0 to 100 000, with ten seconds' worth at once. Default
+   * 100: an office of 1 000 comes back at once, and one machine can not fill the gateway. Beyond
+   * it: HTTP 429. Loopback and listed proxies are exempt. 0: no bound.
+   */
+  readonly addressConnectRateMax: number;
   /** Origins of web pages that may connect, beside the gateway's own; "*" for any. Default none. */
   readonly allowedOrigins: readonly string[];
   /**
@@ -115,7 +136,13 @@ export const GATEWAY_DEFAULTS: GatewayOptions = {
   historyPageMax: 500,
   seatHoldMs: 45_000,
   blockMs: 60_000,
-  trustedProxyCount: 0,
+  trustedProxies: [],
+  proxyProtocol: false,
+  answersHttp: true,
+  pagePort: 0,
+  tlsCertFile: "",
+  tlsKeyFile: "",
+  addressConnectRateMax: 100,
   allowedOrigins: [],
   allowedHosts: [],
 };
@@ -136,7 +163,8 @@ const bounds: Partial<Record<keyof GatewayOptions, readonly [number, number]>> =
   historyPageMax: [1, 500],
   seatHoldMs: [1000, 600_000],
   blockMs: [1000, 3_600_000],
-  trustedProxyCount: [0, 8],
+  pagePort: [0, 65_535],
+  addressConnectRateMax: [0, 100_000],
 };
 
 /**
@@ -156,6 +184,7 @@ export function validateGatewayOptions(partial: Partial<GatewayOptions>): Gatewa
     const shown = JSON.stringify(options.region);
     throw new CodedError("OPTION_INVALID", `region is ${shown}, must be [a-z0-9-]{0,32}`);
   }
+  checkEdge(options);
   return options;
 }
 

@@ -54,7 +54,11 @@ const defaults = {
   HISTORY_PAGE_MAX: "500",
   SEAT_HOLD_MS: "45000",
   BLOCK_MS: "60000",
-  TRUSTED_PROXY_COUNT: "0",
+  TLS_CERT_FILE: "",
+  TLS_KEY_FILE: "",
+  TRUSTED_PROXIES: "",
+  PROXY_PROTOCOL: "off",
+  ADDRESS_CONNECT_RATE_MAX: "100",
   ROOM_MESSAGE_COUNT_MAX: "100000",
   RETENTION_MS: "2592000000",
   STORE_BYTES_MAX: "8589934592",
@@ -144,7 +148,7 @@ describe("bounds", () => {
       historyPageMax: "HISTORY_PAGE_MAX",
       seatHoldMs: "SEAT_HOLD_MS",
       blockMs: "BLOCK_MS",
-      trustedProxyCount: "TRUSTED_PROXY_COUNT",
+      addressConnectRateMax: "ADDRESS_CONNECT_RATE_MAX",
     };
     for (const [field, name] of Object.entries(own)) {
       const bounds = integers.find((each) => each.name === name);

@@ -1,7 +1,8 @@
 /**
- * HTTP for operators: /livez, /readyz and /health of one process, or of a parent for its children.
+ * HTTP for operators: /livez, /readyz, /health and /metrics of one process, or of a parent for its
+ * children; and the demo page, which the clients' port does not have beside this one.
  */
-import { createServer, get } from "node:http";
+import { createServer, get, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { CodedError } from "../proto/coded-error.ts";
 import type { Child } from "./child.ts";
@@ -14,11 +15,19 @@ export interface AdminHealth {
   readonly body: { readonly status: string; readonly [detail: string]: unknown };
 }
 
+/** A file of the page. */
+export interface AdminFile {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | Uint8Array;
+}
+
 /** What an admin port needs. */
 export interface AdminParts {
   health(): Promise<AdminHealth>;
   /** Prometheus's text for /metrics; null where there is none. Rejects while it is not known. */
   metrics: (() => Promise<string>) | null;
+  /** The page's file for a path, or null; null for no page. */
+  page: ((path: string) => Promise<AdminFile | null>) | null;
   /** Whether a request's Host header may be answered: a web page may have rebound its own name. */
   isHostAllowed(host: string): boolean;
 }
@@ -53,11 +62,12 @@ export async function startAdmin(host: string, port: number, parts: AdminParts):
     };
     const plain = "text/plain; charset=utf-8";
     const path = request.url ?? "";
+    const isForAll = ["/livez", "/readyz", "/metrics"].includes(path);
     if (request.method !== "GET" && request.method !== "HEAD") {
       answer(405, plain, "GET and HEAD only\n");
     } else if (path === "/livez") {
       answer(200, plain, "ok\n");
-    } else if (path === "/health" && !parts.isHostAllowed(request.headers.host ?? "")) {
+    } else if (!isForAll && !parts.isHostAllowed(request.headers.host ?? "")) {
       answer(403, plain, "[HOST_REFUSED] this Host is not a name of this process\n");
     } else if (path === "/metrics" && parts.metrics !== null) {
       const type = "text/plain; version=0.0.4; charset=utf-8";
@@ -72,7 +82,7 @@ export async function startAdmin(host: string, port: number, parts: AdminParts):
         else answer(status, "application/json", `${JSON.stringify(body, null, 2)}\n`);
       });
     } else {
-      answer(404, plain, "not found\n");
+      void sendPage(parts.page, path, response, () => answer(404, plain, "not found\n"));
     }
   });
   await new Promise<void>((resolve, reject) => {
@@ -90,6 +100,18 @@ export async function startAdmin(host: string, port: number, parts: AdminParts):
         server.closeAllConnections();
       }),
   };
+}
+
+async function sendPage(
+  page: AdminParts["page"],
+  path: string,
+  response: ServerResponse,
+  none: () => void,
+): Promise<void> {
+  // A page that can not be read is none: it is a demo, and its reader sees that.
+  const file = (await page?.(path).catch(() => null)) ?? null;
+  if (file === null) none();
+  else response.writeHead(200, file.headers).end(file.body);
 }
 
 /** What is known of each child now, asked on their private ports side by side. */

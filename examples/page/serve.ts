@@ -28,6 +28,16 @@ export function openPage(): PageSource {
     Object.hasOwn(files, urlPath) ? ((await files[urlPath]?.()) ?? null) : null;
 }
 
+/**
+ * The page itself, for a port that is not the clients'.
+ *
+ * @param scheme "ws" or "wss".
+ */
+export function withClientsAt(file: PageFile, scheme: string, port: number): PageFile {
+  const place = `<meta name="clients" content="${scheme}:${port}">`;
+  return { ...file, body: `${file.body}`.replace("</title>", `</title>\n  ${place}`) };
+}
+
 /** Calls once and remembers; a failure is not remembered, so that the next request tries again. */
 function once<T>(make: () => Promise<T>): () => Promise<T> {
   let made: Promise<T> | null = null;

@@ -15,6 +15,8 @@ export interface AdvertiseFacts {
   readonly directPort: number;
   /** Workers of the process. */
   readonly workerCount: number;
+  /** Whether the gateway speaks TLS itself. */
+  readonly hasTls: boolean;
 }
 
 /**
@@ -35,7 +37,7 @@ export function decideAdvertiseUrl(facts: AdvertiseFacts, worker: number): strin
       throw new CodedError("OPTION_INVALID", detail);
     }
     const name = host.includes(":") ? `[${host}]` : host;
-    return `ws://${name}:${directPort + worker}/ws`;
+    return `${facts.hasTls ? "wss" : "ws"}://${name}:${directPort + worker}/ws`;
   }
   checkUrl(url);
   if (directPort === 0) {

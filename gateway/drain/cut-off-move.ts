@@ -7,6 +7,7 @@
 import type { Unsubscribe } from "../../bus/bus.ts";
 import { GoAwayReason } from "../../proto/gen/tidegate/client/v1/session.ts";
 import type { GatewayContext } from "../context.ts";
+import { READY_SUBPROTOCOL } from "../edge/front-door.ts";
 import type { Drain } from "./drain.ts";
 import type { Peer } from "./peer.ts";
 
@@ -68,14 +69,18 @@ async function askOthers(peers: readonly Peer[]): Promise<ReadonlySet<string>> {
   return new Set(ids.filter((id) => id !== ""));
 }
 
+/** Whether it agrees to the subprotocol that only a gateway on the bus agrees to. */
 async function isReady(url: string): Promise<boolean> {
-  const ready = new URL("/readyz", url.replace(/^ws/, "http"));
-  try {
-    const signal = AbortSignal.timeout(ASK_MS_MAX);
-    const answer = await fetch(ready, { signal, redirect: "error" });
-    await answer.body?.cancel();
-    return answer.status === 200;
-  } catch {
-    return false; // not reached: not known to be on the bus
-  }
+  const socket = new WebSocket(url, READY_SUBPROTOCOL);
+  const isOpen = await new Promise<boolean>((resolve) => {
+    const timer = setTimeout(resolve, ASK_MS_MAX, false);
+    const end = (isAgreed: boolean) => {
+      clearTimeout(timer);
+      resolve(isAgreed);
+    };
+    socket.onopen = () => end(true);
+    socket.onerror = () => end(false); // not reached, or not ready: not known to be on the bus
+  });
+  socket.close();
+  return isOpen;
 }

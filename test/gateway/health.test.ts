@@ -10,6 +10,13 @@ const facts: HealthFacts = {
   },
   bus: { isConnected: true, detail: "store in data", counters: { lost: 7 }, troubles: {} },
   config: { version: 9, ageMs: 1.6, trouble: "", link: null },
+  edge: {
+    door: { floodRefusals: 6, policyRefusals: 8 },
+    certificate: {
+      ...{ notAfterMs: 86_400_000, fingerprint: "ab", reloadCount: 2, generationCount: 3 },
+      trouble: "t",
+    },
+  },
   connectionCount: 3,
   roomCount: 2,
   memberCount: 5,
@@ -45,6 +52,13 @@ test("decideHealth: every fact, under the names that operators read", () => {
     bus: { connected: true, detail: "store in data", lost: 7, troubles: {} },
     config: { version: 9, age_ms: 2, trouble: "", control_plane: null },
     token_keys: { count: 2, age_ms: 5, trouble: "down" },
+    edge: {
+      ...{ flood_refusals: 6, policy_refusals: 8 },
+      tls: {
+        ...{ not_after: "1970-01-02T00:00:00.000Z", sha256: "ab", reloads: 2, generations: 3 },
+        trouble: "t",
+      },
+    },
   });
 });
 

@@ -2,7 +2,8 @@
 import { describe, expect, test } from "vitest";
 import { decideHost, type HostRules } from "../../gateway/host-check.ts";
 
-const loopback: HostRules = { host: "127.0.0.1", allowedOrigins: [], allowedHosts: [] };
+const none = { allowedOrigins: [], allowedHosts: [], pagePort: 0 };
+const loopback: HostRules = { host: "127.0.0.1", ...none };
 const open: HostRules = { ...loopback, host: "0.0.0.0" };
 
 function decide(rules: HostRules, host: string, origin = ""): string {
@@ -67,6 +68,14 @@ describe("Origin", () => {
     expect(decide(rules, "localhost:8080", "http://app.example")).toBe("ORIGIN_REFUSED");
     expect(decide(rules, "localhost:8080", "https://app.example.evil")).toBe("ORIGIN_REFUSED");
     expect(decide({ ...rules, allowedOrigins: ["*"] }, "localhost", "null")).toBe("allowed");
+  });
+
+  test("the page of the admin port may connect, of the same host alone", () => {
+    const rules = { ...loopback, pagePort: 9091 };
+    expect(decide(rules, "127.0.0.1:8080", "http://127.0.0.1:9091")).toBe("allowed");
+    expect(decide(rules, "127.0.0.1:8080", "http://localhost:9091")).toBe("ORIGIN_REFUSED");
+    expect(decide(rules, "127.0.0.1:8080", "http://127.0.0.1:9092")).toBe("ORIGIN_REFUSED");
+    expect(decide(loopback, "127.0.0.1:8080", "http://127.0.0.1:0")).toBe("ORIGIN_REFUSED");
   });
 
   test("a page that rebinds its own name to loopback is refused by Host, though its Origin matches", () => {

@@ -23,7 +23,13 @@ test("defaults: all of them", () => {
     historyPageMax: 500,
     seatHoldMs: 45_000,
     blockMs: 60_000,
-    trustedProxyCount: 0,
+    trustedProxies: [],
+    proxyProtocol: false,
+    answersHttp: true,
+    pagePort: 0,
+    tlsCertFile: "",
+    tlsKeyFile: "",
+    addressConnectRateMax: 100,
     allowedOrigins: [],
     allowedHosts: [],
   };
@@ -47,7 +53,7 @@ test.each(["", "5", null, Number.NaN, Number.POSITIVE_INFINITY, 1.5, -1, 2 ** 31
     const names = Object.entries(GATEWAY_DEFAULTS).flatMap(([name, given]) =>
       typeof given === "number" ? [name] : [],
     );
-    expect(names.length).toBe(16);
+    expect(names.length).toBe(17);
     for (const name of names) {
       const attempt = () => validateGatewayOptions({ [name]: value });
       expect(attempt).toThrow("[OPTION_INVALID]");

@@ -40,7 +40,8 @@ export class RawClient {
   #waiters: (() => void)[] = [];
 
   constructor(port: number, options: WebSocket.ClientOptions = {}) {
-    this.socket = new WebSocket(`ws://127.0.0.1:${port}/ws`, "tidegate.v1", options);
+    const scheme = options.ca === undefined ? "ws" : "wss";
+    this.socket = new WebSocket(`${scheme}://127.0.0.1:${port}/ws`, "tidegate.v1", options);
     this.socket.binaryType = "nodebuffer";
     this.socket.on("message", (bytes: Buffer) => this.#take(bytes));
     this.socket.on("error", () => this.#wake()); // tests look at `closed`
@@ -52,9 +53,13 @@ export class RawClient {
     });
   }
 
-  /** Connects and says Hello. */
-  static async open(port: number, hello: Partial<Hello> = {}): Promise<RawClient> {
-    const client = new RawClient(port);
+  /** Connects and says Hello; with `options.ca` by TLS. */
+  static async open(
+    port: number,
+    hello: Partial<Hello> = {},
+    options: WebSocket.ClientOptions = {},
+  ): Promise<RawClient> {
+    const client = new RawClient(port, options);
     await client.opened();
     client.hello(hello);
     client.welcome = await client.next("welcome");

@@ -4,7 +4,10 @@ import { startAdmin } from "../../workers/admin.ts";
 
 async function answers(metrics: (() => Promise<string>) | null) {
   const health = async () => ({ isReady: true, body: { status: "ok" } });
-  const admin = await startAdmin("127.0.0.1", 0, { health, metrics, isHostAllowed: () => true });
+  const file = { headers: { "Content-Type": "text/html" }, body: "<p>page</p>" };
+  const page = async (path: string) => (path === "/" ? file : null);
+  const isHostAllowed = () => true;
+  const admin = await startAdmin("127.0.0.1", 0, { health, metrics, page, isHostAllowed });
   onTestFinished(() => admin.close());
   return async (path: string) => {
     const response = await fetch(`http://127.0.0.1:${admin.port}${path}`);
@@ -28,4 +31,10 @@ test("/metrics: 503 while the fleet can not be read, 404 without a control plane
   expect((await failing("/metrics")).status).toBe(503);
   const none = await answers(null);
   expect((await none("/metrics")).status).toBe(404);
+});
+
+test("the page is there, and nothing else", async () => {
+  const get = await answers(null);
+  expect(await get("/")).toEqual({ status: 200, type: "text/html", text: "<p>page</p>" });
+  expect((await get("/other")).status).toBe(404);
 });

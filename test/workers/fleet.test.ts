@@ -216,7 +216,7 @@ test("children that keep ending later: tried again with waits, shown, ready when
 
 test("one process with ADMIN_PORT: the same health there, for loopback names only", async () => {
   const [port] = await freePorts(1);
-  const server = await startServer({ env: { ADMIN_PORT: String(port) } });
+  const server = await startServer({ env: { ADMIN_PORT: String(port), PAGE: "on" } });
   onTestFinished(() => server.close());
   expect(server.admin).toBe(`http://127.0.0.1:${port}`);
   const health = (await (await fetch(`${server.admin}/health`)).json()) as { status: string };
@@ -224,6 +224,12 @@ test("one process with ADMIN_PORT: the same health there, for loopback names onl
   expect(await readyStatus(server)).toBe(200);
   expect((await fetch(`${server.admin}/livez`)).status).toBe(200);
   expect((await fetch(`${server.admin}/other`)).status).toBe(404);
+  // The clients' port has none of it then, and the page says where that port is.
+  for (const path of ["/livez", "/readyz", "/health", "/metrics", "/"]) {
+    await expect(fetch(`${server.http}${path}`)).rejects.toThrow("fetch failed");
+  }
+  const page = await (await fetch(`${server.admin}/`)).text();
+  expect(page).toContain(`<meta name="clients" content="ws:${server.port}">`);
   const foreign = await new Promise<number>((resolve) => {
     const headers = { Host: "evil.example" };
     get(`${server.admin}/health`, { headers }, (response) => {

@@ -34,7 +34,7 @@ const ui = {
   aloud: element("aloud", HTMLElement),
 };
 
-const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`;
+const url = urlOfClients();
 const proof = new Proof(
   {
     panel: element("proof", HTMLElement),
@@ -104,6 +104,14 @@ try {
   await enter(roomOfAddress());
 } catch (error) {
   showProblem(error);
+}
+
+/** The gateway: where this page is from, or where the page says that clients connect. */
+function urlOfClients(): string {
+  const said = document.querySelector<HTMLMetaElement>('meta[name="clients"]')?.content;
+  const [scheme, port] = said?.split(":") ?? [];
+  if (port !== undefined) return `${scheme}://${location.hostname}:${port}/ws`;
+  return `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`;
 }
 
 function bind(): void {

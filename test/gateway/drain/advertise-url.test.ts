@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { decideAdvertiseUrl } from "../../../gateway/drain/advertise-url.ts";
 
-const facts = { url: "", host: "127.0.0.1", directPort: 0, workerCount: 1 };
+const facts = { url: "", host: "127.0.0.1", directPort: 0, workerCount: 1, hasTls: false };
 const wss = "wss://gw1.example.com/ws";
 
 test.each([
@@ -10,6 +10,7 @@ test.each([
   ["its own address", { url: wss }, wss],
   ["with a port of its own", { url: wss, directPort: 9000 }, "wss://gw1.example.com:9002/ws"],
   ["by the host that it listens on", { directPort: 9000 }, "ws://127.0.0.1:9002/ws"],
+  ["by TLS", { directPort: 9000, hasTls: true }, "wss://127.0.0.1:9002/ws"],
   ["by an IPv6 host", { host: "::1", directPort: 9000 }, "ws://[::1]:9002/ws"],
 ])("decideAdvertiseUrl: %s", (_, given, wanted) => {
   expect(decideAdvertiseUrl({ ...facts, ...given }, 2)).toBe(wanted);

@@ -2,24 +2,29 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { expect, onTestFinished, test, vi } from "vitest";
+import { WebSocketServer } from "ws";
 import type { GatewayContext } from "../../../gateway/context.ts";
 import { followCutOffMoves } from "../../../gateway/drain/cut-off-move.ts";
 import type { Drain } from "../../../gateway/drain/drain.ts";
 import type { MoveOrder } from "../../../gateway/drain/mover.ts";
 import type { Peer } from "../../../gateway/drain/peer.ts";
+import { READY_SUBPROTOCOL } from "../../../gateway/edge/front-door.ts";
 import { GoAwayReason } from "../../../proto/gen/tidegate/client/v1/session.ts";
 
 /** Another gateway, as far as its readiness goes. */
 async function startOther() {
   const other = { isReady: false, askedCount: 0 };
-  const server = createServer((request, response) => {
-    expect(request.url).toBe("/readyz");
+  const server = createServer();
+  const sockets = new WebSocketServer({ noServer: true });
+  server.on("upgrade", (request, socket, head) => {
+    expect(request.headers["sec-websocket-protocol"]).toBe(READY_SUBPROTOCOL);
     other.askedCount += 1;
-    response.writeHead(other.isReady ? 200 : 503).end();
+    if (other.isReady) sockets.handleUpgrade(request, socket, head, () => {});
+    else socket.end("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   onTestFinished(() => {
-    server.closeAllConnections();
+    for (const socket of sockets.clients) socket.terminate();
     server.close();
   });
   const { port } = server.address() as AddressInfo;

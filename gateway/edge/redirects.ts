@@ -1,0 +1,28 @@
+/**
+ * Sends clients that find this gateway full to one that has room, and remembers whom it sent where:
+ * the others say how full they are only every few seconds.
+ */
+import type { Directory } from "../drain/directory.ts";
+import { SentCounts } from "../drain/sent-counts.ts";
+import { decideRedirect } from "./redirect.ts";
+
+export class Redirects {
+  readonly #directory: Directory;
+  readonly #region: string;
+  readonly #sent = new SentCounts();
+
+  constructor(directory: Directory, region: string) {
+    this.#directory = directory;
+    this.#region = region;
+  }
+
+  /** Address of a gateway with room, which then counts one more; "" when none is known. */
+  next(): string {
+    const { peers } = this.#directory;
+    this.#sent.follow(peers);
+    const target = decideRedirect(peers, this.#region, this.#sent.all, Math.random());
+    if (target === null) return "";
+    this.#sent.add(target.id, peers);
+    return target.url;
+  }
+}
