@@ -37,6 +37,9 @@ export function gatewayOptions(options: OptionValues): Partial<GatewayOptions> {
     tlsCertFile: options.text("TLS_CERT_FILE"),
     tlsKeyFile: options.text("TLS_KEY_FILE"),
     addressConnectRateMax: options.integer("ADDRESS_CONNECT_RATE_MAX"),
+    authCookie: options.text("AUTH_COOKIE"),
+    // Without authentication everybody is somebody already.
+    anonymousTenant: options.text("AUTH") === "none" ? "" : options.text("ANONYMOUS_TENANT"),
     allowedOrigins: options.list("ALLOWED_ORIGINS"),
     allowedHosts: options.list("ALLOWED_HOSTS"),
   };

@@ -4,6 +4,7 @@
  * Pure. What is printed with `-o json` can be applied again as it is.
  */
 import {
+  AnonymousAccess,
   PublishPermission,
   RoomClass,
   RoomMode,
@@ -26,6 +27,7 @@ export interface RoomClassText {
   readonly roomPublishesPerSecondMax: number;
   readonly classPublishesPerSecondMax: number;
   readonly payloadBytesMax: number;
+  readonly anonymousAccess: string;
   /** "groups/0"; empty for an ephemeral class. */
   readonly placementGroup: string;
   readonly regions: readonly string[];
@@ -55,6 +57,7 @@ const fields = {
   roomPublishesPerSecondMax: { mask: "room_publishes_per_second_max", words: null },
   classPublishesPerSecondMax: { mask: "class_publishes_per_second_max", words: null },
   payloadBytesMax: { mask: "payload_bytes_max", words: null },
+  anonymousAccess: { mask: "anonymous_access", words: AnonymousAccess },
   placementGroup: { mask: "placement_group", words: null },
   regions: { mask: "regions", words: null },
 } as const;
@@ -84,6 +87,7 @@ export function roomClassText(roomClass: RoomClass): RoomClassText {
     roomPublishesPerSecondMax: roomClass.roomPublishesPerSecondMax,
     classPublishesPerSecondMax: roomClass.classPublishesPerSecondMax,
     payloadBytesMax: roomClass.payloadBytesMax,
+    anonymousAccess: word(AnonymousAccess, roomClass.anonymousAccess),
     placementGroup: roomClass.placementGroup,
     regions: roomClass.regions,
     builtIn: roomClass.builtIn,
@@ -187,6 +191,9 @@ function setField(roomClass: RoomClass, field: Field, value: unknown, name: stri
       return;
     case "slowMemberPolicy":
       roomClass.slowMemberPolicy = parseWord(SlowMemberPolicy, field, value, name);
+      return;
+    case "anonymousAccess":
+      roomClass.anonymousAccess = parseWord(AnonymousAccess, field, value, name);
       return;
     default:
       field satisfies never;

@@ -4,6 +4,7 @@
  * Pure. Values of 0 mean "not given": completeRoomClass fills in the defaults of the mode.
  */
 import {
+  AnonymousAccess,
   PublishPermission,
   type RoomClass,
   RoomMode,
@@ -31,6 +32,7 @@ export const SETTABLE_FIELDS = [
   "room_publishes_per_second_max",
   "class_publishes_per_second_max",
   "payload_bytes_max",
+  "anonymous_access",
 ] as const;
 /** One of SETTABLE_FIELDS. */
 export type SettableField = (typeof SETTABLE_FIELDS)[number];
@@ -85,6 +87,12 @@ export function checkRoomClass(record: RoomClass): FieldViolation[] {
     refuse("member_count_max", `${record.memberCountMax} is more than ${MEMBER_COUNT_MAX}`);
   }
   violations.push(...checkRates(record), ...checkPlacement(record));
+  if (!isMember(AnonymousAccess, record.anonymousAccess)) {
+    refuse(
+      "anonymous_access",
+      `${record.anonymousAccess} is not NONE (1), READ (2) or PUBLISH (3)`,
+    );
+  }
   if (!isMember(PublishPermission, permission)) {
     refuse("publish_permission", `${permission} is not CLIENTS (1), MEMBERS (2) or BACKEND (3)`);
   }
@@ -216,6 +224,8 @@ function getField(record: RoomClass, field: SettableField): number | string {
       return record.classPublishesPerSecondMax;
     case "payload_bytes_max":
       return record.payloadBytesMax;
+    case "anonymous_access":
+      return record.anonymousAccess;
     default:
       return field satisfies never;
   }
@@ -249,6 +259,9 @@ function setField(target: RoomClass, field: SettableField, source: RoomClass): v
       return;
     case "payload_bytes_max":
       target.payloadBytesMax = source.payloadBytesMax;
+      return;
+    case "anonymous_access":
+      target.anonymousAccess = source.anonymousAccess;
       return;
     default:
       field satisfies never;

@@ -7,6 +7,7 @@
  */
 import { CodedError } from "../proto/coded-error.ts";
 import {
+  AnonymousAccess,
   PublishPermission,
   type RoomClass,
   RoomMode,
@@ -51,7 +52,7 @@ export function presentClass(stored: StoredClass): RoomClass | null {
   const { id, record, revision } = stored;
   const builtInMode = BUILT_IN_CLASSES.get(id.class);
   const base = { etag: String(revision), builtIn: builtInMode !== undefined };
-  if (record !== null && !record.deleted) return { ...withGroup(record), ...base };
+  if (record !== null && !record.deleted) return { ...completed(record), ...base };
   if (builtInMode === undefined) return null;
   return { ...defaultRoomClass(roomClassName(id.tenant, id.class), builtInMode), ...base };
 }
@@ -137,6 +138,7 @@ export function describeClass(shownClass: RoomClass | null): object | undefined 
     mode: enumName(RoomMode, fields.mode),
     publishPermission: enumName(PublishPermission, fields.publishPermission),
     slowMemberPolicy: enumName(SlowMemberPolicy, fields.slowMemberPolicy),
+    anonymousAccess: enumName(AnonymousAccess, fields.anonymousAccess),
   };
 }
 
@@ -166,6 +168,11 @@ function refuseOtherMode(record: RoomClass, mode: RoomMode): void {
     `${record.name} ${was} ${modeText(record.mode)}, and a mode never changes (asked: ` +
       `${modeText(mode)}); use a class of another name`,
   );
+}
+
+/** A record from before a field was there. */
+function completed(record: RoomClass): RoomClass {
+  return { ...withGroup(record), anonymousAccess: record.anonymousAccess || AnonymousAccess.NONE };
 }
 
 /** A durable class whose record names no group is of the first. */

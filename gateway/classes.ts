@@ -2,6 +2,7 @@
  * Room classes as this gateway knows them: a live copy of their records (control-feed.ts).
  */
 import {
+  AnonymousAccess,
   PublishPermission,
   RoomClass,
   RoomMode,
@@ -28,6 +29,8 @@ export class Classes {
   readonly #stored = new Map<string, ClassPolicy | null>();
   /** Classes that limit the members of rooms, by tenant. */
   readonly #limited = new Map<string, Set<string>>();
+  /** Classes that let in clients without a token, by tenant. */
+  readonly #anonymous = new Map<string, Set<string>>();
   readonly #builtIn = new Map<string, ClassPolicy | null>();
   #onChange: ClassListener | null = null;
 
@@ -49,17 +52,22 @@ export class Classes {
     return (this.#limited.get(tenant)?.size ?? 0) > 0;
   }
 
+  /** Whether a class of the tenant lets in clients without a token. */
+  hasAnonymousAccess(tenant: string): boolean {
+    return (this.#anonymous.get(tenant)?.size ?? 0) > 0;
+  }
+
   /** The policy of a tenant's class, or null when there is none. */
   find(tenant: string, roomClass: string): ClassPolicy | null {
     const stored = this.#stored.get(roomClassKey(tenant, roomClass));
     return stored === undefined ? (this.#builtIn.get(roomClass) ?? null) : stored;
   }
 
-  #noteLimit(tenant: string, roomClass: string): void {
-    const isLimited = (this.find(tenant, roomClass)?.memberCountMax ?? 0) > 0;
-    const limited = this.#limited.get(tenant) ?? new Set();
-    if (isLimited) this.#limited.set(tenant, limited.add(roomClass));
-    else limited.delete(roomClass);
+  #note(tenant: string, roomClass: string): void {
+    const policy = this.find(tenant, roomClass);
+    const access = policy?.anonymousAccess ?? AnonymousAccess.NONE;
+    mark(this.#limited, tenant, roomClass, (policy?.memberCountMax ?? 0) > 0);
+    mark(this.#anonymous, tenant, roomClass, access !== AnonymousAccess.NONE);
   }
 
   /** A record that can not be a class is refused, and the last good one stays. */
@@ -74,10 +82,21 @@ export class Classes {
       if (fault !== null) return fault;
       this.#stored.set(key, classPolicy(roomClass, record));
     }
-    this.#noteLimit(tenant, roomClass);
+    this.#note(tenant, roomClass);
     this.#onChange?.(tenant, roomClass);
     return null;
   }
+}
+
+function mark(
+  classes: Map<string, Set<string>>,
+  tenant: string,
+  roomClass: string,
+  isIn: boolean,
+): void {
+  const ofTenant = classes.get(tenant) ?? new Set();
+  if (isIn) classes.set(tenant, ofTenant.add(roomClass));
+  else ofTenant.delete(roomClass);
 }
 
 /** What is wrong with a record, beside `present`; null when nothing is. */
@@ -101,6 +120,9 @@ function judgeRecord(record: RoomClass, present: ClassPolicy | null): string | n
   }
   if (!isWithin(slowMemberPolicy, SlowMemberPolicy.DISCONNECT)) {
     return `slow_member_policy ${slowMemberPolicy} is not known`;
+  }
+  if (record.anonymousAccess > AnonymousAccess.PUBLISH) {
+    return `anonymous_access ${record.anonymousAccess} is not known`;
   }
   return null;
 }

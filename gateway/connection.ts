@@ -49,6 +49,10 @@ export interface Connection {
   readonly address: string;
   /** Off the fast lane: past its backpressure limit and not drained yet. */
   isLagging: boolean;
+  /** Place among the tokens that end (auth/deadline-wheel.ts); 0: in none. */
+  dueS: number;
+  /** Token in the cookie of its upgrade, until Hello; empty without one. */
+  cookieToken: string;
   /** Where it may be sent, as its Welcome said: one list for many connections. */
   targets: readonly string[];
 }
@@ -96,7 +100,7 @@ export interface Membership {
 const noTargets: readonly string[] = [];
 
 /** A connection that has just been upgraded. */
-export function newConnection(number: number, address = ""): Connection {
+export function newConnection(number: number, address = "", cookieToken = ""): Connection {
   return {
     number,
     socket: null,
@@ -112,6 +116,8 @@ export function newConnection(number: number, address = ""): Connection {
     rates: null,
     address,
     isLagging: false,
+    dueS: 0,
+    cookieToken,
     targets: noTargets,
   };
 }

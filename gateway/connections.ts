@@ -61,10 +61,11 @@ export class Connections {
    * State for an upgrade that is about to become a connection.
    *
    * @param address as a trusted proxy tells it; else empty.
+   * @param cookieToken of its cookie, where that counts; else empty.
    */
-  create(address: string): Connection {
+  create(address: string, cookieToken: string): Connection {
     this.#number += 1;
-    return newConnection(this.#number, address);
+    return newConnection(this.#number, address, cookieToken);
   }
 
   onOpen(connection: Connection, socket: Socket): void {
@@ -101,6 +102,7 @@ export class Connections {
     this.#open.delete(connection);
     this.#lagging.forget(connection);
     this.#context.sender.forget(connection);
+    this.#context.tokenWatch.forget(connection);
     for (const membership of [...connection.memberships]) {
       removeMembership(membership);
       this.#context.rooms.release(membership.room);

@@ -5,10 +5,12 @@ import assert from "node:assert/strict";
 import type { Bus } from "../bus/bus.ts";
 import { type ClientContext, clientContext } from "../proto/client-context.ts";
 import type { Authenticate } from "./auth/authenticate.ts";
+import type { TokenWatch } from "./auth/token-watch.ts";
 import type { CatchUp } from "./catch-up.ts";
 import type { Clock } from "./clock.ts";
 import type { Connection } from "./connection.ts";
 import type { Directory } from "./drain/directory.ts";
+import type { Refreshing } from "./frames/refresh.ts";
 import type { Gates } from "./gates/gates.ts";
 import type { Guards } from "./guards.ts";
 import type { Identity } from "./identity.ts";
@@ -47,6 +49,10 @@ export interface GatewayContext {
   readonly traffic: Traffic;
   readonly profiles: Profiles;
   readonly gates: Gates;
+  readonly tokenWatch: TokenWatch;
+  readonly refreshing: Refreshing;
+  /** Whether a class of the tenant lets in clients without a token. */
+  hasAnonymousAccess(tenant: string): boolean;
 }
 
 /** The connection id that Welcome shows. */

@@ -12,6 +12,7 @@ import { handleJoin } from "./frames/join.ts";
 import { handleLeave } from "./frames/leave.ts";
 import { handlePing } from "./frames/ping.ts";
 import { handlePublish } from "./frames/publish.ts";
+import { handleRefresh } from "./frames/refresh.ts";
 import type { Identity } from "./identity.ts";
 import type { LimitError } from "./limit-error.ts";
 import { PublishScan } from "./publish-scan.ts";
@@ -124,8 +125,10 @@ export class Dispatch {
         handlePing(context, connection, frame.value);
         break;
       case "refresh":
+        handleRefresh(context, connection, frame.value);
+        break;
       case "flagExposures":
-        break; // not offered: no Welcome says that a token ends, or has a flag
+        break; // not offered: no Welcome has a flag
       default:
         frame satisfies never;
     }

@@ -8,6 +8,7 @@ import type { Bus } from "../bus/bus.ts";
 import { ServingState } from "../proto/gen/tidegate/control/v1/gateway_facts.ts";
 import type { Authenticate } from "./auth/authenticate.ts";
 import type { KeyStatus } from "./auth/key-source.ts";
+import { TokenWatch } from "./auth/token-watch.ts";
 import { CatchUp } from "./catch-up.ts";
 import { Classes } from "./classes.ts";
 import { type Clock, systemClock } from "./clock.ts";
@@ -145,7 +146,7 @@ export async function startGateway(
     await connections.closeAll();
     announcer.close();
     await config.close();
-    for (const each of [upkeep, context.publisher, context.rooms, context.guards]) each.close();
+    for (const each of [upkeep, ...closable(context)]) each.close();
     await context.seats.stop();
     port.close();
   };
@@ -160,6 +161,11 @@ export async function startGateway(
       return closed;
     },
   };
+}
+
+/** What has timers or work of its own. */
+function closable({ publisher, rooms, guards, tokenWatch }: GatewayContext) {
+  return [publisher, rooms, guards, tokenWatch];
 }
 
 /** What can be read of the parts at any time. */
@@ -231,6 +237,9 @@ function assemble(
     guards: openGuards({ bus, clock, log, options, limits, sender }),
     profiles: new Profiles(),
     gates,
+    tokenWatch: new TokenWatch(clock, sender),
+    refreshing: new Set(),
+    hasAnonymousAccess: (tenant) => classes.hasAnonymousAccess(tenant),
     limits,
     seats: new Seats({
       ...{ bus, log, limits, tokens, sender, holdMs: options.seatHoldMs },

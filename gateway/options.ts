@@ -109,6 +109,16 @@ export interface GatewayOptions {
   /** Origins of web pages that may connect, beside the gateway's own; "*" for any. Default none. */
   readonly allowedOrigins: readonly string[];
   /**
+   * Cookie whose value counts as the token of a Hello that has none, where the Origin is our own or
+   * listed by name. Default: empty, none.
+   */
+  readonly authCookie: string;
+  /**
+   * Tenant of clients that show no token: they come in while one of its classes says so
+   * (anonymous_access). Default: empty, every client is authenticated.
+   */
+  readonly anonymousTenant: string;
+  /**
    * Host names that requests may name (without port); "*" for any. Default: loopback names when
    * listening on loopback, so that a web page can not reach us by rebinding its own name; else any.
    */
@@ -144,6 +154,8 @@ export const GATEWAY_DEFAULTS: GatewayOptions = {
   tlsKeyFile: "",
   addressConnectRateMax: 100,
   allowedOrigins: [],
+  authCookie: "",
+  anonymousTenant: "",
   allowedHosts: [],
 };
 

@@ -41,7 +41,7 @@ export function routeWebSocket(
       const admitted = door.admit(res, req);
       if (admitted === null) return;
       res.upgrade(
-        connections.create(admitted.address),
+        connections.create(admitted.address, admitted.cookieToken),
         req.getHeader("sec-websocket-key"),
         admitted.subprotocol,
         req.getHeader("sec-websocket-extensions"),

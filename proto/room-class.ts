@@ -6,6 +6,7 @@
  * the defaults here. Both sides resolve through this file, so they can not disagree.
  */
 import {
+  AnonymousAccess,
   PublishPermission,
   type RoomClass,
   RoomMode,
@@ -40,6 +41,8 @@ export interface ClassPolicy {
   readonly historyAgeMaxS: number;
   readonly publishPermission: PublishPermission;
   readonly slowMemberPolicy: SlowMemberPolicy;
+  /** What clients without a token may do. */
+  readonly anonymousAccess: AnonymousAccess;
   /** Placement group whose shards store its rooms; 0 when ephemeral. */
   readonly group: number;
   /** Members of a room at once, in the whole fleet; 0: no limit. */
@@ -92,6 +95,7 @@ export function defaultRoomClass(name: string, mode: RoomMode): RoomClass {
     roomPublishesPerSecondMax: 0,
     classPublishesPerSecondMax: 0,
     payloadBytesMax: 0,
+    anonymousAccess: AnonymousAccess.NONE,
   };
 }
 
@@ -106,6 +110,7 @@ export function classPolicy(roomClass: string, record: RoomClass): ClassPolicy |
     historyAgeMaxS: isDurable ? record.historyAgeMaxS : 0,
     publishPermission: record.publishPermission,
     slowMemberPolicy: record.slowMemberPolicy,
+    anonymousAccess: record.anonymousAccess || AnonymousAccess.NONE,
     group: isDurable ? groupOfClass(record) : 0,
     memberCountMax: record.memberCountMax,
     roomPublishesPerSecondMax: record.roomPublishesPerSecondMax,

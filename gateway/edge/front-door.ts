@@ -7,6 +7,7 @@
  * one.
  */
 import type { HttpRequest, HttpResponse, TemplatedApp } from "uWebSockets.js";
+import { cookieToken } from "../auth/cookie.ts";
 import type { Clock } from "../clock.ts";
 import { decideHost } from "../host-check.ts";
 import type { GatewayOptions } from "../options.ts";
@@ -34,6 +35,8 @@ export interface Admitted {
   readonly address: string;
   /** The subprotocol that is agreed on; "" for none. */
   readonly subprotocol: string;
+  /** The token in its cookie, where that counts; "" for none. */
+  readonly cookieToken: string;
 }
 
 /** What is counted at the door, since the start. */
@@ -100,7 +103,7 @@ export class FrontDoor {
     );
     const counted = address === "" ? this.#limitedAddress(peer) : address;
     const verdict = this.#upgrades.judge(counted, this.#clock.nowUs() / 1000);
-    if (verdict === "admit") return { address, subprotocol };
+    if (verdict === "admit") return { address, subprotocol, cookieToken: this.#cookieToken(req) };
     const status = verdict === "many" ? "429 Too Many Requests" : "503 Service Unavailable";
     end(res, this.#options, status, "too many connections; try again later", verdict);
     return null;
@@ -111,6 +114,17 @@ export class FrontDoor {
     if (offered.includes(SUBPROTOCOL)) return SUBPROTOCOL;
     if (offered.includes(READY_SUBPROTOCOL) && this.#isReady()) return READY_SUBPROTOCOL;
     return offered.length === 1 && offered[0] === "" ? "" : null;
+  }
+
+  #cookieToken(req: HttpRequest): string {
+    const { authCookie, allowedOrigins } = this.#options;
+    if (authCookie === "") return "";
+    const [host, origin] = [req.getHeader("host"), req.getHeader("origin")];
+    return cookieToken(
+      { host, origin, cookie: req.getHeader("cookie") },
+      authCookie,
+      allowedOrigins,
+    );
   }
 
   /** Loopback and listed proxies may open as many as they like: many clients come from there. */

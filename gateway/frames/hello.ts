@@ -11,7 +11,7 @@ import { connectionId, type GatewayContext } from "../context.ts";
 import type { Peer } from "../drain/peer.ts";
 import { setGate } from "../gates/apply-gates.ts";
 import { refuseBuild, tellMismatch } from "../gates/tell-client.ts";
-import type { Identity } from "../identity.ts";
+import { type Identity, makeIdentity } from "../identity.ts";
 import { limitsInForce } from "../rates/in-force.ts";
 import { addressOfConnection } from "../seats/address.ts";
 import { encodeServerFrame } from "../server-frames.ts";
@@ -35,7 +35,7 @@ export async function handleHello(
   try {
     checkHello(hello);
     connection.profile = context.profiles.of(hello);
-    const identity = await context.authenticate(hello.token);
+    const identity = await identify(context, connection, hello.token);
     if (hello.producerKey.length > 0) {
       connection.producer = producerHash(identity.tenant, identity.user, hello.producerKey);
     }
@@ -81,6 +81,21 @@ function admitByRate(context: GatewayContext, connection: Connection, identity: 
   if (refusal !== null) throw refusal;
 }
 
+/** Who it is: by the token of Hello or of its cookie, or nobody, where a class allows that. */
+function identify(
+  context: GatewayContext,
+  connection: Connection,
+  token: string,
+): Identity | Promise<Identity> {
+  const shown = token || connection.cookieToken;
+  connection.cookieToken = ""; // not kept: a token is a secret, and has its size
+  const { anonymousTenant: tenant } = context.options;
+  if (shown !== "" || tenant === "" || !context.hasAnonymousAccess(tenant)) {
+    return context.authenticate(shown);
+  }
+  return makeIdentity({ tenant, user: "", grants: [], isAnonymous: true });
+}
+
 /** @throws {CodedError} `PROTOCOL_UNSUPPORTED`, `TOKEN_INVALID`, `FRAME_INVALID`. */
 function checkHello(hello: Hello): void {
   const { protocolMin, protocolMax } = hello;
@@ -113,6 +128,7 @@ function welcome(
   const { options } = context;
   connection.phase = Phase.OPEN;
   connection.identity = identity;
+  context.tokenWatch.follow(connection);
   connection.targets = context.directory.targets;
   const id = connectionId(context, connection.number);
   context.log.debug(
@@ -131,7 +147,7 @@ function welcome(
     serverVersion: context.version,
     sessionToken: context.seats.token(connection, identity),
     targets: [...connection.targets],
-    tokenExpiresInMs: 0,
+    tokenExpiresInMs: context.tokenWatch.expiresInMs(connection),
     flags: undefined,
     producer: Buffer.from(connection.producer, "latin1"),
   };

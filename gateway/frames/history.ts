@@ -9,12 +9,13 @@ import type { History } from "../../proto/gen/tidegate/client/v1/history.ts";
 import { Envelope } from "../../proto/gen/tidegate/client/v1/message.ts";
 import { GateAction } from "../../proto/gen/tidegate/control/v1/version_gate.ts";
 import { HISTORY_COUNT_MAX } from "../../proto/room-class.ts";
+import { isPermitted } from "../auth/permission.ts";
 import { beginRequest, type Connection, findMembership } from "../connection.ts";
 import type { GatewayContext } from "../context.ts";
 import { wirePosition } from "../fanout.ts";
 import { gatedRoom } from "../gates/gated-room.ts";
 import { roomRefusal } from "../gates/tell-client.ts";
-import { Action, type Identity, isGranted } from "../identity.ts";
+import { Action, type Identity } from "../identity.ts";
 import { inFlightMax } from "../rates/in-force.ts";
 import { decideResume, oldestTimeUs } from "../resume.ts";
 import type { Target } from "../rooms.ts";
@@ -93,7 +94,7 @@ function findTarget(
     target = membership.room;
     name = membership.name;
   }
-  if (!isGranted(identity, Action.HISTORY, name)) {
+  if (!isPermitted(identity, Action.HISTORY, name, target.policy)) {
     const detail = `reading the history of ${JSON.stringify(name)} is not allowed by the token`;
     throw new CodedError("PERMISSION_DENIED", detail);
   }

@@ -8,12 +8,13 @@ import { GapReason } from "../../proto/gen/tidegate/client/v1/message.ts";
 import type { Join, JoinRoom, RoomPolicy } from "../../proto/gen/tidegate/client/v1/room.ts";
 import { GateAction } from "../../proto/gen/tidegate/control/v1/version_gate.ts";
 import type { ClassPolicy } from "../../proto/room-class.ts";
+import { isPermitted } from "../auth/permission.ts";
 import { type Connection, MemberState, type Membership, removeMembership } from "../connection.ts";
 import type { GatewayContext } from "../context.ts";
 import { wirePosition } from "../fanout.ts";
 import { gatedRoom } from "../gates/gated-room.ts";
 import { roomRefusal, tellMismatch } from "../gates/tell-client.ts";
-import { Action, type Identity, isGranted } from "../identity.ts";
+import { Action, type Identity } from "../identity.ts";
 import { decideResume, oldestTimeUs } from "../resume.ts";
 import { encodeServerFrame } from "../server-frames.ts";
 import { memberMayPublish } from "./publish.ts";
@@ -95,12 +96,12 @@ function admit(
   wanted: JoinRoom,
 ): Membership {
   const { target, gate } = gatedRoom(context, connection, identity, wanted.room);
-  if (!isGranted(identity, Action.JOIN, wanted.room)) {
+  if (!isPermitted(identity, Action.JOIN, wanted.room, target.policy)) {
     const detail = `joining ${JSON.stringify(wanted.room)} is not allowed by the token`;
     throw new CodedError("PERMISSION_DENIED", detail);
   }
   if (wanted.history > 0 && target.policy.isDurable) {
-    if (!isGranted(identity, Action.HISTORY, wanted.room)) {
+    if (!isPermitted(identity, Action.HISTORY, wanted.room, target.policy)) {
       const detail = `reading the history of ${JSON.stringify(wanted.room)} is not allowed by the token`;
       throw new CodedError("PERMISSION_DENIED", `${detail}; join with history 0`);
     }
@@ -226,7 +227,8 @@ export function describePolicy(
   isCutOff: boolean,
 ): RoomPolicy {
   const { identity } = membership.connection;
-  const mayRead = identity !== null && isGranted(identity, Action.HISTORY, membership.name);
+  const { name } = membership;
+  const mayRead = identity !== null && isPermitted(identity, Action.HISTORY, name, policy);
   return {
     durable: policy.isDurable,
     mayPublish: membership.mayPublish,

@@ -6,11 +6,12 @@ import { encodeEnvelope } from "../../bus/envelope.ts";
 import type { PublishLimits } from "../../bus/void.ts";
 import { CodedError } from "../../proto/coded-error.ts";
 import { PublishPermission } from "../../proto/gen/tidegate/control/v1/room_class.ts";
+import { isPermitted } from "../auth/permission.ts";
 import { beginRequest, type Connection, findMembership, type Membership } from "../connection.ts";
 import type { GatewayContext } from "../context.ts";
 import { gatedRoom, leavesPublishing } from "../gates/gated-room.ts";
 import { readOnlyRefusal } from "../gates/tell-client.ts";
-import { Action, type Identity, isGranted } from "../identity.ts";
+import { Action, type Identity } from "../identity.ts";
 import { LimitError } from "../limit-error.ts";
 import type { PublishScan } from "../publish-scan.ts";
 import { inFlightMax } from "../rates/in-force.ts";
@@ -122,7 +123,7 @@ function mayPublish(identity: Identity, target: Target, name: string, isMember: 
   const { publishPermission } = target.policy;
   if (publishPermission === PublishPermission.BACKEND) return false;
   if (publishPermission === PublishPermission.MEMBERS && !isMember) return false;
-  return isGranted(identity, Action.PUBLISH, name);
+  return isPermitted(identity, Action.PUBLISH, name, target.policy);
 }
 
 /** Why a member may not publish: only one that a version gate stops is to update its client. */

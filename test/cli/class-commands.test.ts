@@ -53,6 +53,7 @@ test("class list: shows the built-in classes as a table, and as JSON", async () 
     roomPublishesPerSecondMax: 0,
     classPublishesPerSecondMax: 0,
     payloadBytesMax: 0,
+    anonymousAccess: "none",
     placementGroup: "groups/0",
     regions: [],
     builtIn: true,

@@ -32,6 +32,8 @@ test("defaults: all of them", () => {
     addressConnectRateMax: 100,
     allowedOrigins: [],
     allowedHosts: [],
+    authCookie: "",
+    anonymousTenant: "",
   };
   expect(GATEWAY_DEFAULTS).toEqual(defaults);
   expect(validateGatewayOptions({})).toEqual(defaults);

@@ -78,6 +78,28 @@ export namespace SlowMemberPolicy {
   export type UNRECOGNIZED = typeof SlowMemberPolicy.UNRECOGNIZED;
 }
 
+/** What clients without a token may do, where gateways ask for tokens. */
+export const AnonymousAccess = {
+  UNSPECIFIED: 0,
+  /** NONE - Nothing. The default. */
+  NONE: 1,
+  /** READ - Join, read history, see who is there. */
+  READ: 2,
+  /** PUBLISH - Also publish, as far as `publish_permission` lets clients. */
+  PUBLISH: 3,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type AnonymousAccess = typeof AnonymousAccess[keyof typeof AnonymousAccess];
+
+export namespace AnonymousAccess {
+  export type UNSPECIFIED = typeof AnonymousAccess.UNSPECIFIED;
+  export type NONE = typeof AnonymousAccess.NONE;
+  export type READ = typeof AnonymousAccess.READ;
+  export type PUBLISH = typeof AnonymousAccess.PUBLISH;
+  export type UNRECOGNIZED = typeof AnonymousAccess.UNRECOGNIZED;
+}
+
 /** The policy of all rooms named "<class>:…" of one tenant. */
 export interface RoomClass {
   /**
@@ -139,6 +161,8 @@ export interface RoomClass {
    * PAYLOAD_TOO_LARGE.
    */
   payloadBytesMax: number;
+  /** Default NONE. Everybody may do it, whatever its name: choose the class for the purpose. */
+  anonymousAccess: AnonymousAccess;
 }
 
 function createBaseRoomClass(): RoomClass {
@@ -159,6 +183,7 @@ function createBaseRoomClass(): RoomClass {
     roomPublishesPerSecondMax: 0,
     classPublishesPerSecondMax: 0,
     payloadBytesMax: 0,
+    anonymousAccess: 0,
   };
 }
 
@@ -211,6 +236,9 @@ export const RoomClass: MessageFns<RoomClass> = {
     }
     if (message.payloadBytesMax !== 0) {
       writer.uint32(176).uint32(message.payloadBytesMax);
+    }
+    if (message.anonymousAccess !== 0) {
+      writer.uint32(112).int32(message.anonymousAccess);
     }
     return writer;
   },
@@ -354,6 +382,14 @@ export const RoomClass: MessageFns<RoomClass> = {
             }
 
             message.payloadBytesMax = reader.uint32();
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.anonymousAccess = reader.int32() as any;
             continue;
           }
         }
