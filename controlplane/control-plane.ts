@@ -26,6 +26,8 @@ import { DrainWorker } from "./drain/drain-worker.ts";
 import { GatewayDrains } from "./drain/gateway-drains.ts";
 import { addFlags, FLAG_SERVICES } from "./flags/flag-services.ts";
 import { FleetCalls } from "./fleet-service.ts";
+import { addVersionGates } from "./gates/add-version-gates.ts";
+import { VERSION_GATE_SERVICE } from "./gates/version-gate-service.ts";
 import { GatewayCalls } from "./gateway-service.ts";
 import { HealthCalls } from "./health-service.ts";
 import { LIMIT_SERVICE, LimitCalls } from "./limit-service.ts";
@@ -72,6 +74,7 @@ const serviceNames = {
     "tidegate.control.v1.AuditService",
     LIMIT_SERVICE,
     ...FLAG_SERVICES,
+    VERSION_GATE_SERVICE,
     ...Object.values(PLACEMENT_SERVICES),
     "tidegate.control.v1.RoutingService",
     "tidegate.control.v1.RoomService",
@@ -126,6 +129,7 @@ async function serve(
   addAudit(server, gate, new AuditCalls(store.keys));
   addLimits(server, gate, new LimitCalls(store, bus));
   const flags = addFlags(server, gate, { store, bus, log });
+  addVersionGates(server, gate, { store, bus });
   const placement = await addPlacement(server, gate, {
     ...{ bus, store, log, name: options.name, workers: { drainGateway: new DrainWorker(bus) } },
     readSnapshot: readPlacement,

@@ -1,10 +1,13 @@
 /**
- * What control planes ask this gateway: its rooms, a room, its members, and to close connections.
+ * What control planes ask this gateway: its rooms, a room, its members, to close connections, and
+ * whom a change of a version gate would concern.
  */
 import type { Unsubscribe } from "../../bus/bus.ts";
 import {
   DisconnectAnswer,
   DisconnectQuestion,
+  GateImpactAnswer,
+  GateImpactQuestion,
   MembersAnswer,
   MembersQuestion,
   RoomAnswer,
@@ -14,6 +17,7 @@ import {
 } from "../../proto/gen/tidegate/bus/v1/gateway_question.ts";
 import type { Connection } from "../connection.ts";
 import type { GatewayContext } from "../context.ts";
+import { countImpact } from "../gates/count-impact.ts";
 import { disconnect } from "./disconnect.ts";
 import { listMembers, listRooms, roomCount } from "./room-lists.ts";
 
@@ -41,6 +45,10 @@ export function answerQuestions(
     bus.answer("disconnect", (body) => {
       const count = disconnect(context, connections, DisconnectQuestion.decode(body));
       return DisconnectAnswer.encode({ count }).finish();
+    }),
+    bus.answer("gate-impact", async (body) => {
+      const impact = await countImpact(context, connections, GateImpactQuestion.decode(body));
+      return GateImpactAnswer.encode(impact).finish();
     }),
   ];
   return () => {

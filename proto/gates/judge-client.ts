@@ -136,7 +136,7 @@ export function explainMiss(gate: Gate, subject: GateSubject, miss: Miss): strin
     case "client":
       return `is about client ${JSON.stringify(gate.client)}, not ${JSON.stringify(build.name)}`;
     case "platform":
-      return `is about ${JSON.stringify(gate.platform)}, not ${JSON.stringify(build.platform)}`;
+      return `is about platform ${JSON.stringify(gate.platform)}, not ${JSON.stringify(build.platform)}`;
     case "class":
       return gate.roomClasses === null
         ? "is about connections"

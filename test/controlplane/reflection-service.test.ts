@@ -81,6 +81,7 @@ test.each(["v1", "v1alpha"] as const)("reflection %s: lists every service", asyn
         `${control}.RoutingService`,
         `${control}.ShardService`,
         `${control}.SlotService`,
+        `${control}.VersionGateService`,
       ].map((name) => ({ name })),
     },
   });

@@ -369,6 +369,13 @@ ERRORS: dict[str, ErrorInfo] = {
         means="The tenant has as many room classes as there may be, deleted ones included.",
         fix="Use a class that is there; rooms of one class can be told apart by their names.",
     ),
+    "VERSION_GATE_LIMIT": ErrorInfo(
+        close=None,
+        retry="no",
+        retry_after_ms=0,
+        means="There are as many version gates as there may be.",
+        fix="Delete one that is not needed any more: a gate whose clients are all gone.",
+    ),
     "LIMIT_BELOW_USE": ErrorInfo(
         close=None,
         retry="no",
