@@ -239,3 +239,41 @@ test("one process with ADMIN_PORT: the same health there, for loopback names onl
   });
   expect(foreign).toBe(403);
 });
+
+test("/metrics of the parent's ADMIN_PORT: the control plane's, 503 while that is dead", async () => {
+  const [port] = await freePorts(1);
+  const server = await start({ GATEWAY_ID: "measured", ADMIN_PORT: String(port) });
+  expect(server.admin).toBe(`http://127.0.0.1:${port}`);
+  await openMany(server, 4);
+  const metrics = () => fetch(`${server.admin}/metrics`);
+  const partOf = (worker: string) =>
+    new RegExp(
+      `^tidegate_gateway_utilisation{name="gateways/${worker}",measure="cpu"} [0-9.]+$`,
+      "m",
+    );
+  // Workers say how they are with their leases, soon after their start.
+  await until(async () => {
+    const response = await metrics();
+    expect(response.status).toBe(200);
+    expect(response.headers.get("content-type")).toMatch(/^text\/plain; version=0\.0\.4/);
+    const lines = await response.text();
+    for (const worker of ["measured-1", "measured-2"]) expect(lines).toMatch(partOf(worker));
+    expect(lines).toMatch(/^tidegate_gateways_wanted \d+$/m);
+    expect(lines).toMatch(/^tidegate_shards_wanted \d+$/m);
+  });
+  const plane = (await healthOf(server)).controlplanes[0];
+  expect(plane).toMatchObject({ state: "ready", restarts: 0 });
+  process.kill(plane?.pid ?? 0, "SIGSTOP");
+  expect((await metrics()).status).toBe(503);
+  process.kill(plane?.pid ?? 0, "SIGKILL");
+  await until(async () => {
+    expect((await healthOf(server)).controlplanes[0]).toMatchObject({
+      state: "ready",
+      restarts: 1,
+    });
+    expect((await metrics()).status).toBe(200);
+  });
+  const { sums, workers } = await healthOf(server);
+  expect(sums.connections).toBe(4);
+  expect(workers.map(({ id }) => id)).toEqual(["measured-1", "measured-2"]);
+}, 60_000);
