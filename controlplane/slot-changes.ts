@@ -23,6 +23,7 @@ import type { OperationStarts } from "./operations/begin-operation.ts";
 import { pinKey } from "./operations/placement-keys.ts";
 import { planMove } from "./operations/plan-moves.ts";
 import type { Snapshot } from "./operations/snapshot.ts";
+import { checkGroup } from "./shard-service.ts";
 import { readPin } from "./slot-service.ts";
 
 const service = "tidegate.control.v1.SlotService";
@@ -126,6 +127,7 @@ export class SlotChanges {
     if (number >= SLOT_COUNT) {
       throw new CodedError("NOT_FOUND", `placement group ${group} has no slot ${number}`);
     }
+    await checkGroup(topology, group);
     const present = toSlot(await topology.slot(slot), await readPin(store.keys, slot));
     if (etag === "" || etag === present.etag) return present;
     const text = `${name} has etag ${shown(present.etag)} now, not ${shown(etag)}`;

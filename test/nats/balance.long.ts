@@ -1,7 +1,12 @@
 /**
  * Balance after a scale-out: two real control planes, one of which leads, real gateways and SDK
- * clients in rooms. A gateway that is added gets its part, gently, and nobody misses anything.
+ * clients in a room. A gateway that is added gets its part, gently, and nobody misses anything.
+ *
+ * Clients come through one address, behind which the gateways are, as behind a load balancer: who
+ * connected before the scale-out has no other address of the new gateway.
  */
+import { once } from "node:events";
+import { type AddressInfo, createServer, connect as dial } from "node:net";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { text } from "../../sdk/typescript/codec.ts";
 import { connect } from "../../sdk/typescript/connect.ts";
@@ -15,6 +20,28 @@ const RATE_MAX = 10;
 /** A gateway gets clients when it is a minute old; then come turns of 10 s. */
 const BALANCED_MS_MAX = 180_000;
 const room = "chat:balanced";
+
+/** One port for gateways: a connection goes to the one that has the fewest. */
+async function openBalancer(servers: readonly Server[]): Promise<string> {
+  const counts = new Map<Server, number>();
+  const listener = createServer((client) => {
+    const [server] = [...servers].sort((a, b) => (counts.get(a) ?? 0) - (counts.get(b) ?? 0));
+    if (server === undefined) throw new Error("no gateway");
+    counts.set(server, (counts.get(server) ?? 0) + 1);
+    const gateway = dial(server.port, "127.0.0.1");
+    gateway.pipe(client).pipe(gateway);
+    for (const end of [client, gateway]) end.on("error", () => gateway.destroy()); // and so both
+    gateway.on("close", () => client.destroy());
+    client.on("close", () => {
+      gateway.destroy();
+      counts.set(server, (counts.get(server) ?? 0) - 1);
+    });
+  });
+  listener.listen(0, "127.0.0.1");
+  await once(listener, "listening");
+  onTestFinished(() => void listener.close());
+  return `ws://127.0.0.1:${(listener.address() as AddressInfo).port}/ws`;
+}
 
 async function openMember(url: string) {
   const client = await connect(url, { codec: text });
@@ -47,10 +74,8 @@ test("a gateway that is added gets its part at a pace; nobody moves twice, nothi
     await startGateway(nats.urls, env("gw-1")),
     await startGateway(nats.urls, env("gw-2")),
   ];
-  const urlOf = (i: number) => servers[i % 2]?.url ?? "";
-  const members = await Promise.all(
-    Array.from({ length: CLIENT_COUNT }, (_, i) => openMember(urlOf(i))),
-  );
+  const url = await openBalancer(servers);
+  const members = await Promise.all(Array.from({ length: CLIENT_COUNT }, () => openMember(url)));
   servers.push(await startGateway(nats.urls, env("gw-3")));
   await waitForTargets(servers);
   let sentCount = 0;
@@ -80,6 +105,11 @@ test("a gateway that is added gets its part at a pace; nobody moves twice, nothi
     expect(gapCount).toBe(0);
   }
   const after = await counts();
+  console.info(
+    "connections, moves:",
+    after,
+    members.filter((m) => m.openTimesMs.length > 0).length,
+  );
   expect(after.reduce((sum, each) => sum + each, 0)).toBe(CLIENT_COUNT);
   for (const count of after) expect(Math.abs(count - part)).toBeLessThanOrEqual(20);
   const moves = members.map(({ openTimesMs }) => openTimesMs.length);
