@@ -5,33 +5,27 @@
  * fields, and changes nothing.
  */
 import { mkdtempSync, rmSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { Duplex } from "node:stream";
-import {
-  createFileRegistry,
-  type DescField,
-  type DescMethod,
-  type DescService,
-  fromBinary,
-  fromJson,
-  type JsonObject,
-  toBinary,
-  toJson,
-} from "@bufbuild/protobuf";
-import { FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
-import { Client, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import { type DescField, fromBinary, type JsonObject, toJson } from "@bufbuild/protobuf";
+import { Client, credentials, status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Role } from "../../controlplane/access/caller.ts";
 import { methodRule } from "../../controlplane/access/method-roles.ts";
 import { CONTROL_BUCKET } from "../../proto/control-bucket.ts";
-import { ServerReflectionClient } from "../../proto/gen/grpc/reflection/v1/reflection.ts";
 import { Issuer } from "./access/issue.ts";
+import {
+  encodeRequest,
+  listCalls,
+  makeCall,
+  type Served,
+  type ServedCall,
+} from "./served-calls.ts";
 import { openControlPlane, refusal, type TestControlPlane } from "./start-control-plane.ts";
 
 /** Of each service whose calls name one resource: one that is not there, and one that is. */
 const resources: Readonly<Record<string, { readonly missing: string; readonly there: string }>> = {
+  FlagService: { missing: "flagSets/none", there: "" },
   GatewayService: { missing: "gateways/nobody", there: "" },
   LimitService: { missing: "tenants/a/limits/none", there: "tenants/a/limits/connections" },
   OperationService: { missing: "operations/none", there: "OPERATION" },
@@ -39,6 +33,7 @@ const resources: Readonly<Record<string, { readonly missing: string; readonly th
   RoomClassService: { missing: "tenants/a/roomClasses/none", there: "tenants/a/roomClasses/game" },
   ShardService: { missing: "groups/0/shards/9", there: "groups/0/shards/1" },
   SlotService: { missing: "groups/9/slots/5", there: "groups/0/slots/5" },
+  VersionGateService: { missing: "gates/none", there: "" },
 };
 
 /** What a change needs beside the name of its resource to be one. */
@@ -53,23 +48,10 @@ const beside: Readonly<Record<string, JsonObject>> = {
   PinSlot: { shard: "groups/0/shards/1" },
 };
 
-/** Calls whose request names no resource that could be missing. */
-const nameless = [
-  ...["ListGateways", "GetScaleAdvice", "ListAuditEntries", "ListOperations"],
-  ...["ListPlacementGroups", "CreatePlacementGroup", "StreamRouting"],
-];
-
-interface Call {
-  readonly service: DescService;
-  readonly method: DescMethod;
-}
-
 let plane: TestControlPlane & { close(): Promise<void> };
 let client: Client;
-let calls: Call[] = [];
+let { calls, enumFields }: Served = { calls: [], enumFields: new Set() };
 let operation = "";
-/** Fields that hold an enum, of any message. */
-const enumFields = new Set<string>();
 const tokens = new Map<Role, string>();
 const folder = mkdtempSync(path.join(tmpdir(), "tidegate-bad-"));
 
@@ -81,7 +63,7 @@ beforeAll(async () => {
   }
   plane = await openControlPlane({ authJwtKeyFile: file });
   client = new Client(plane.plane.address, credentials.createInsecure());
-  calls = await listCalls(plane.plane.address);
+  ({ calls, enumFields } = await listCalls(plane.plane.address));
   await mustAnswer("CreateShard", { parent: "groups/0" });
   await mustAnswer("CreateRoomClass", {
     ...{ parent: "tenants/a", roomClassId: "game" },
@@ -98,64 +80,11 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Everything that is served, by reflection. */
-async function listCalls(address: string): Promise<Call[]> {
-  const reflection = new ServerReflectionClient(address, credentials.createInsecure());
-  const stream = reflection.serverReflectionInfo();
-  stream.write({ host: "", messageRequest: { $case: "listServices", value: "" } });
-  stream.end();
-  const names = new Set<string>();
-  for await (const { messageResponse } of stream) {
-    if (messageResponse?.$case !== "listServicesResponse") continue;
-    for (const { name } of messageResponse.value.service) names.add(name);
-  }
-  reflection.close();
-  const url = new URL("../../proto/gen/descriptor-set.binpb", import.meta.url);
-  const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, await readFile(url)));
-  for (const type of registry) {
-    if (type.kind !== "message" || !type.typeName.startsWith("tidegate.")) continue;
-    for (const field of type.fields) if (field.enum !== undefined) enumFields.add(field.jsonName);
-  }
-  return [...registry].flatMap((type) => {
-    if (type.kind !== "service" || !type.typeName.startsWith("tidegate.control.v1.")) return [];
-    if (!names.has(type.typeName)) return [];
-    return type.methods.map((method) => ({ service: type, method }));
-  });
+function ask(call: ServedCall, request: Buffer, token: string | undefined): Promise<Buffer> {
+  return makeCall(client, call, request, token);
 }
 
-function encode({ method }: Call, request: JsonObject): Buffer {
-  return Buffer.from(toBinary(method.input, fromJson(method.input, request)));
-}
-
-/** Makes a call; rejects with its error. */
-function ask(call: Call, request: Buffer, token: string | undefined): Promise<Buffer> {
-  const { service, method } = call;
-  const name = `/${service.typeName}/${method.name}`;
-  const metadata = new Metadata();
-  if (token !== undefined) metadata.set("authorization", `Bearer ${token}`);
-  const same = (bytes: Buffer) => bytes;
-  const options = { deadline: Date.now() + 20_000 };
-  return new Promise((resolve, reject) => {
-    const done = (error: ServiceError | null, answer?: Buffer) => {
-      if (error === null) resolve(answer ?? Buffer.alloc(0));
-      else reject(error);
-    };
-    if (method.methodKind === "unary") {
-      client.makeUnaryRequest(name, same, same, request, metadata, options, done);
-      return;
-    }
-    const stream =
-      method.methodKind === "server_streaming"
-        ? client.makeServerStreamRequest(name, same, same, request, metadata, options)
-        : client.makeBidiStreamRequest(name, same, same, metadata, options);
-    if (stream instanceof Duplex) stream.write(request);
-    stream.on("error", (error: ServiceError) => done(error));
-    stream.on("data", () => {});
-    stream.on("end", () => done(null));
-  });
-}
-
-function find(method: string): Call {
+function find(method: string): ServedCall {
   const found = calls.find((each) => each.method.name === method);
   if (found === undefined) throw new Error(`${method} is not served`);
   return found;
@@ -163,12 +92,12 @@ function find(method: string): Call {
 
 function mustAnswer(method: string, request: JsonObject): Promise<Buffer> {
   const call = find(method);
-  return ask(call, encode(call, request), tokens.get("admin"));
+  return ask(call, encodeRequest(call, request), tokens.get("admin"));
 }
 
 /** What an admin is told. */
-function told(call: Call, request: JsonObject | Buffer) {
-  const bytes = Buffer.isBuffer(request) ? request : encode(call, request);
+function told(call: ServedCall, request: JsonObject | Buffer) {
+  const bytes = Buffer.isBuffer(request) ? request : encodeRequest(call, request);
   return refusal(ask(call, bytes, tokens.get("admin")));
 }
 
@@ -182,15 +111,15 @@ async function records(): Promise<string[]> {
 }
 
 /** The request's field that carries the resource itself, as an update does. */
-function resourceField({ method }: Call): DescField | undefined {
+function resourceField({ method }: ServedCall): DescField | undefined {
   return method.input.fields.find((field) => {
-    if (field.fieldKind !== "message" || /^Create/.test(method.name)) return false;
+    if (field.fieldKind !== "message" || /^(Create|Test)/.test(method.name)) return false;
     return field.message.fields.some((inner) => inner.name === "name");
   });
 }
 
 /** A request that names the resource, and where the name is. */
-function naming(call: Call, name: string): { request: JsonObject; field: string } | null {
+function naming(call: ServedCall, name: string): { request: JsonObject; field: string } | null {
   const fields = call.method.input.fields.map((field) => field.name);
   const more = beside[call.method.name] ?? {};
   if (fields.includes("name")) return { request: { name, ...more }, field: "name" };
@@ -200,12 +129,12 @@ function naming(call: Call, name: string): { request: JsonObject; field: string 
   return { request: { [inside.jsonName]: resource }, field: `${inside.name}.name` };
 }
 
-const nameOf = ({ service, method }: Call) => `${service.name}/${method.name}`;
+const nameOf = ({ service, method }: ServedCall) => `${service.name}/${method.name}`;
 
 /** Runs `judge` for each call, and wants the same of all and no record changed. */
 async function each(
-  judge: (call: Call) => Promise<unknown | null>,
-  expected: (call: Call) => unknown,
+  judge: (call: ServedCall) => Promise<unknown | null>,
+  expected: (call: ServedCall) => unknown,
 ): Promise<number> {
   const before = await records();
   let count = 0;
@@ -263,7 +192,7 @@ describe("names", () => {
   test("that are none are REQUEST_INVALID, with the field", async () => {
     const bad = ["", "x", "groups/0/../1", "tenants/*/limits/>", "a".repeat(100_000), "\u0000/\n"];
     for (const name of bad) {
-      const fields = new Map<Call, string>();
+      const fields = new Map<ServedCall, string>();
       const count = await each(
         async (call) => {
           const wish = naming(call, name);
@@ -300,18 +229,16 @@ describe("names", () => {
     await each(
       async (call) => {
         const { missing } = resources[call.service.name] ?? {};
-        const wish = missing === undefined ? null : naming(call, missing);
-        if (wish !== null) return told(call, wish.request);
-        const parent = call.method.input.fields.find(({ name }) => name === "parent");
-        const isOfGroups = ["ShardService", "SlotService"].includes(call.service.name);
-        if (isOfGroups && parent !== undefined && call.method.name !== "GetRoomRoute") {
-          return told(call, { parent: "groups/9" });
-        }
-        const isTenants = parent !== undefined;
-        if (!isTenants && !nameless.includes(call.method.name)) {
+        const wish = naming(call, missing ?? "");
+        if (wish !== null && missing === undefined) {
           throw new Error(`${nameOf(call)}: say in \`resources\` what it names`);
         }
-        return null;
+        if (wish !== null) return told(call, wish.request);
+        const hasParent = call.method.input.fields.some(({ name }) => name === "parent");
+        // Tenants exist without being created.
+        const isOfGroups = ["ShardService", "SlotService"].includes(call.service.name);
+        if (!hasParent || !isOfGroups || call.method.name === "GetRoomRoute") return null;
+        return told(call, { parent: "groups/9" });
       },
       () => ({ grpc: status.NOT_FOUND, code: "NOT_FOUND" }),
     );
@@ -407,6 +334,6 @@ function operationIn(answer: Buffer): string {
   return /operations\/[0-9a-z-]+/.exec(answer.toString("latin1"))?.[0] ?? "";
 }
 
-function methodName({ service, method }: Call): string {
+function methodName({ service, method }: ServedCall): string {
   return `${service.typeName}/${method.name}`;
 }

@@ -105,11 +105,6 @@ test("a gateway that is added gets its part at a pace; nobody moves twice, nothi
     expect(gapCount).toBe(0);
   }
   const after = await counts();
-  console.info(
-    "connections, moves:",
-    after,
-    members.filter((m) => m.openTimesMs.length > 0).length,
-  );
   expect(after.reduce((sum, each) => sum + each, 0)).toBe(CLIENT_COUNT);
   for (const count of after) expect(Math.abs(count - part)).toBeLessThanOrEqual(20);
   const moves = members.map(({ openTimesMs }) => openTimesMs.length);
