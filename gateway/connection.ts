@@ -37,6 +37,8 @@ export interface Connection {
   gate: Gate | null;
   /** A version gate lets it read only. */
   isReadOnly: boolean;
+  /** Number of the flags' state that it was told of; 0: it knows of no flag. */
+  flagState: number;
   /** Joined rooms, and rooms being joined. Searched one by one: at most roomCountMax. */
   memberships: Membership[];
   /** Publishes and History requests without an answer yet. */
@@ -110,6 +112,7 @@ export function newConnection(number: number, address = "", cookieToken = ""): C
     producer: "",
     gate: null,
     isReadOnly: false,
+    flagState: 0,
     memberships: [],
     inFlightCount: 0,
     seats: null,

@@ -10,6 +10,7 @@ import type { CatchUp } from "./catch-up.ts";
 import type { Clock } from "./clock.ts";
 import type { Connection } from "./connection.ts";
 import type { Directory } from "./drain/directory.ts";
+import type { ClientFlags } from "./flags/client-flags.ts";
 import type { Refreshing } from "./frames/refresh.ts";
 import type { Gates } from "./gates/gates.ts";
 import type { Guards } from "./guards.ts";
@@ -48,6 +49,7 @@ export interface GatewayContext {
   readonly guards: Guards;
   readonly traffic: Traffic;
   readonly profiles: Profiles;
+  readonly flags: ClientFlags;
   readonly gates: Gates;
   readonly tokenWatch: TokenWatch;
   readonly refreshing: Refreshing;

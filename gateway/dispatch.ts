@@ -6,6 +6,7 @@ import { ClientFrame } from "../proto/gen/tidegate/client/v1/frame.ts";
 import type { Publish } from "../proto/gen/tidegate/client/v1/publish.ts";
 import { type Connection, Phase } from "./connection.ts";
 import type { GatewayContext } from "./context.ts";
+import { handleFlagExposures } from "./frames/flag-exposures.ts";
 import { handleHello } from "./frames/hello.ts";
 import { handleHistory } from "./frames/history.ts";
 import { handleJoin } from "./frames/join.ts";
@@ -128,7 +129,8 @@ export class Dispatch {
         handleRefresh(context, connection, frame.value);
         break;
       case "flagExposures":
-        break; // not offered: no Welcome has a flag
+        handleFlagExposures(context, connection, frame.value);
+        break;
       default:
         frame satisfies never;
     }

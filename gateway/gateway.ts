@@ -16,6 +16,7 @@ import { Connections } from "./connections.ts";
 import type { GatewayContext } from "./context.ts";
 import type { Addresses } from "./control-link/addresses.ts";
 import { GatewayConfig } from "./control-link/config.ts";
+import type { ControlFeed } from "./control-link/control-feed.ts";
 import type { ControlLinkOptions } from "./control-link/control-link.ts";
 import { followCutOff } from "./cut-off.ts";
 import { Dispatch } from "./dispatch.ts";
@@ -26,6 +27,9 @@ import { answerDrainOrders } from "./drain/orders.ts";
 import { ClientPort } from "./edge/client-port.ts";
 import { announceGateway } from "./facts/announcer.ts";
 import { Fanout, type TopicOutput } from "./fanout.ts";
+import { ClientFlags } from "./flags/client-flags.ts";
+import { flagMetrics } from "./flags/flag-metrics.ts";
+import { startFlags } from "./flags/start-flags.ts";
 import { followGates } from "./gates/apply-gates.ts";
 import { Gates } from "./gates/gates.ts";
 import { guardCounters, openGuards } from "./guards.ts";
@@ -73,6 +77,8 @@ export interface Gateway {
   readonly port: number;
   /** Counters and state, as /health shows them. */
   stats(): HealthFacts;
+  /** Prometheus's text of what only /metrics tells; empty for nothing. */
+  metrics(): string;
   /** Follows control planes beside the bus; not needed, and waited for by nobody. Called once. */
   followControlPlanes(at: ControlLinkOptions): void;
   /**
@@ -100,16 +106,14 @@ export async function startGateway(
   const { bus, log, clock = systemClock } = parts;
   const config = new GatewayConfig(parts.gatewayId, log);
   const { feed } = config;
-  const quotas = { classes: new Classes(feed), limits: new Limits(feed), gates: new Gates(feed) };
+  const followers = makeFollowers(feed);
   const [tokens] = await Promise.all([SessionTokens.open(bus), feed.open(bus)]);
   const port = new ClientPort(options, clock, log, () => decideStatus(stats()) === "ok");
   const assembled = assemble(parts, options, port.apps, {
-    ...quotas,
-    tokens,
-    addresses: config.addresses,
+    ...{ ...followers, tokens, addresses: config.addresses },
   });
   const { context, connections, fanout } = assembled;
-  const upkeep = followPolicies(context, quotas.classes, connections);
+  const upkeep = followPolicies(context, followers.classes, connections);
   let isStopping = false;
   const stats = (): HealthFacts => ({
     ...{ isStopping, drain: drain.status, config: config.status, edge: port.status },
@@ -136,6 +140,7 @@ export async function startGateway(
     answerDrainOrders(context, drain, () => connections.count),
     answerQuestions(context, connections.all()),
     followGates(context, connections.all()),
+    startFlags(context, connections.all()),
   ];
   const close = async () => {
     isStopping = true;
@@ -154,6 +159,7 @@ export async function startGateway(
   return {
     port: listeners.port,
     stats,
+    metrics: () => metricsOf(context, feed.ageMs),
     followControlPlanes: (at) => config.follow(at, context.traffic),
     drain: () => drain.end(),
     close() {
@@ -163,9 +169,20 @@ export async function startGateway(
   };
 }
 
+/** What follows the configuration: made before it is opened. */
+function makeFollowers(feed: ControlFeed) {
+  const quotas = { classes: new Classes(feed), limits: new Limits(feed), gates: new Gates(feed) };
+  return { ...quotas, flags: new ClientFlags(feed) };
+}
+
 /** What has timers or work of its own. */
 function closable({ publisher, rooms, guards, tokenWatch }: GatewayContext) {
   return [publisher, rooms, guards, tokenWatch];
+}
+
+/** The text of /metrics. */
+function metricsOf({ flags }: GatewayContext, ageMs: number): string {
+  return flagMetrics(flags.status, ageMs, flags.exposures.list());
 }
 
 /** What can be read of the parts at any time. */
@@ -182,6 +199,7 @@ function readCounts({ context, connections, fanout, lagging }: ReturnType<typeof
     lossCount: fanout.lossCount,
     seats: context.seats.counters(),
     limits: guardCounters(context.guards),
+    flags: context.flags.status,
   };
 }
 
@@ -205,6 +223,7 @@ interface AssembleParts {
   readonly limits: Limits;
   readonly gates: Gates;
   readonly tokens: SessionTokens;
+  readonly flags: ClientFlags;
   readonly addresses: Addresses;
 }
 
@@ -213,7 +232,7 @@ function assemble(
   parts: GatewayParts,
   options: GatewayOptions,
   output: TopicOutput,
-  { classes, limits, gates, tokens, addresses }: AssembleParts,
+  { classes, limits, gates, tokens, flags, addresses }: AssembleParts,
 ) {
   const { bus, log, gatewayId, version, authenticate } = parts;
   const publishLog = new PublishLog();
@@ -240,6 +259,7 @@ function assemble(
     tokenWatch: new TokenWatch(clock, sender),
     refreshing: new Set(),
     hasAnonymousAccess: (tenant) => classes.hasAnonymousAccess(tenant),
+    flags,
     limits,
     seats: new Seats({
       ...{ bus, log, limits, tokens, sender, holdMs: options.seatHoldMs },

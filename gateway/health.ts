@@ -8,6 +8,7 @@ import type { KeyStatus } from "./auth/key-source.ts";
 import type { ConfigStatus } from "./control-link/config.ts";
 import type { DrainStatus } from "./drain/drain.ts";
 import type { EdgeStatus } from "./edge/client-port.ts";
+import type { FlagStatus } from "./flags/client-flags.ts";
 import type { Health } from "./http.ts";
 
 /** Counters and state of a gateway. */
@@ -36,6 +37,7 @@ export interface HealthFacts {
   readonly keys: KeyStatus | null;
   /** Refusals by rate, blocks, and what is kept for them. */
   readonly limits: Readonly<Record<string, number>>;
+  readonly flags: FlagStatus;
   readonly version: string;
   readonly gatewayId: string;
 }
@@ -65,6 +67,7 @@ export function decideHealth(
     bus_losses_told: facts.lossCount,
     seats: facts.seats,
     limits: facts.limits,
+    flags: describeFlags(facts.flags),
     drain: describeDrain(facts.drain),
     memory: {
       rss_bytes: memory.rss,
@@ -83,6 +86,15 @@ export function decideHealth(
     },
     edge: describeEdge(facts.edge),
   };
+}
+
+function describeFlags(flags: FlagStatus): object {
+  const { setCount, flagCount, clientFlagCount, toldCount, conflicts } = flags;
+  const counts = { sets: setCount, flags: flagCount, for_clients: clientFlagCount };
+  const system = {
+    ...{ live: flags.isLive, exposures: flags.countsExposures, ack_window_ms: flags.ackWindowMs },
+  };
+  return { ...counts, told_live: toldCount, stale: flags.isStale, conflicts, system };
 }
 
 function describeConfig({ version, ageMs, trouble, link }: ConfigStatus) {

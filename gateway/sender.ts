@@ -23,7 +23,9 @@ export class Sender {
   readonly #held = new Map<Connection, Uint8Array[]>();
   /** Connections to be closed when their socket has drained. */
   readonly #closing = new Map<Connection, CodedError>();
-  /** Acks of this turn: one write per connection instead of one per ack. */
+  /** Acks are gathered for so long, ms; 0: those of this turn. */
+  ackWindowMs = 0;
+  /** Acks that are gathered: one write per connection instead of one per ack. */
   #acks = new Map<Connection, Uint8Array[]>();
 
   constructor(lagging: Lagging, backpressureBytesMax: number) {
@@ -55,10 +57,13 @@ export class Sender {
     return !this.isFull(connection) && socket.send(frame, true) !== dropped;
   }
 
-  /** Sends an ack at the end of this turn, together with others to the same connection. */
+  /** Sends an ack when its window is over, together with others to the same connection. */
   sendAck(connection: Connection, frame: Uint8Array): void {
     if (connection.socket === null) return;
-    if (this.#acks.size === 0) queueMicrotask(() => this.#flushAcks());
+    if (this.#acks.size === 0) {
+      if (this.ackWindowMs === 0) queueMicrotask(() => this.#flushAcks());
+      else setTimeout(() => this.#flushAcks(), this.ackWindowMs);
+    }
     const acks = this.#acks.get(connection);
     if (acks === undefined) this.#acks.set(connection, [frame]);
     else acks.push(frame);

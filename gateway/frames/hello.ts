@@ -42,6 +42,7 @@ export async function handleHello(
     admitByRate(context, connection, identity);
     if (isRefused(context, connection, identity)) return;
     await context.readiness.wait();
+    await context.flags.ready();
     if (connection.socket === null || connection.phase !== Phase.VERIFYING) return;
     const address = () => addressOfConnection(connection);
     const admitting = context.seats.admit(connection, identity, hello, address);
@@ -148,7 +149,7 @@ function welcome(
     sessionToken: context.seats.token(connection, identity),
     targets: [...connection.targets],
     tokenExpiresInMs: context.tokenWatch.expiresInMs(connection),
-    flags: undefined,
+    flags: context.flags.welcome(context, connection, identity),
     producer: Buffer.from(connection.producer, "latin1"),
   };
   context.sender.send(connection, encodeServerFrame({ $case: "welcome", value }));

@@ -56,6 +56,8 @@ async function answer(
   const value = { requestId, tokenExpiresInMs: context.tokenWatch.expiresInMs(connection) };
   context.sender.send(connection, encodeServerFrame({ $case: "refreshed", value }));
   applyIdentity(context, connection);
+  const isAsked = JSON.stringify(identity.attributes) !== JSON.stringify(before.attributes);
+  if (isAsked) context.flags.refresh(connection);
 }
 
 /**

@@ -9,6 +9,10 @@ const facts: HealthFacts = {
     ...{ toldCount: 0, forcedCount: 0, stuckSinceMs: null },
   },
   bus: { isConnected: true, detail: "store in data", counters: { lost: 7 }, troubles: {} },
+  flags: {
+    ...{ setCount: 1, flagCount: 3, clientFlagCount: 2, isStale: true, toldCount: 5 },
+    ...{ conflicts: [], isLive: true, countsExposures: true, ackWindowMs: 10 },
+  },
   config: { version: 9, ageMs: 1.6, trouble: "", link: null },
   edge: {
     door: { floodRefusals: 6, policyRefusals: 8 },
@@ -47,6 +51,10 @@ test("decideHealth: every fact, under the names that operators read", () => {
     bus_losses_told: 6,
     seats: { connections: 2, held: 1, refused: 3, taken_over: 4 },
     limits: { refused: 1 },
+    flags: {
+      ...{ sets: 1, flags: 3, for_clients: 2, told_live: 5, stale: true, conflicts: [] },
+      system: { live: true, exposures: true, ack_window_ms: 10 },
+    },
     drain: { state: "serving" },
     memory: { rss_bytes: 100, heap_used_bytes: 50, external_bytes: 25 },
     bus: { connected: true, detail: "store in data", lost: 7, troubles: {} },
