@@ -3,6 +3,7 @@
  * the others say how full they are only every few seconds.
  */
 import type { Directory } from "../drain/directory.ts";
+import { FACTS_MS } from "../drain/read-every.ts";
 import { SentCounts } from "../drain/sent-counts.ts";
 import { decideRedirect } from "./redirect.ts";
 
@@ -18,6 +19,7 @@ export class Redirects {
 
   /** Address of a gateway with room, which then counts one more; "" when none is known. */
   next(): string {
+    void this.#directory.refresh(FACTS_MS); // never rejects; for those who come next
     const { peers } = this.#directory;
     this.#sent.follow(peers);
     const target = decideRedirect(peers, this.#region, this.#sent.all, Math.random());

@@ -22,8 +22,9 @@ export class RawSocket {
   #answer = "";
   #isClosed = false;
 
-  constructor(port: number) {
-    this.socket = connect(port, "127.0.0.1");
+  /** @param localAddress whom it comes from, of loopback's. */
+  constructor(port: number, localAddress = "127.0.0.1") {
+    this.socket = connect({ port, host: "127.0.0.1", localAddress });
     this.socket.setNoDelay(true);
     this.socket.on("data", (bytes: Buffer) => {
       this.#answer += bytes.toString("latin1");
