@@ -3,6 +3,7 @@
  */
 import { decideAdvertiseUrl } from "./gateway/drain/advertise-url.ts";
 import type { GatewayOptions } from "./gateway/options.ts";
+import { guardOptions } from "./guard-options.ts";
 import type { OptionValues } from "./options.ts";
 
 /**
@@ -29,7 +30,7 @@ export function gatewayOptions(options: OptionValues): Partial<GatewayOptions> {
     idleTimeoutS: options.integer("IDLE_TIMEOUT_S"),
     historyPageMax: options.integer("HISTORY_PAGE_MAX"),
     seatHoldMs: options.integer("SEAT_HOLD_MS"),
-    blockMs: options.integer("BLOCK_MS"),
+    ...guardOptions(options),
     trustedProxies: options.list("TRUSTED_PROXIES"),
     proxyProtocol: options.text("PROXY_PROTOCOL") === "v2",
     answersHttp: options.integer("ADMIN_PORT") === 0,

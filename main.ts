@@ -89,7 +89,7 @@ async function startParts(options: OptionValues): Promise<void> {
 
   const hasAdmin = isChild || options.integer("ADMIN_PORT") > 0;
   const health = await ownHealth(runningGateway, bus, () => isStopping);
-  const metrics = runningControlPlane?.metrics ?? null;
+  const metrics = await ownMetrics(runningGateway, runningControlPlane);
   const port = runningGateway?.port ?? null;
   const page = isChild || port === null ? null : adminPage(options, port);
   const admin = hasAdmin ? await openAdmin(options, isChild, { health, metrics, page }) : null;
@@ -103,13 +103,19 @@ async function startParts(options: OptionValues): Promise<void> {
 
 /** WORKERS: each worker and the control plane in a process of its own, on one port of clients. */
 async function startWorkers(options: OptionValues, args: readonly string[]): Promise<void> {
-  const [{ Fleet }, { askChildren, askMetrics }, { decideFleetHealth }, { findPort }] =
-    await Promise.all([
-      import("./workers/fleet.ts"),
-      import("./workers/admin.ts"),
-      import("./workers/fleet-health.ts"),
-      import("./gateway/listen.ts"),
-    ]);
+  const [
+    { Fleet },
+    { askChildren, askMetrics },
+    { decideFleetHealth },
+    { findPort },
+    { joinMetrics },
+  ] = await Promise.all([
+    import("./workers/fleet.ts"),
+    import("./workers/admin.ts"),
+    import("./workers/fleet-health.ts"),
+    import("./gateway/listen.ts"),
+    import("./workers/join-metrics.ts"),
+  ]);
   const { log } = await openProcessLog(options, {});
   // The look that nobody else listens is made here, once: workers share the port.
   const port = await findPort(options.text("HOST"), options.integer("PORT"));
@@ -144,7 +150,7 @@ async function startWorkers(options: OptionValues, args: readonly string[]): Pro
     const facts = await askChildren(fleet.children);
     return decideFleetHealth(facts, { ...own, uptimeS: process.uptime() });
   };
-  const metrics = hasControl ? () => askMetrics(fleet.children) : null;
+  const metrics = async () => joinMetrics(await askMetrics(fleet.children));
   const page = options.integer("ADMIN_PORT") === 0 ? null : adminPage(options, port);
   const admin = await openAdmin(options, false, { health, metrics, page });
   const ready = await fleet.start();
@@ -268,6 +274,18 @@ function adminPage(options: OptionValues, port: number): AdminParts["page"] {
 function readVersion(): string {
   const file = path.join(import.meta.dirname, "package.json");
   return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
+}
+
+/** What /metrics of this process tells: of its gateway, and of its control plane. */
+async function ownMetrics(
+  gateway: Gateway | null,
+  controlPlane: { readonly metrics: () => Promise<string> } | null,
+): Promise<() => Promise<string>> {
+  const { gatewayMetrics } = await import("./gateway/metrics.ts");
+  return async () => {
+    const own = gateway === null ? "" : gatewayMetrics(gateway.stats());
+    return own + ((await controlPlane?.metrics()) ?? "");
+  };
 }
 
 /** An admin port: of this process or, with its children's health, of a parent. */

@@ -11,6 +11,7 @@ import { NATS_BUS_DEFAULTS as NATS } from "./bus/nats/options.ts";
 import { SHARD_BOUNDS } from "./bus/shard-limits.ts";
 import { CONTROL_PLANE_DEFAULTS as CONTROL } from "./controlplane/options.ts";
 import { GATEWAY_DEFAULTS as GATEWAY } from "./gateway/options.ts";
+import { GUARD_ROWS } from "./guard-options.ts";
 import {
   checkValue,
   choice,
@@ -181,12 +182,7 @@ export const OPTIONS = [
     GATEWAY.seatHoldMs,
     "Milliseconds that the seats of a broken connection wait for its client to come back.",
   ),
-  row(
-    "BLOCK_MS",
-    integer(1000, 3_600_000),
-    GATEWAY.blockMs,
-    "Milliseconds that a client which went on far above a rate is kept out; close 4009 BLOCKED.",
-  ),
+  ...GUARD_ROWS,
   row("TLS_CERT_FILE", text, "", "PEM certificate chain of clients' TLS; read again on a change."),
   row("TLS_KEY_FILE", text, "", "PEM private key of TLS_CERT_FILE."),
   row("TRUSTED_PROXIES", list, "", "Networks whose X-Forwarded-For (or PROXY v2) is believed."),

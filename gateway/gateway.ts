@@ -39,6 +39,7 @@ import { Lagging } from "./lagging.ts";
 import { Listeners } from "./listeners.ts";
 import type { Log } from "./log.ts";
 import { type GatewayOptions, validateGatewayOptions } from "./options.ts";
+import type { ReadOverload } from "./overload/overload.ts";
 import { applyClassChange } from "./policy-change.ts";
 import { Profiles } from "./profiles.ts";
 import { PublishLog } from "./publish-log.ts";
@@ -69,6 +70,8 @@ export interface GatewayParts {
   readonly page?: PageSource | null;
   /** Default: the machine's clock. */
   readonly clock?: Clock;
+  /** How overload is measured. Default: this process is. */
+  readonly readOverload?: ReadOverload;
 }
 
 /** A running gateway. */
@@ -199,6 +202,8 @@ function readCounts({ context, connections, fanout, lagging }: ReturnType<typeof
     lossCount: fanout.lossCount,
     seats: context.seats.counters(),
     limits: guardCounters(context.guards),
+    overload: context.guards.overload.status,
+    admission: context.guards.admission.status,
     flags: context.flags.status,
   };
 }
@@ -241,6 +246,7 @@ function assemble(
   const fanout = new Fanout(output, publishLog, lagging, log);
   const rooms = new Rooms(bus, classes, fanout);
   const clock = parts.clock ?? systemClock;
+  const readOverload = parts.readOverload ?? null;
   const { region, advertiseUrl } = options;
   const context: GatewayContext = {
     ...{ bus, log, clock, options, sender, rooms, gatewayId, version, authenticate },
@@ -253,7 +259,7 @@ function assemble(
     resumeReads: new ResumeReads(bus),
     publisher: new Publisher(bus, clock, sender),
     traffic: new Traffic(),
-    guards: openGuards({ bus, clock, log, options, limits, sender }),
+    guards: openGuards({ bus, clock, log, options, limits, sender, readOverload }),
     profiles: new Profiles(),
     gates,
     tokenWatch: new TokenWatch(clock, sender),

@@ -1,11 +1,13 @@
 /**
- * What protects a gateway and its members from those who want too much: rates, and blocks of those
- * who go on.
+ * What protects a gateway and its members from those who want too much: rates, blocks of those who
+ * go on, the pace of new clients, and what is shed under overload.
  */
 import type { Bus } from "../bus/bus.ts";
 import type { Clock } from "./clock.ts";
 import type { Log } from "./log.ts";
 import type { GatewayOptions } from "./options.ts";
+import { Admission } from "./overload/admission.ts";
+import { Overload, type ReadOverload } from "./overload/overload.ts";
 import { Abuse } from "./rates/abuse.ts";
 import { Blocks } from "./rates/blocks.ts";
 import { Rates } from "./rates/rates.ts";
@@ -20,6 +22,8 @@ export interface GuardParts {
   readonly options: GatewayOptions;
   readonly limits: Limits;
   readonly sender: Sender;
+  /** For tests; null: this process is measured. */
+  readonly readOverload: ReadOverload | null;
 }
 
 /** See the file's header. */
@@ -27,19 +31,23 @@ export interface Guards {
   readonly rates: Rates;
   readonly abuse: Abuse;
   readonly blocks: Blocks;
+  readonly overload: Overload;
+  readonly admission: Admission;
   close(): void;
 }
 
 /** Makes them; they work from now on. */
-export function openGuards({ bus, clock, log, options, limits, sender }: GuardParts): Guards {
+export function openGuards(parts: GuardParts): Guards {
+  const { bus, clock, log, options, limits, sender, readOverload } = parts;
   const blocks = new Blocks(bus, clock, log, options.blockMs);
   void blocks.follow();
   const rates = new Rates(limits);
+  const overload = new Overload(bus, log, options.memoryMibMax, readOverload);
+  const admission = new Admission(options.admission === "paced");
   return {
-    ...{ rates, blocks, abuse: new Abuse(blocks, sender, log) },
+    ...{ rates, blocks, overload, admission, abuse: new Abuse(blocks, sender, log) },
     close() {
-      rates.close();
-      blocks.close();
+      for (const each of [rates, blocks, overload, admission]) each.close();
     },
   };
 }

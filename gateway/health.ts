@@ -10,6 +10,8 @@ import type { DrainStatus } from "./drain/drain.ts";
 import type { EdgeStatus } from "./edge/client-port.ts";
 import type { FlagStatus } from "./flags/client-flags.ts";
 import type { Health } from "./http.ts";
+import type { AdmissionStatus } from "./overload/admission.ts";
+import type { OverloadStatus } from "./overload/overload.ts";
 
 /** Counters and state of a gateway. */
 export interface HealthFacts {
@@ -38,6 +40,10 @@ export interface HealthFacts {
   /** Refusals by rate, blocks, and what is kept for them. */
   readonly limits: Readonly<Record<string, number>>;
   readonly flags: FlagStatus;
+  /** What is shed, and why. */
+  readonly overload: OverloadStatus;
+  /** How fast new clients come in. */
+  readonly admission: AdmissionStatus;
   readonly version: string;
   readonly gatewayId: string;
 }
@@ -68,6 +74,8 @@ export function decideHealth(
     seats: facts.seats,
     limits: facts.limits,
     flags: describeFlags(facts.flags),
+    overload: describeOverload(facts.overload),
+    admission: describeAdmission(facts.admission),
     drain: describeDrain(facts.drain),
     memory: {
       rss_bytes: memory.rss,
@@ -95,6 +103,26 @@ function describeFlags(flags: FlagStatus): object {
     ...{ live: flags.isLive, exposures: flags.countsExposures, ack_window_ms: flags.ackWindowMs },
   };
   return { ...counts, told_live: toldCount, stale: flags.isStale, conflicts, system };
+}
+
+function describeOverload({ level, sheds, cause, reading, ...counts }: OverloadStatus): object {
+  return {
+    ...{ level, sheds, cause },
+    loop_delay_ms: Math.round(reading.loopDelayMs * 10) / 10,
+    memory_share: Math.round(reading.memoryShare * 1000) / 1000,
+    bus_lag_ms: Math.round(reading.busLagMs * 10) / 10,
+    shed_connects: counts.shedConnectCount,
+    shed_publishes: counts.shedPublishCount,
+  };
+}
+
+function describeAdmission(status: AdmissionStatus): object {
+  return {
+    rate_per_s: status.ratePerS,
+    waiting: status.waitingCount,
+    waited: status.waitedCount,
+    refused: status.refusedCount,
+  };
 }
 
 function describeConfig({ version, ageMs, trouble, link }: ConfigStatus) {

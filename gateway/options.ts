@@ -82,6 +82,17 @@ export interface GatewayOptions {
    */
   readonly blockMs: number;
   /**
+   * "paced": Hellos pass no faster than the event loop bears, in their order, and who would wait
+   * too long is told when to come again (OVERLOADED). "off": as they come. Default "paced".
+   */
+  readonly admission: "paced" | "off";
+  /**
+   * What this process may use, MiB, 0 to 1 048 576. Default 0: what its cgroup has, or the machine;
+   * one of several workers needs a number. At 85 % new clients are sent away, at 93 % anonymous
+   * ephemeral publishes are dropped as well.
+   */
+  readonly memoryMibMax: number;
+  /**
    * Networks of the proxies in front, "10.0.0.0/8" or one address, at most 64: what they say of a
    * client's address (X-Forwarded-For, PROXY v2) is believed, and what others say is not. Default
    * none: the socket's address counts.
@@ -146,6 +157,8 @@ export const GATEWAY_DEFAULTS: GatewayOptions = {
   historyPageMax: 500,
   seatHoldMs: 45_000,
   blockMs: 60_000,
+  admission: "paced",
+  memoryMibMax: 0,
   trustedProxies: [],
   proxyProtocol: false,
   answersHttp: true,
@@ -175,6 +188,7 @@ const bounds: Partial<Record<keyof GatewayOptions, readonly [number, number]>> =
   historyPageMax: [1, 500],
   seatHoldMs: [1000, 600_000],
   blockMs: [1000, 3_600_000],
+  memoryMibMax: [0, 1024 ** 2],
   pagePort: [0, 65_535],
   addressConnectRateMax: [0, 100_000],
 };

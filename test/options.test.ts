@@ -54,6 +54,8 @@ const defaults = {
   HISTORY_PAGE_MAX: "500",
   SEAT_HOLD_MS: "45000",
   BLOCK_MS: "60000",
+  ADMISSION: "paced",
+  MEMORY_MIB_MAX: "0",
   TLS_CERT_FILE: "",
   TLS_KEY_FILE: "",
   TRUSTED_PROXIES: "",
@@ -148,6 +150,7 @@ describe("bounds", () => {
       historyPageMax: "HISTORY_PAGE_MAX",
       seatHoldMs: "SEAT_HOLD_MS",
       blockMs: "BLOCK_MS",
+      memoryMibMax: "MEMORY_MIB_MAX",
       addressConnectRateMax: "ADDRESS_CONNECT_RATE_MAX",
     };
     for (const [field, name] of Object.entries(own)) {

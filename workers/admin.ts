@@ -126,15 +126,20 @@ export function askChildren(children: readonly Child[]): Promise<ChildFacts[]> {
   );
 }
 
-/** /metrics of the child that is a control plane. Rejects when it does not answer. */
-export async function askMetrics(children: readonly Child[]): Promise<string> {
-  const plane = children.find(({ spec }) => spec.role === "controlplane");
-  const signal = AbortSignal.timeout(ASK_MS_MAX);
-  const url = `http://127.0.0.1:${plane?.ready?.adminPort ?? 0}/metrics`;
-  const response = await fetch(url, { signal });
-  if (!response.ok)
-    throw new CodedError("UNAVAILABLE", `the control plane says ${response.status}`);
-  return response.text();
+/** /metrics of each child that answers. Rejects when none does. */
+export async function askMetrics(children: readonly Child[]): Promise<string[]> {
+  const ports = children.flatMap(({ ready }) => (ready === null ? [] : [ready.adminPort]));
+  const texts = await Promise.allSettled(
+    ports.map(async (port) => {
+      const signal = AbortSignal.timeout(ASK_MS_MAX);
+      const response = await fetch(`http://127.0.0.1:${port}/metrics`, { signal });
+      if (!response.ok) throw new CodedError("UNAVAILABLE", `a child says ${response.status}`);
+      return response.text();
+    }),
+  );
+  const told = texts.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
+  if (told.length === 0) throw new CodedError("UNAVAILABLE", "no child tells its metrics");
+  return told;
 }
 
 /** Null when it does not answer. */

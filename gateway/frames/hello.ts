@@ -35,6 +35,11 @@ export async function handleHello(
   try {
     checkHello(hello);
     connection.profile = context.profiles.of(hello);
+    const isGone = () => connection.socket === null || connection.phase !== Phase.VERIFYING;
+    context.guards.overload.admitConnect();
+    const turn = context.guards.admission.enter(isGone);
+    if (turn !== null) await turn;
+    if (isGone()) return;
     const identity = await identify(context, connection, hello.token);
     if (hello.producerKey.length > 0) {
       connection.producer = producerHash(identity.tenant, identity.user, hello.producerKey);

@@ -141,6 +141,7 @@ function publishEphemeral(
   scan: PublishScan,
   frame: Uint8Array,
 ): void {
+  context.guards.overload.admitEphemeral(identity);
   const nowUs = context.clock.nowUs();
   const { producerSeq, payloadStart, payloadEnd } = scan;
   const ageUs = nowUs - scan.firstSentUs;

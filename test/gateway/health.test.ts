@@ -31,6 +31,12 @@ const facts: HealthFacts = {
   keys: { count: 2, ageMs: 5, trouble: "down" },
   seats: { connections: 2, held: 1, refused: 3, taken_over: 4 },
   limits: { refused: 1 },
+  overload: {
+    ...{ level: 1, sheds: "connects", cause: "loopDelayMs" },
+    reading: { loopDelayMs: 120.44, memoryShare: 0.51234, busLagMs: 0.66 },
+    ...{ shedConnectCount: 8, shedPublishCount: 9 },
+  },
+  admission: { ratePerS: 500, waitingCount: 3, waitedCount: 40, refusedCount: 5 },
   version: "1.2.3",
   gatewayId: "gw",
 };
@@ -55,6 +61,12 @@ test("decideHealth: every fact, under the names that operators read", () => {
       ...{ sets: 1, flags: 3, for_clients: 2, told_live: 5, stale: true, conflicts: [] },
       system: { live: true, exposures: true, ack_window_ms: 10 },
     },
+    overload: {
+      ...{ level: 1, sheds: "connects", cause: "loopDelayMs" },
+      ...{ loop_delay_ms: 120.4, memory_share: 0.512, bus_lag_ms: 0.7 },
+      ...{ shed_connects: 8, shed_publishes: 9 },
+    },
+    admission: { rate_per_s: 500, waiting: 3, waited: 40, refused: 5 },
     drain: { state: "serving" },
     memory: { rss_bytes: 100, heap_used_bytes: 50, external_bytes: 25 },
     bus: { connected: true, detail: "store in data", lost: 7, troubles: {} },

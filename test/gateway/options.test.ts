@@ -23,6 +23,8 @@ test("defaults: all of them", () => {
     historyPageMax: 500,
     seatHoldMs: 45_000,
     blockMs: 60_000,
+    admission: "paced",
+    memoryMibMax: 0,
     trustedProxies: [],
     proxyProtocol: false,
     answersHttp: true,
