@@ -1,7 +1,6 @@
 /**
  * `tidegatectl class …`: room classes, read and changed through the control plane.
  */
-import { readFile } from "node:fs/promises";
 import type { RoomClass } from "../proto/gen/tidegate/control/v1/room_class.ts";
 import { RoomClassServiceClient } from "../proto/gen/tidegate/control/v1/room_class_service.ts";
 import { roomClassName } from "../proto/room-class.ts";
@@ -12,6 +11,7 @@ import { call, withClient } from "./control-client.ts";
 import { Failure, usageError } from "./failure.ts";
 import { formatOutput } from "./output.ts";
 import { pages, present } from "./pages.ts";
+import { readInput } from "./read-input.ts";
 import {
   FIELD_NAMES,
   parseRoomClassFile,
@@ -23,8 +23,6 @@ import {
 import { formatTable } from "./table.ts";
 import { tenantParent } from "./tenant.ts";
 
-/** Bytes of a file to apply; a class has about 200. */
-const fileBytesMax = 1024 * 1024;
 /** Classes asked for at once. */
 const pageSize = 1000;
 
@@ -184,27 +182,6 @@ async function readClass(client: RoomClassServiceClient, name: string): Promise<
     if (reason instanceof Failure && reason.code === "NOT_FOUND") return null;
     throw reason;
   }
-}
-
-async function readInput(context: Context, file: string): Promise<string> {
-  const chunks: Buffer[] = [];
-  if (file === "-") {
-    let bytes = 0;
-    for await (const chunk of context.stdin) {
-      bytes += chunk.length;
-      if (bytes > fileBytesMax) throw usageError(`stdin has more than ${fileBytesMax} bytes`);
-      chunks.push(chunk);
-    }
-    return Buffer.concat(chunks).toString();
-  }
-  try {
-    const content = await readFile(file);
-    if (content.length <= fileBytesMax) return content.toString();
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw usageError(`the file can not be read: ${reason}`, "Name a file, or - for stdin.", cause);
-  }
-  throw usageError(`${file} has more than ${fileBytesMax} bytes`, "Split it.");
 }
 
 function resourceName(target: Target, name: string): string {

@@ -168,6 +168,9 @@ function detailText(error: ServiceError, details: Buffer): string {
   const faults = Status.decode(details)
     .details.filter((any) => any.typeUrl.endsWith("/google.rpc.BadRequest"))
     .flatMap((any) => BadRequest.decode(any.value).fieldViolations)
-    .map(({ field, description }) => `${field.replace("room_class.", "")}: ${description}`);
+    .map(
+      ({ field, description }) =>
+        `${field.replace(/^(room_class|version_gate)\./, "")}: ${description}`,
+    );
   return faults.length > 0 ? faults.join("; ") : error.details;
 }

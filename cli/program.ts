@@ -13,6 +13,7 @@ import { addDrainCommands } from "./drain-program.ts";
 import { EXIT_CODE_MEANINGS } from "./exit-code.ts";
 import { usageError } from "./failure.ts";
 import { addFleetCommands } from "./fleet-program.ts";
+import { addGateCommands } from "./gate-program.ts";
 import { addGroupCommands } from "./group-program.ts";
 import { addLimitCommands } from "./limit-program.ts";
 import { addOperationCommands } from "./operation-program.ts";
@@ -40,6 +41,7 @@ export function buildProgram(context: Context, setup: ProgramSetup): Command {
   addRoomsCommands(program, context, setup);
   addClassCommands(program, context, setup);
   addLimitCommands(program, context, setup);
+  addGateCommands(program, context, setup);
   addFleetCommands(program, context, setup);
   addPlacementCommands(program, context, setup);
   addDrainCommands(program, context, setup);
