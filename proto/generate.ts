@@ -118,9 +118,11 @@ export type ErrorCode = keyof typeof ERRORS;
 function sdkErrorsTypeScript(rows: [string, ErrorRow][]): string {
   const codes = rows.map(([code, row]) => `  /** ${row.means} ${row.fix} */\n  | "${code}"`);
   const told = rows.filter(([, row]) => row.retry !== "no" || row.close !== undefined);
-  const text = told.map(([code, { retry, close = 0, retryAfterMs = 0 }]) =>
-    `  ${code} ${retry} ${close} ${retryAfterMs}`.replace(/( 0)+$/, ""),
-  );
+  const text = told.map(([code, { retry, close = 0, retryAfterMs = 0 }]) => {
+    const isFinal = close >= 4500 || close === 1008 || close === 1009;
+    if (isFinal !== (retry === "no")) throw new Error(`${code}: ${close} is not "${retry}"`);
+    return `  ${code} ${close} ${retryAfterMs}`.replace(/( 0)+$/, "");
+  });
   return `// ${notice}
 
 /** A stable error code. */
@@ -128,8 +130,9 @@ export type ErrorCode =
 ${codes.join("\n")};
 
 /**
- * What codes mean, in lines \`code retry close retryAfterMs\`, numbers that are 0 left out at the
- * end. A code without a line is not worth a retry, and leaves the connection open.
+ * What codes mean, in lines \`code close retryAfterMs\`, numbers that are 0 left out at the end. The
+ * close code says whether to try again. A code without a line is not worth it, and leaves the
+ * connection open.
  */
 export const ERROR_LINES = \`
 ${text.join("\n")}\`;

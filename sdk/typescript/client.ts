@@ -12,6 +12,7 @@ import { JoinedRoom, type PublishOptions, type Room } from "./room.ts";
 import { SDK_VERSION, Session } from "./session.ts";
 import type { ClientStatus, Runtime } from "./session-setup.ts";
 import { publishValue, readPage } from "./value.ts";
+import type { VersionMismatch } from "./version.ts";
 
 /** How to join a room. */
 export interface JoinOptions<T> {
@@ -51,6 +52,9 @@ export class Client<T = Uint8Array> {
     this.#session = new Session({
       url: validateUrl(url),
       token: options.token ?? "",
+      attributes: options.attributes ?? {},
+      region: options.region ?? "",
+      flags: options.flags,
       build: options.build ?? { name: "tidegate-ts", version: SDK_VERSION },
       limits: this.#limits,
       runtime,
@@ -77,6 +81,19 @@ export class Client<T = Uint8Array> {
   /** Calls back with errors that no promise waits for: of publishes without an answer. */
   onError(listener: (error: TidegateError) => void): () => void {
     return this.#session.errors.on(listener);
+  }
+
+  /**
+   * What a version gate last said of this build as a whole, or null; `VERSION_REFUSED` of `connect`
+   * has it in its error.
+   */
+  get versionMismatch(): VersionMismatch | null {
+    return this.#session.versionMismatch;
+  }
+
+  /** Calls back with whatever a version gate says, also of single rooms. Returns how to stop. */
+  onVersionMismatch(listener: (mismatch: VersionMismatch) => void): () => void {
+    return this.#session.mismatches.on(listener);
   }
 
   /**

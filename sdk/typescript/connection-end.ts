@@ -3,7 +3,7 @@
  *
  * Pure. docs/protocol.md has the ranges of close codes, proto/errors.json the codes behind them.
  */
-import { ERRORS, errorText, TidegateError } from "./error.ts";
+import { ERRORS, errorText, isFinalClose, TidegateError } from "./error.ts";
 import type { SocketEnd } from "./socket.ts";
 
 /** Why a connection ended. */
@@ -20,16 +20,15 @@ export interface ConnectionEnd {
  */
 export function decideEnd(end: SocketEnd, said: TidegateError | null): ConnectionEnd {
   const { closeCode, reason, cause } = end;
-  const isForGood =
-    (closeCode >= 4500 && closeCode <= 4999) || [1002, 1003, 1007, 1008, 1009].includes(closeCode);
+  const mayReconnect = !isFinalClose(closeCode);
   const why = reason || (cause === undefined ? `close code ${closeCode}` : errorText(cause));
   const error =
     said ??
     new TidegateError(errorCodeOfClose(closeCode), `the connection ended: ${why}`, {
-      retryable: !isForGood,
+      retryable: mayReconnect,
       cause,
     });
-  return { error, mayReconnect: !isForGood };
+  return { error, mayReconnect };
 }
 
 /** The error code that has this close code, or CONNECT_FAILED for a break without one. */

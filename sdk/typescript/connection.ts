@@ -13,8 +13,10 @@ import {
   frameError,
   SUBPROTOCOL,
 } from "./frame.ts";
+import type { ErrorFrame } from "./gen/tidegate/client/v1/error.ts";
 import type { ServerFrame } from "./gen/tidegate/client/v1/frame.ts";
 import type { Hello, Welcome } from "./gen/tidegate/client/v1/session.ts";
+import type { Redirect } from "./gen/tidegate/client/v1/version.ts";
 import { LATE_TIMER_MS } from "./publisher.ts";
 import type { ServerClock } from "./server-clock.ts";
 import type { OpenSocket, Socket } from "./socket.ts";
@@ -28,7 +30,7 @@ export type ServerFrameKind = NonNullable<ServerFrame["frame"]>;
 /** What happens on a connection. onEnd comes last, and exactly once. */
 export interface ConnectionHandlers {
   onWelcome(welcome: Welcome): void;
-  /** Every later frame but Pong; `bytes` is its size. */
+  /** Every later frame but Pong, and a VersionMismatch also before; `bytes` is its size. */
   onFrame(frame: ServerFrameKind, bytes: number): void;
   onEnd(end: ConnectionEnd): void;
 }
@@ -58,6 +60,7 @@ export class Connection {
   readonly #pings = new Map<number, WaitingPing>();
   #welcome: Welcome | null = null;
   #lastError: TidegateError | null = null;
+  #redirect: Redirect | null = null;
   #hasEnded = false;
   #heardAtMs: number;
   #pingedAtMs = 0;
@@ -97,6 +100,15 @@ export class Connection {
     return this.#welcome !== null;
   }
 
+  /** Where to go instead: said before the end of one that had no Welcome. */
+  get redirect(): Redirect | null {
+    return this.hasOpened ? null : this.#redirect;
+  }
+
+  get url(): string {
+    return this.#setup.url;
+  }
+
   get bufferedBytes(): number {
     return this.#socket.bufferedBytes();
   }
@@ -115,7 +127,7 @@ export class Connection {
   ping(): Promise<number> {
     return new Promise((resolve, reject) => {
       if (!this.isOpen || this.#pings.size >= PING_COUNT_MAX) {
-        reject(new TidegateError("UNAVAILABLE", "not connected, or too many pings are unanswered"));
+        reject(new TidegateError("UNAVAILABLE", "not connected, or too many pings"));
         return;
       }
       const sentAtMs = this.#setup.clock.nowMs();
@@ -147,7 +159,7 @@ export class Connection {
 
   /** Cuts the TCP connection; onEnd follows at once. */
   drop(): void {
-    this.#cut("CONNECT_FAILED", "the connection was cut by dropConnection");
+    this.#cut("CONNECT_FAILED", "cut by dropConnection");
   }
 
   #onOpen(): void {
@@ -169,15 +181,18 @@ export class Connection {
       if (bytes === null) throw new TypeError("a text message");
       frame = decodeFrame(bytes);
     } catch (cause) {
-      this.#cut("INTERNAL", `the gateway sent a frame that does not decode: ${errorText(cause)}`);
+      this.#cut("INTERNAL", `a frame does not decode: ${errorText(cause)}`);
       return;
     }
     if (frame === undefined) return; // a kind this version does not know
     if (frame.$case === "pong") this.#onPong(frame.value.id, frame.value.serverTimeUs);
     else if (frame.$case === "welcome") this.#onWelcome(frame.value);
-    else if (frame.$case === "error" && frame.value.requestId === 0 && frame.value.room === "") {
+    else if (frame.$case === "error" && isLastWord(frame.value)) {
       this.#lastError = frameError(frame.value);
-    } else if (this.#welcome !== null) this.#handlers.onFrame(frame, bytes?.length ?? 0);
+    } else if (frame.$case === "redirect") this.#redirect = frame.value;
+    else if (this.#welcome !== null || frame.$case === "versionMismatch") {
+      this.#handlers.onFrame(frame, bytes?.length ?? 0);
+    }
   }
 
   #onWelcome(welcome: Welcome): void {
@@ -219,7 +234,7 @@ export class Connection {
       return;
     }
     if (this.#isPinged && nowMs - this.#pingedAtMs >= (idleMs * 2) / 3) {
-      this.#cut("IDLE_TIMEOUT", `nothing came from the gateway for ${idleMs} ms`);
+      this.#cut("IDLE_TIMEOUT", `nothing came for ${idleMs} ms`);
       return;
     }
     const isSilent = nowMs - this.#heardAtMs >= idleMs / 3;
@@ -254,4 +269,9 @@ export class Connection {
     for (const ping of this.#pings.values()) ping.reject(end.error);
     this.#handlers.onEnd(end);
   }
+}
+
+/** Whether it says why the connection ends: about no request or room, and not only "slower". */
+function isLastWord({ requestId, room, code }: ErrorFrame): boolean {
+  return requestId === 0 && room === "" && code !== "RATE_LIMITED";
 }

@@ -1,9 +1,9 @@
 /**
- * Opens connections for a session, each with a fresh token and a Hello that says who comes back.
+ * Opens connections for a session, each with a Hello that says who comes back.
  */
 import { Connection, type ConnectionHandlers } from "./connection.ts";
-import { errorText, TidegateError } from "./error.ts";
 import { PROTOCOL_VERSION } from "./frame.ts";
+import { isUrl } from "./options.ts";
 import { ServerClock } from "./server-clock.ts";
 import type { SessionSetup } from "./session-setup.ts";
 
@@ -23,16 +23,6 @@ export class Dialler {
     this.#setup = setup;
   }
 
-  /** The token for the next connection. @throws {TidegateError} `CONNECT_FAILED`. */
-  async token(): Promise<string> {
-    const { token } = this.#setup;
-    try {
-      return typeof token === "string" ? token : await token();
-    } catch (cause) {
-      throw new TidegateError("CONNECT_FAILED", `no token: ${errorText(cause)}`, { cause });
-    }
-  }
-
   /** @param settle given for a move: calls its argument when Hello may be sent. */
   open(
     url: string,
@@ -40,7 +30,7 @@ export class Dialler {
     settle: ((then: () => void) => void) | null,
     handlers: ConnectionHandlers,
   ): Connection {
-    const { build, limits, runtime } = this.#setup;
+    const { build, limits, runtime, attributes, region } = this.#setup;
     this.#count += 1;
     const hello = {
       protocolMin: PROTOCOL_VERSION,
@@ -50,8 +40,8 @@ export class Dialler {
       producerKey: this.producerKey,
       sessionToken: this.sessionToken,
       dialCount: this.#count,
-      attributes: [],
-      region: "",
+      attributes: Object.entries(attributes).map(([key, value]) => ({ key, value })),
+      region,
     };
     const handshakeTimeoutMs = settle === null ? limits.handshakeTimeoutMs : MOVE_TIMEOUT_MS;
     const { serverClock } = this;
@@ -69,6 +59,19 @@ export class Dialler {
  * @param url where the client began; it goes back there instead.
  */
 export function moveUrl(target: string, targets: readonly string[], url: string): string {
-  const isSafe = target.startsWith("wss:") || !url.startsWith("wss:");
-  return isSafe && targets.includes(target) ? target : url;
+  return isSafe(target, url) && targets.includes(target) ? target : url;
+}
+
+/**
+ * Where a Redirect leads, or null: one hop from where the client began, and never from TLS to none.
+ *
+ * @param from who sent it.
+ * @param url where the client began.
+ */
+export function redirectUrl(target: string, from: string, url: string): string | null {
+  return from === url && isUrl(target) && isSafe(target, url) ? target : null;
+}
+
+function isSafe(target: string, url: string): boolean {
+  return target.startsWith("wss:") || !url.startsWith("wss:");
 }

@@ -7,13 +7,12 @@
  */
 import { FIXES } from "#fixes";
 import { ERROR_LINES, type ErrorCode } from "./gen/errors.ts";
+import type { VersionMismatch } from "./version.ts";
 
 export type { ErrorCode };
 
 /** What a code means for the connection and the retry. */
 export interface ErrorInfo {
-  /** Whether a failed request can be repeated: never, as it is, or after connecting again. */
-  readonly retry: "no" | "same" | "reconnect";
   /** WebSocket close code; 0 when the connection stays open. */
   readonly close: number;
   /** Least wait before the retry, milliseconds. */
@@ -25,13 +24,22 @@ export const ERRORS: ReadonlyMap<string, ErrorInfo> = new Map(
   ERROR_LINES.trim()
     .split(/\n\s*/)
     .map((line) => {
-      const [code = "", retry, close = 0, retryAfterMs = 0] = line.split(" ");
-      return [
-        code,
-        { retry: retry as ErrorInfo["retry"], close: +close, retryAfterMs: +retryAfterMs },
-      ];
+      const [code = "", close = 0, retryAfterMs = 0] = line.split(" ");
+      return [code, { close: +close, retryAfterMs: +retryAfterMs }];
     }),
 );
+
+/** Whether a code is worth another try. */
+export function isRetryable(code: string): boolean {
+  const info = ERRORS.get(code);
+  return info !== undefined && !isFinalClose(info.close);
+}
+
+/** Whether a connection closed so is not opened again: the same would happen. */
+export function isFinalClose(closeCode: number): boolean {
+  if (closeCode >= 4500 && closeCode <= 4999) return true;
+  return [1002, 1003, 1007, 1008, 1009].includes(closeCode);
+}
 
 /** What the gateway said beyond the code, or what was caught. */
 export interface TidegateErrorOptions {
@@ -57,16 +65,17 @@ export class TidegateError extends Error {
   readonly limit: string;
   /** Its value; 0 if none refused. */
   readonly limitValue: number;
+  /** Of `VERSION_REFUSED`: which build is wanted, and where it is. */
+  versionMismatch: VersionMismatch | null = null;
   /** A sentence: what to do about it. Empty in browsers, and for codes of newer gateways. */
   readonly fix: string;
 
   /** @param detail a sentence for people: the value, the bound, what happened. */
   constructor(code: ErrorCode | (string & {}), detail: string, options: TidegateErrorOptions = {}) {
-    super(`[${code}] ${detail}`, "cause" in options ? { cause: options.cause } : undefined);
-    const { retry = "no", retryAfterMs = 0 } = ERRORS.get(code) ?? {};
+    super(`[${code}] ${detail}`, options);
     this.code = code;
-    this.retryable = options.retryable ?? retry !== "no";
-    this.retryAfterMs = options.retryAfterMs || retryAfterMs;
+    this.retryable = options.retryable ?? isRetryable(code);
+    this.retryAfterMs = options.retryAfterMs || (ERRORS.get(code)?.retryAfterMs ?? 0);
     this.limit = options.limit ?? "";
     this.limitValue = options.limitValue ?? 0;
     this.fix = FIXES.get(code) ?? "";

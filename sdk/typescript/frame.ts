@@ -32,6 +32,5 @@ export function decodeFrame(bytes: Uint8Array): ServerFrame["frame"] {
 /** The error of an ErrorFrame; the gateway's word on retrying wins over the table's. */
 export function frameError(frame: ErrorFrame): TidegateError {
   const text = frame.room === "" ? frame.message : `${frame.room}: ${frame.message}`;
-  const { retryable, retryAfterMs, limit, limitValue } = frame;
-  return new TidegateError(frame.code, text, { retryable, retryAfterMs, limit, limitValue });
+  return new TidegateError(frame.code, text, frame);
 }

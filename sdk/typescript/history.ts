@@ -41,6 +41,7 @@ interface Pending {
   readonly reject: (error: TidegateError) => void;
   isSent: boolean;
   failedCount: number;
+  readonly cancel: CancelTimer;
   cancelRetry: CancelTimer;
 }
 
@@ -65,27 +66,16 @@ export class HistoryRequests {
       if (this.#pending.size >= HISTORY_PENDING_MAX) {
         throw new TidegateError("QUEUE_FULL", `${HISTORY_PENDING_MAX} pages are being asked for`);
       }
-      const cancel = this.#link.clock.setTimer(HISTORY_TIMEOUT_MS, () => {
-        const text = `no history page of ${room} came within ${HISTORY_TIMEOUT_MS} ms`;
-        pending.reject(new TidegateError("UNAVAILABLE", text));
-      });
-      const done = () => {
-        cancel();
-        pending.cancelRetry();
-        this.#pending.delete(pending);
-      };
       const pending: Pending = {
         request,
-        resolve(page) {
-          done();
-          resolve(page);
-        },
-        reject(error) {
-          done();
-          reject(error);
-        },
+        resolve,
+        reject,
         isSent: false,
         failedCount: 0,
+        cancel: this.#link.clock.setTimer(HISTORY_TIMEOUT_MS, () => {
+          const text = `no page of ${room} within ${HISTORY_TIMEOUT_MS} ms`;
+          this.#end(pending).reject(new TidegateError("UNAVAILABLE", text));
+        }),
         cancelRetry: () => {},
       };
       this.#pending.add(pending);
@@ -103,7 +93,8 @@ export class HistoryRequests {
   }
 
   onPage(page: WirePage): void {
-    this.#settle(page.requestId)?.resolve(page);
+    const pending = this.#settle(page.requestId);
+    if (pending !== undefined) this.#end(pending).resolve(page);
   }
 
   /** Returns whether the error was the answer to a page. */
@@ -114,12 +105,19 @@ export class HistoryRequests {
       const delayMs = this.#link.backoffMs(pending.failedCount, frame.retryAfterMs);
       pending.failedCount += 1;
       pending.cancelRetry = this.#link.clock.setTimer(delayMs, () => this.#send(pending));
-    } else pending.reject(frameError(frame));
+    } else this.#end(pending).reject(frameError(frame));
     return true;
   }
 
   close(error: TidegateError): void {
-    for (const pending of this.#pending) pending.reject(error);
+    for (const pending of this.#pending) this.#end(pending).reject(error);
+  }
+
+  #end(pending: Pending): Pending {
+    pending.cancel();
+    pending.cancelRetry();
+    this.#pending.delete(pending);
+    return pending;
   }
 
   #send(pending: Pending): void {
@@ -141,7 +139,7 @@ export class HistoryRequests {
 function historyRequest(room: string, options: HistoryOptions): Omit<History, "requestId"> {
   const { before, after, limit = 50 } = options;
   if (before !== undefined && after !== undefined) {
-    throw new TidegateError("REQUEST_INVALID", "history takes `before` or `after`, not both");
+    throw new TidegateError("REQUEST_INVALID", "before and after exclude each other");
   }
   checkNumber("REQUEST_INVALID", "limit", limit, 1, 500);
   return {

@@ -17,9 +17,11 @@ export type {
   RoomPolicy,
   RoomPolicyChange,
 } from "./event.ts";
+export type { Flag, Flags, FlagValue } from "./flags.ts";
 export type { HistoryOptions, HistoryPage } from "./history.ts";
 export { type Build, type ClientLimits, type ConnectOptions, DEFAULTS } from "./options.ts";
 export type { Position } from "./position.ts";
 export type { PublishResult } from "./publisher.ts";
 export type { PublishOptions, Room } from "./room.ts";
 export type { ClientStatus } from "./session-setup.ts";
+export type { VersionMismatch } from "./version.ts";

@@ -3,6 +3,7 @@
  */
 import type { Codec } from "./codec.ts";
 import { TidegateError } from "./error.ts";
+import type { Flags } from "./flags.ts";
 
 /** What the application is; operators see it. Each part 0 to 64 bytes. */
 export interface Build {
@@ -39,8 +40,21 @@ export interface ClientLimits {
 
 /** Options of `connect`. */
 export interface ConnectOptions<T = Uint8Array> extends Partial<ClientLimits> {
-  /** Bearer token, or a function that returns one for every new connection. Default none. */
+  /**
+   * Bearer token, or a function that returns one: asked for every new connection, and again before
+   * the token ends, or when it is revoked; never twice at once, and it has `handshakeTimeoutMs` to
+   * answer. With a plain string the client ends when that token does. Default none.
+   */
   readonly token?: string | (() => string | Promise<string>);
+  /**
+   * What the client says of itself, for flags: read there as `client.<key>`. At most 32; keys to
+   * 64 bytes, values to 256.
+   */
+  readonly attributes?: Readonly<Record<string, string>>;
+  /** Region that the client is in or wants, [a-z0-9-]{0,32}; a hint. */
+  readonly region?: string;
+  /** Feature flags: a `new Flags()` of "@tidegate/sdk/flags", of this client alone. */
+  readonly flags?: Flags;
   /** Default: this SDK. */
   readonly build?: Build;
   /** Of every room that names none. Default bytes as they are. */
@@ -55,10 +69,10 @@ const LIMITS: Record<keyof ClientLimits, readonly [number, number, number]> = {
   handshakeTimeoutMs: [10_000, 100, 120_000],
   publishWindowMax: [256, 1, 10_000],
   publishQueueCountMax: [4096, 1, 1_000_000],
-  publishQueueBytesMax: [8 * 1024 * 1024, 1024, 2 ** 30],
+  publishQueueBytesMax: [2 ** 23, 1024, 2 ** 30],
   publishWaitMaxMs: [20_000, 1, 3_600_000],
   roomQueueCountMax: [2048, 1, 1_000_000],
-  roomQueueBytesMax: [4 * 1024 * 1024, 1024, 2 ** 30],
+  roomQueueBytesMax: [2 ** 22, 1024, 2 ** 30],
 };
 
 /** Defaults of {@link ClientLimits}. */
@@ -91,7 +105,7 @@ export function checkNumber(
   most: number,
 ): void {
   if (Number.isInteger(value) && value >= least && value <= most) return;
-  const text = `${name} is ${value}; it must be a whole number from ${least} to ${most}`;
+  const text = `${name} is ${value}, not a whole number from ${least} to ${most}`;
   throw new TidegateError(code, text);
 }
 
@@ -101,9 +115,14 @@ export function checkNumber(
  * @throws {TidegateError} `OPTION_INVALID`.
  */
 export function validateUrl(url: string): string {
-  if (!/^wss?:\/\/[^/]/.test(url) || !URL.canParse(url) || url.includes("#")) {
-    const text = `url ${JSON.stringify(url)} is not a WebSocket URL; write "ws://host:port/ws"`;
+  if (!isUrl(url)) {
+    const text = `url "${url}" is not like "wss://host:port/ws"`;
     throw new TidegateError("OPTION_INVALID", text);
   }
   return url;
+}
+
+/** Whether this is a WebSocket's URL. */
+export function isUrl(url: string): boolean {
+  return /^wss?:\/\/[^/#][^#]*$/.test(url) && URL.canParse(url);
 }

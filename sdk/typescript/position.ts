@@ -21,14 +21,14 @@ export function formatPosition(position: WirePosition): Position {
  * @throws {TidegateError} `REQUEST_INVALID` when it is not a position.
  */
 export function parsePosition(position: Position): WirePosition {
-  const match = /^([1-9]\d{0,9})\.(\d{1,16})\.(\d{1,16})$/.exec(position);
-  const [, epoch, seq, timeUs] = match ?? [];
-  if (epoch === undefined || seq === undefined || timeUs === undefined || +epoch > 0xffffffff) {
+  const isPosition = /^[1-9]\d{0,9}(\.\d{1,16}){2}$/.test(position);
+  const [epoch = 0, seq = 0, timeUs = 0] = isPosition ? position.split(".").map(Number) : [];
+  if (epoch < 1 || epoch > 0xffffffff) {
     const shown = JSON.stringify(String(position).slice(0, 60));
     throw new TidegateError(
       "REQUEST_INVALID",
-      `position ${shown} is not "<epoch>.<seq>.<time_us>"; pass one that a message had`,
+      `position ${shown} is not "<epoch>.<seq>.<time_us>"`,
     );
   }
-  return { epoch: Number(epoch), seq: Number(seq), timeUs: Number(timeUs) };
+  return { epoch, seq, timeUs };
 }

@@ -4,7 +4,7 @@
  * Only where the runtime can stop reading (socket-node.ts); browsers load nothing of it.
  */
 import type { CancelTimer, Clock } from "./clock.ts";
-import type { RoomEnd } from "./room-link.ts";
+import type { RoomsOfRoom } from "./room-link.ts";
 
 /** Reading stops for this long at most, milliseconds: below a third of the least idle time. */
 const PAUSE_MAX_MS = 2000;
@@ -24,12 +24,11 @@ export class ReadPause {
 
   /**
    * A queue crossed a mark: stops reading when every room that receives is behind, else goes on.
-   *
-   * @param isFree whether no answer is being waited for, which must be read.
+   * An answer that is being waited for must be read.
    */
-  onFill(rooms: Iterable<Pick<RoomEnd, "state" | "isBehind">>, isFree: boolean): void {
+  onFill(rooms: Pick<RoomsOfRoom, "all" | "isFree">): void {
     let isBehind = false;
-    for (const room of rooms) {
+    for (const room of rooms.all()) {
       if (room.state.is !== "in") continue;
       isBehind = room.isBehind;
       if (!isBehind) break;
@@ -37,7 +36,7 @@ export class ReadPause {
     if (!isBehind) {
       this.#hasPaused = false;
       this.read();
-    } else if (isFree && !this.#isPaused && !this.#hasPaused) {
+    } else if (rooms.isFree && !this.#isPaused && !this.#hasPaused) {
       this.#isPaused = true;
       this.#hasPaused = true; // once per stall: then the queues overflow, and resume
       this.#setReading(false);

@@ -10,12 +10,15 @@ import type { HistoryRequests } from "./history.ts";
 import type { Link } from "./link.ts";
 import type { Membership, MembershipState } from "./membership.ts";
 import type { PublishResult } from "./publisher.ts";
+import type { ReadPause } from "./read-pause.ts";
 
 /** What a room needs of its client. */
 export interface RoomLink extends Link {
   /** This client's producer hash, to know own messages by. */
   readonly ownProducer: Uint8Array;
   readonly rooms: RoomsOfRoom;
+  /** Where the runtime can stop reading. */
+  readonly pause: ReadPause | undefined;
   readonly history: Pick<HistoryRequests, "ask">;
   publish(room: string, payload: Uint8Array, needsAck: boolean): Promise<PublishResult>;
   /** @throws {TidegateError} what closed the client. */
@@ -27,8 +30,10 @@ export interface RoomsOfRoom {
   /** The room is out and wants in: collect it into the next Join. */
   requestJoin(room: RoomEnd): void;
   sendLeave(room: RoomEnd, alias: number): void;
-  /** The queue has crossed a mark: maybe read slower, or on. */
-  onFill(): void;
+  /** Those that are joined, or are to be. */
+  all(): Iterable<RoomEnd>;
+  /** Whether no answer is being waited for. */
+  readonly isFree: boolean;
   /** It has ended. */
   remove(room: RoomEnd): void;
 }

@@ -6,7 +6,7 @@
  * room outlives connections; only a gap event tells that something could not be recovered.
  */
 import type { CancelTimer } from "./clock.ts";
-import { ERRORS, TidegateError } from "./error.ts";
+import { ERRORS, isRetryable, TidegateError } from "./error.ts";
 import {
   type GapReason,
   gapEvent,
@@ -150,7 +150,7 @@ export class JoinedRoom<T> implements Room<T>, RoomEnd {
 
   [Symbol.asyncIterator](): AsyncIterableIterator<RoomEvent<T>> {
     if (this.#isIterated) {
-      const text = `${this.name} has a loop already; events go to one loop, so share them there`;
+      const text = `${this.name} has a loop already; share its events there`;
       throw new TidegateError("REQUEST_INVALID", text);
     }
     this.#isIterated = true;
@@ -195,7 +195,7 @@ export class JoinedRoom<T> implements Room<T>, RoomEnd {
   onJoinError(error: TidegateError): void {
     if (this.#isLeft) this.end(null);
     else if (!error.retryable || this.#failedJoinCount >= JOIN_TRIES_MAX) this.end(error);
-    else if (error.limit && !this.#wasIn)
+    else if (error.limit && error.code !== "RATE_LIMITED" && !this.#wasIn)
       this.end(error); // who asks decides whether to wait
     else {
       this.#membership.onBreak();
@@ -224,7 +224,7 @@ export class JoinedRoom<T> implements Room<T>, RoomEnd {
     }
     this.#membership.onTaken(message);
     this.#isAfterGap = false;
-    if (this.#queue.isHigh) this.#link.rooms.onFill();
+    if (this.#queue.isHigh) this.#link.pause?.onFill(this.#link.rooms);
     this.#wake();
   }
 
@@ -242,7 +242,7 @@ export class JoinedRoom<T> implements Room<T>, RoomEnd {
     const wasLeaving = this.#membership.state.is === "leaving";
     this.#membership.onLeft();
     if (this.#membership.state.is === "ended") this.end(null);
-    else if (!wasLeaving && code !== "" && (ERRORS.get(code)?.retry ?? "no") === "no") {
+    else if (!wasLeaving && code !== "" && !isRetryable(code)) {
       this.end(new TidegateError(code, `the gateway ended the membership of ${this.name}`));
     } else if (wasLeaving) this.#requestJoin();
     else this.#joinLater(ERRORS.get(code)?.retryAfterMs ?? 0);
@@ -300,14 +300,11 @@ export class JoinedRoom<T> implements Room<T>, RoomEnd {
   #onTaken(): void {
     if (!this.#queue.isLow) return;
     if (this.#membership.unpark()) this.#requestJoin();
-    this.#link.rooms.onFill();
+    this.#link.pause?.onFill(this.#link.rooms);
   }
 
   #setPolicy(policy: RoomPolicy): void {
-    const isSame = (Object.keys(policy) as (keyof RoomPolicy)[]).every(
-      (key) => policy[key] === this.#policy[key],
-    );
-    if (isSame) return;
+    if (JSON.stringify(policy) === JSON.stringify(this.#policy)) return;
     this.#policy = policy;
     this.#note({ type: "policy", room: this.name, policy });
   }

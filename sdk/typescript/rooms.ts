@@ -147,10 +147,13 @@ export class Rooms {
     for (const room of [...this.#byName.values()]) room.end(error);
   }
 
-  /** A queue crossed a mark. */
-  onFill(): void {
-    const isFree = this.#joining.size + this.#leaving.size === 0 && !this.#link.isBusy;
-    this.#link.pause?.onFill(this.#byName.values(), isFree && this.#isOpen);
+  /** Whether no answer is being waited for. */
+  get isFree(): boolean {
+    return this.#isOpen && this.#joining.size + this.#leaving.size === 0 && !this.#link.isBusy;
+  }
+
+  all(): Iterable<RoomEnd> {
+    return this.#byName.values();
   }
 
   #settleJoin(requestId: number, room: RoomEnd): void {

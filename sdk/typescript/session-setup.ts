@@ -3,6 +3,7 @@
  */
 import type { Clock } from "./clock.ts";
 import type { TidegateError } from "./error.ts";
+import type { Flags } from "./flags.ts";
 import type { Build, ClientLimits } from "./options.ts";
 import type { OpenSocket } from "./socket.ts";
 import type { makePause } from "./socket-node.ts";
@@ -46,6 +47,9 @@ export interface SessionSetup {
   readonly url: string;
   readonly token: string | (() => string | Promise<string>);
   readonly build: Build;
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly region: string;
+  readonly flags: Flags | undefined;
   readonly limits: ClientLimits;
   readonly runtime: Runtime;
 }

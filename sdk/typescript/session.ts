@@ -1,18 +1,18 @@
 /**
  * One connection after another, and what outlives them: rooms, publishes, requests.
  *
- * It dials, hands frames to whom they concern, and after a break dials again. How one socket lives
- * is connection.ts; what users see of all this is client.ts.
+ * It dials, and after a break dials again. How one socket lives is connection.ts, whom its frames
+ * concern take-frame.ts; what users see of all this is client.ts.
  */
 import { BACKOFF_PUBLISHING_MAX_MS, backoffMs } from "./backoff.ts";
 import type { CancelTimer, Clock } from "./clock.ts";
-import type { Connection, ServerFrameKind } from "./connection.ts";
+import type { Connection } from "./connection.ts";
 import type { ConnectionEnd } from "./connection-end.ts";
-import { Dialler, moveUrl } from "./dialler.ts";
+import { Dialler, moveUrl, redirectUrl } from "./dialler.ts";
 import { Emitter } from "./emitter.ts";
 import { TidegateError } from "./error.ts";
-import { type ClientFrameKind, frameError } from "./frame.ts";
-import type { ErrorFrame } from "./gen/tidegate/client/v1/error.ts";
+import type { Flags } from "./flags.ts";
+import type { ClientFrameKind } from "./frame.ts";
 import type { GoAway, Welcome } from "./gen/tidegate/client/v1/session.ts";
 import { HistoryRequests } from "./history.ts";
 import { Publisher, type PublishLink, type PublishResult } from "./publisher.ts";
@@ -20,6 +20,9 @@ import type { ReadPause } from "./read-pause.ts";
 import type { RoomLink } from "./room-link.ts";
 import { Rooms, type RoomsLink } from "./rooms.ts";
 import type { ClientStatus, SessionSetup } from "./session-setup.ts";
+import { takeFrame } from "./take-frame.ts";
+import { type TokenLink, Tokens } from "./tokens.ts";
+import type { VersionMismatch } from "./version.ts";
 
 /** Version of this SDK, as package.json has it. */
 export const SDK_VERSION = "0.1.0";
@@ -33,14 +36,19 @@ const SETTLE_MAX_MS = 500;
 export const SETTLE_LOOK_MS = 10;
 
 /** The rooms, publishes and requests of one client. */
-export class Session implements PublishLink, RoomLink, RoomsLink {
+export class Session implements PublishLink, RoomLink, RoomsLink, TokenLink {
   readonly statuses = new Emitter<ClientStatus>();
   readonly errors = new Emitter<TidegateError>();
+  readonly mismatches = new Emitter<VersionMismatch>();
   readonly clock: Clock;
   readonly pause: ReadPause | undefined;
   readonly rooms: Rooms;
   readonly publisher: Publisher;
   readonly history: HistoryRequests;
+  readonly flags: Flags | undefined;
+  readonly tokens: Tokens;
+  /** What a version gate last said of the whole connection. */
+  versionMismatch: VersionMismatch | null = null;
   readonly #setup: SessionSetup;
   readonly #dialler: Dialler;
   #status: ClientStatus = { state: "connecting", attempt: 1 };
@@ -54,7 +62,7 @@ export class Session implements PublishLink, RoomLink, RoomsLink {
   #failedCount = 0;
   #hasOpened = false;
   /** The last wait before a dial: why, until when, and what the gateway asked for. */
-  #dialWait: { error: TidegateError; atMs: number; notBeforeMs: number } | null = null;
+  #dialWait: { error: TidegateError; atMs: number; notBeforeMs: number; url: string } | null = null;
   #cancelDial: CancelTimer = () => {};
   #cancelMove: CancelTimer = () => {};
   #cancelGiveUp: CancelTimer = () => {};
@@ -69,6 +77,9 @@ export class Session implements PublishLink, RoomLink, RoomsLink {
     this.rooms = new Rooms(this);
     this.publisher = new Publisher(this, setup.limits);
     this.history = new HistoryRequests(this);
+    this.tokens = new Tokens(this, setup);
+    this.flags = setup.flags;
+    this.flags?.attach(this);
   }
 
   get status(): ClientStatus {
@@ -158,7 +169,7 @@ export class Session implements PublishLink, RoomLink, RoomsLink {
   async #dial(url = this.#setup.url, isMove = false): Promise<void> {
     let token: string;
     try {
-      token = await this.#dialler.token();
+      token = await this.tokens.get();
     } catch (reason) {
       const error = reason as TidegateError;
       if (isMove) this.#moveAgain(error);
@@ -173,7 +184,7 @@ export class Session implements PublishLink, RoomLink, RoomsLink {
         this.#adopt(connection);
         this.#onWelcome(welcome);
       },
-      onFrame: (frame, size) => this.#onFrame(frame, size),
+      onFrame: (frame, size) => takeFrame(this, frame, size),
       onEnd: (end) => this.#onEnd(end, connection),
     });
     if (isMove) this.#next = connection;
@@ -201,7 +212,7 @@ export class Session implements PublishLink, RoomLink, RoomsLink {
   }
 
   /** Moves in its time slot. */
-  #onGoAway({ target, delayMs }: GoAway): void {
+  onGoAway({ target, delayMs }: GoAway): void {
     if (this.#next !== null) return;
     this.#moveLater(moveUrl(target, this.#targets, this.#setup.url), delayMs);
   }
@@ -230,52 +241,17 @@ export class Session implements PublishLink, RoomLink, RoomsLink {
     this.rooms.onWelcome(limits?.frameBytesMax ?? 0);
     this.publisher.onWelcome(limits?.publishInFlightMax ?? 0, welcome.publishBudgetMs);
     this.history.onWelcome();
+    this.tokens.onValid(welcome.tokenExpiresInMs);
+    this.flags?.onWelcome(welcome.flags);
     this.#setStatus({ state: "open", connectionId, tenant, user, serverVersion });
     this.#opened?.resolve();
   }
 
-  /** Hot path: once per frame. */
-  #onFrame(frame: ServerFrameKind, size: number): void {
-    switch (frame.$case) {
-      case "message":
-        this.rooms.byAlias(frame.value.roomAlias)?.onMessage(frame.value, size);
-        return;
-      case "publishAck":
-        this.publisher.onAck(frame.value);
-        return;
-      case "joined":
-        this.rooms.onJoined(frame.value);
-        this.publisher.onJoined();
-        return;
-      case "left":
-        this.rooms.onLeft(frame.value.roomAlias, frame.value.code);
-        return;
-      case "gap":
-        this.rooms.byAlias(frame.value.roomAlias)?.onGap(frame.value);
-        return;
-      case "roomPolicyChanged":
-        this.rooms.byAlias(frame.value.roomAlias)?.onPolicy(frame.value);
-        return;
-      case "historyPage":
-        this.history.onPage(frame.value);
-        return;
-      case "error":
-        this.#onErrorFrame(frame.value);
-        return;
-      case "goAway":
-        this.#onGoAway(frame.value);
-        return;
-      default:
-        return; // the connection's own, or of no use here yet
+  onMismatch(mismatch: VersionMismatch): void {
+    if (mismatch.room === "") {
+      this.versionMismatch = mismatch.action === "ALLOW" ? null : mismatch;
     }
-  }
-
-  #onErrorFrame(frame: ErrorFrame): void {
-    if (frame.requestId !== 0) {
-      if (this.publisher.onError(frame) || this.history.onError(frame)) return;
-      if (this.rooms.onError(frame)) return;
-    }
-    this.errors.emit(frameError(frame));
+    this.mismatches.emit(mismatch);
   }
 
   /** @param ended null when there was not even a connection. */
@@ -284,8 +260,11 @@ export class Session implements PublishLink, RoomLink, RoomsLink {
     if (isNext) this.#next = null;
     else if (ended !== this.#connection) return; // it was left
     if (this.#status.state === "closed") return;
+    const { redirect = null, url = "" } = ended ?? {};
+    const target = redirect && redirectUrl(redirect.target, url, this.#setup.url);
     if (isNext && this.#connection !== null) {
-      if (mayReconnect) this.#moveAgain(error);
+      if (target) this.#moveLater(target, redirect.delayMs);
+      else if (mayReconnect) this.#moveAgain(error);
       else this.publisher.release();
       return;
     }
@@ -298,42 +277,46 @@ export class Session implements PublishLink, RoomLink, RoomsLink {
       this.#setStatus({ state: "reconnecting", attempt: 1, delayMs: 0, error });
       return;
     }
-    if (!mayReconnect) {
+    if (!mayReconnect || (error.code === "TOKEN_EXPIRED" && !this.tokens.canRenew)) {
+      if (error.code === "VERSION_REFUSED") error.versionMismatch = this.versionMismatch;
       this.#end(error);
       return;
     }
     if (!wasOpen) this.#failedCount += 1;
-    this.#dialLater(error, error.retryAfterMs);
+    if (target) this.#dialLater(error, redirect.delayMs, target);
+    else this.#dialLater(error, error.retryAfterMs);
   }
 
   #onBreak(): void {
+    this.flags?.onBreak();
+    this.tokens.onBreak();
     this.publisher.onBreak();
     this.history.onBreak();
     this.rooms.onBreak();
   }
 
   /** Dials after the back-off, and not before `leastMs`. */
-  #dialLater(error: TidegateError, leastMs: number): void {
+  #dialLater(error: TidegateError, leastMs: number, url = this.#setup.url): void {
     const delayMs = this.backoffMs(this.#failedCount, leastMs);
     const attempt = this.#failedCount + 1;
     this.#setStatus({ state: "reconnecting", attempt, delayMs, error });
     const nowMs = this.clock.nowMs();
-    this.#dialWait = { error, atMs: nowMs + delayMs, notBeforeMs: nowMs + leastMs };
+    this.#dialWait = { error, atMs: nowMs + delayMs, notBeforeMs: nowMs + leastMs, url };
     this.#cancelDial();
     this.#cancelDial = this.clock.setTimer(delayMs, () => {
       if (!this.#hasOpened) this.#setStatus({ state: "connecting", attempt });
-      void this.#dial();
+      void this.#dial(url);
     });
   }
 
   /** A publish came: waits no longer than the back-off allows while publishes wait. */
   #hastenDial(): void {
     if (this.#dialWait === null) return;
-    const { error, atMs, notBeforeMs } = this.#dialWait;
+    const { error, atMs, notBeforeMs, url } = this.#dialWait;
     const nowMs = this.clock.nowMs();
     const leastMs = Math.max(0, notBeforeMs - nowMs);
     const isLong = atMs - nowMs > Math.max(leastMs, BACKOFF_PUBLISHING_MAX_MS);
-    if (isLong && this.publisher.isPublishing) this.#dialLater(error, leastMs);
+    if (isLong && this.publisher.isPublishing) this.#dialLater(error, leastMs, url);
   }
 
   /** Over for good; `error` null when its user wanted so. */
@@ -343,6 +326,8 @@ export class Session implements PublishLink, RoomLink, RoomsLink {
     this.#cancelDial();
     this.#cancelMove();
     this.#cancelGiveUp();
+    this.tokens.onBreak();
+    this.flags?.detach();
     for (const each of [this.#next, this.#connection]) each?.close();
     this.#next = null;
     this.#connection = null;

@@ -33,8 +33,8 @@ export interface Schema<T = unknown> {
 type Message = Record<string, unknown>;
 type Case = { $case: string; value: unknown };
 
-/** Deeper nesting than any frame has ends in an error, not in a full stack. */
-const DEPTH_MAX = 16;
+/** What is wrong with bytes is of use to nobody but the author of a gateway. */
+const NO_FRAME = "no frame";
 const WORD = 2 ** 32;
 const noBytes = new Uint8Array(0);
 const encoder = new TextEncoder();
@@ -53,7 +53,7 @@ export function encode<T>(schema: Schema<T>, message: T): Uint8Array {
  * @throws {RangeError} when the bytes are cut short or are no protobuf.
  */
 export function decode<T>(schema: Schema<T>, bytes: Uint8Array): T {
-  return new Reader(bytes).message(schema, bytes.length, 0) as T;
+  return new Reader(bytes).message(schema, bytes.length) as T;
 }
 
 class Writer {
@@ -127,30 +127,26 @@ class Writer {
 class Reader {
   readonly #bytes: Uint8Array;
   #at = 0;
-  /** Halves of the last varint. */
-  #low = 0;
-  #high = 0;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
   }
 
-  message(schema: Schema, end: number, depth: number): Message {
-    if (depth > DEPTH_MAX) throw new RangeError("nested too deeply");
+  /** As deep as the table nests, and it has no circles. */
+  message(schema: Schema, end: number): Message {
     const message: Message = {};
     for (const { name, kind, mark, oneof } of schema.fields) {
       if (oneof !== "") message[oneof] = undefined;
       else message[name] = mark === "*" ? [] : mark === "" ? defaultOf(kind) : undefined;
     }
     while (this.#at < end) {
-      this.#varint();
-      const tag = this.#low;
+      const tag = this.#varint();
       const field = schema.fields[(tag >>> 3) - 1];
       if (field === undefined || (tag & 7) !== wireType(field.kind)) {
         this.#skip(tag);
         continue;
       }
-      const value = this.#value(field.kind, end, depth);
+      const value = this.#value(field.kind, end);
       if (field.oneof !== "") message[field.oneof] = { $case: field.name, value };
       else if (field.mark === "*") (message[field.name] as unknown[]).push(value);
       else message[field.name] = value;
@@ -158,43 +154,42 @@ class Reader {
     return message;
   }
 
-  #value(kind: FieldKind, end: number, depth: number): unknown {
+  #value(kind: FieldKind, end: number): unknown {
     if (kind === "sf64") {
-      const at = this.#advance(8);
-      const view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset + at);
-      return toNumber(view.getInt32(4, true), view.getUint32(0, true));
+      const at = this.#bytes.byteOffset + this.#advance(8);
+      const view = new DataView(this.#bytes.buffer, at);
+      return toSafe(view.getInt32(4, true) * WORD + view.getUint32(0, true));
     }
-    this.#varint();
-    if (kind === "u32") return this.#low;
-    if (kind === "bool") return this.#low + this.#high !== 0;
-    if (kind === "u64") return toNumber(this.#high, this.#low);
-    if (this.#high > 0 || this.#low > end - this.#at) throw new RangeError("cut short");
-    const stop = this.#at + this.#low;
-    if (typeof kind === "object") return this.message(kind, stop, depth + 1);
+    const value = this.#varint();
+    if (kind === "u32") return value >>> 0;
+    if (kind === "bool") return value > 0;
+    if (kind === "u64") return toSafe(value);
+    const stop = this.#at + value;
+    if (stop > end) throw new RangeError(NO_FRAME);
+    if (typeof kind === "object") return this.message(kind, stop);
     const block = this.#bytes.subarray(this.#at, stop);
     this.#at = stop;
     return kind === "string" ? decoder.decode(block) : block;
   }
 
-  #varint(): void {
-    let low = 0;
-    let high = 0;
-    for (let shift = 0; shift < 70; shift += 7) {
-      const at = this.#advance(1);
-      const byte = this.#bytes[at] ?? 0;
-      const bits = byte & 127;
-      if (shift < 28) low |= bits << shift;
-      else if (shift === 28) {
-        low |= bits << 28;
-        high = bits >> 4;
-      } else high |= bits << (shift - 32);
-      if (byte < 128) {
-        this.#low = low >>> 0;
-        this.#high = high >>> 0;
-        return;
-      }
+  /** Exact to 2^53; what is larger is refused, or is of no use. Small ones stay small integers. */
+  #varint(): number {
+    let value = 0;
+    for (let shift = 0; shift < 28; shift += 7) {
+      const byte = this.#byte();
+      value |= (byte & 127) << shift;
+      if (byte < 128) return value;
     }
-    throw new RangeError("a varint of more than 10 bytes");
+    for (let factor = 2 ** 28; factor < 2 ** 70; factor *= 128) {
+      const byte = this.#byte();
+      value += (byte & 127) * factor;
+      if (byte < 128) return value;
+    }
+    throw new RangeError(NO_FRAME);
+  }
+
+  #byte(): number {
+    return this.#bytes[this.#advance(1)] ?? 0;
   }
 
   #skip(tag: number): void {
@@ -202,15 +197,13 @@ class Reader {
     if (type === 0) this.#varint();
     else if (type === 1) this.#advance(8);
     else if (type === 5) this.#advance(4);
-    else if (type === 2) {
-      this.#varint();
-      this.#advance(this.#low + this.#high * WORD);
-    } else throw new RangeError(`wire type ${type}`);
+    else if (type === 2) this.#advance(this.#varint());
+    else throw new RangeError(NO_FRAME);
   }
 
   #advance(count: number): number {
     const at = this.#at;
-    if (at + count > this.#bytes.length) throw new RangeError("cut short");
+    if (at + count > this.#bytes.length) throw new RangeError(NO_FRAME);
     this.#at = at + count;
     return at;
   }
@@ -232,8 +225,7 @@ function isDefault(value: unknown): boolean {
   return value === 0 || value === "" || value === false || (value as Uint8Array).length === 0;
 }
 
-function toNumber(high: number, low: number): number {
-  const value = high * WORD + low;
-  if (!Number.isSafeInteger(value)) throw new RangeError("a number beyond 2^53 - 1");
+function toSafe(value: number): number {
+  if (!Number.isSafeInteger(value)) throw new RangeError(NO_FRAME);
   return value;
 }

@@ -195,6 +195,9 @@ export const POLICY: RoomPolicy = {
   payloadBytesMax: 0,
 };
 
+/** Of a Welcome: the client stays silent, however far a test's clock goes. */
+export const NO_PINGS: Partial<Welcome> = { idleTimeoutMs: 0xffffffff };
+
 export const WELCOME: Welcome = {
   protocol: 1,
   connectionId: "fake-1",

@@ -99,43 +99,43 @@ describe("Rooms", () => {
   });
 
   test("onFill: stops reading only when every room that receives is behind", () => {
-    const { rooms, reading, a, b } = makeTwo();
+    const { rooms, reading, pause, a, b } = makeTwo();
     a.isBehind = true;
-    rooms.onFill();
+    pause.onFill(rooms);
     expect(reading).toEqual([]);
     b.isBehind = true;
-    rooms.onFill();
-    rooms.onFill();
+    pause.onFill(rooms);
+    pause.onFill(rooms);
     expect(reading).toEqual([false]);
     a.isBehind = false;
-    rooms.onFill();
+    pause.onFill(rooms);
     expect(reading).toEqual([false, true]);
   });
 
   test("onFill: a parked room does not count, since nothing comes for it", () => {
-    const { rooms, reading, a, b } = makeTwo();
+    const { rooms, reading, pause, a, b } = makeTwo();
     a.state = { is: "parked" };
     b.isBehind = true;
-    rooms.onFill();
+    pause.onFill(rooms);
     expect(reading).toEqual([false]);
     b.state = { is: "parked" };
-    rooms.onFill();
+    pause.onFill(rooms);
     expect(reading).toEqual([false, true]);
   });
 
   test("onFill: reads on after 2 s, and then lets the queues overflow", () => {
-    const { rooms, reading, clock, a, b } = makeTwo();
+    const { rooms, reading, pause, clock, a, b } = makeTwo();
     a.isBehind = true;
     b.isBehind = true;
-    rooms.onFill();
+    pause.onFill(rooms);
     clock.advance(2000);
     expect(reading).toEqual([false, true]);
-    rooms.onFill();
+    pause.onFill(rooms);
     expect(reading).toEqual([false, true]);
     b.isBehind = false; // caught up: next time it may stop again
-    rooms.onFill();
+    pause.onFill(rooms);
     b.isBehind = true;
-    rooms.onFill();
+    pause.onFill(rooms);
     expect(reading).toEqual([false, true, false]);
   });
 
@@ -144,10 +144,10 @@ describe("Rooms", () => {
     a.isBehind = true;
     b.isBehind = true;
     state.isBusy = true;
-    rooms.onFill();
+    pause.onFill(rooms);
     expect(reading).toEqual([]);
     state.isBusy = false;
-    rooms.onFill();
+    pause.onFill(rooms);
     pause.read(); // a request is about to be sent
     expect(reading).toEqual([false, true]);
   });

@@ -159,7 +159,7 @@ describe("options", () => {
   });
 
   test.each([
-    [{ publishWindowMax: 0 }, "publishWindowMax is 0; it must be a whole number from 1 to 10000"],
+    [{ publishWindowMax: 0 }, "publishWindowMax is 0, not a whole number from 1 to 10000"],
     [{ roomQueueCountMax: 1.5 }, "roomQueueCountMax is 1.5"],
     [{ roomQueueBytesMax: Number.NaN }, "roomQueueBytesMax is NaN"],
     [{ handshakeTimeoutMs: Infinity }, "handshakeTimeoutMs is Infinity"],

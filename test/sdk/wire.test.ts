@@ -214,6 +214,7 @@ const unread: Record<string, string[]> = {
   ],
   Gap: ["after"],
   GoAway: ["deadlineMs"],
+  TokenExpiring: ["revoked"],
   Limits: [
     "historyPageMax",
     ...["tenantConnectionCountMax", "userConnectionCountMax", "ipConnectionCountMax"],
@@ -308,7 +309,7 @@ describe("wire", () => {
   test("decode: a number beyond 2^53 - 1 is refused rather than rounded", () => {
     const frame = { $case: "pong", value: { id: 1, serverTimeUs: 2n ** 53n } } as const;
     const written = new Uint8Array(ServerFrame.encode({ frame }).finish());
-    expect(() => decode(serverFrame, written)).toThrow(/2\^53/);
+    expect(() => decode(serverFrame, written)).toThrow(RangeError);
   });
 
   test("schema: has every field of the .proto files, with its number and kind", () => {

@@ -92,35 +92,36 @@ export type ErrorCode =
   | "QUEUE_FULL";
 
 /**
- * What codes mean, in lines `code retry close retryAfterMs`, numbers that are 0 left out at the
- * end. A code without a line is not worth a retry, and leaves the connection open.
+ * What codes mean, in lines `code close retryAfterMs`, numbers that are 0 left out at the end. The
+ * close code says whether to try again. A code without a line is not worth it, and leaves the
+ * connection open.
  */
 export const ERROR_LINES = `
-  FRAME_INVALID no 4501
-  FRAME_TOO_LARGE no 1009
-  HELLO_EXPECTED no 4502
-  HELLO_TIMEOUT reconnect 4001
-  PROTOCOL_UNSUPPORTED no 4503
-  VERSION_REFUSED no 4507
-  ROOM_SEPARATED same 0 100
-  TOKEN_INVALID no 4504
-  TOKEN_EXPIRED reconnect 4007
-  TOKEN_REVOKED no 4506
-  TOO_MANY_CONNECTIONS reconnect 1013 1000
-  TAKEN_OVER no 4500
-  DISCONNECTED no 4505
-  LIMIT_REACHED reconnect 4008 5000
-  RATE_LIMITED same 0 1000
-  BLOCKED reconnect 4009 60000
-  OVERLOADED reconnect 1013 5000
-  ROOM_FULL same 0 2000
-  SLOW_CONSUMER reconnect 4002
-  SERVER_STOPPING reconnect 4003
-  INTERNAL reconnect 4004
-  GATEWAY_NOT_READY reconnect 4006 500
-  IDLE_TIMEOUT reconnect 4005
-  IN_FLIGHT_LIMIT same 0 100
-  STORE_FULL same 0 1000
-  UNAVAILABLE same 0 250
-  CONNECT_FAILED reconnect
-  QUEUE_FULL same 0 100`;
+  FRAME_INVALID 4501
+  FRAME_TOO_LARGE 1009
+  HELLO_EXPECTED 4502
+  HELLO_TIMEOUT 4001
+  PROTOCOL_UNSUPPORTED 4503
+  VERSION_REFUSED 4507
+  ROOM_SEPARATED 0 100
+  TOKEN_INVALID 4504
+  TOKEN_EXPIRED 4007
+  TOKEN_REVOKED 4506
+  TOO_MANY_CONNECTIONS 1013 1000
+  TAKEN_OVER 4500
+  DISCONNECTED 4505
+  LIMIT_REACHED 4008 5000
+  RATE_LIMITED 0 1000
+  BLOCKED 4009 60000
+  OVERLOADED 1013 5000
+  ROOM_FULL 0 2000
+  SLOW_CONSUMER 4002
+  SERVER_STOPPING 4003
+  INTERNAL 4004
+  GATEWAY_NOT_READY 4006 500
+  IDLE_TIMEOUT 4005
+  IN_FLIGHT_LIMIT 0 100
+  STORE_FULL 0 1000
+  UNAVAILABLE 0 250
+  CONNECT_FAILED
+  QUEUE_FULL 0 100`;
