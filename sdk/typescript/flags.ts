@@ -21,13 +21,13 @@ export type FlagValue = boolean | string | number | { readonly [key: string]: un
 /** A flag, evaluated for this client. */
 export interface Flag {
   readonly key: string;
-  /** Undefined when its evaluation failed. */
+  /** Undefined when there is none: it is disabled, has no default, or its evaluation failed. */
   readonly value: FlagValue | undefined;
   /** Name of the variant; empty where there is none. */
   readonly variant: string;
-  /** As OpenFeature names it: STATIC, TARGETING_MATCH, SPLIT, DEFAULT, DISABLED, STALE, ERROR. */
+  /** As OpenFeature names it: STATIC, TARGETING_MATCH, DEFAULT, DISABLED or ERROR. */
   readonly reason: string;
-  /** When its definition changed last, a version of the configuration. */
+  /** When its set of flags was changed, milliseconds since 1970-01-01 UTC. */
   readonly version: number;
 }
 
@@ -170,6 +170,6 @@ function parse(json: string): FlagValue | undefined {
   try {
     return JSON.parse(json) as FlagValue;
   } catch {
-    return undefined; // empty, as protobuf says: the flag gave an error
+    return undefined; // empty: there is none
   }
 }

@@ -63,14 +63,15 @@ export class TidegateProvider implements Provider {
   #resolve<T extends JsonValue>(key: string, standard: T): ResolutionDetails<T> {
     const flag = this.#flags.get(key);
     if (flag === undefined) return failed(standard, ErrorCode.FLAG_NOT_FOUND);
-    const { value, variant, version } = flag;
-    if (value === undefined) return failed(standard, ErrorCode.GENERAL);
+    const { value, variant, version, reason } = flag;
+    if (value === undefined && reason === "ERROR") return failed(standard, ErrorCode.GENERAL);
+    if (value === undefined) return { value: standard, reason }; // e.g. DISABLED
     if (!isOfKind(value, standard)) return failed(standard, ErrorCode.TYPE_MISMATCH);
     const { isStale, ageMs } = this.#flags;
     return {
       value: value as T,
       variant,
-      reason: isStale ? "STALE" : flag.reason,
+      reason: isStale ? "STALE" : reason,
       flagMetadata: { version, ageMs },
     };
   }

@@ -6,12 +6,14 @@ import { Flags } from "../../sdk/typescript/flags.ts";
 import { TidegateProvider } from "../../sdk/typescript/openfeature.ts";
 import { makeClient, startGateway } from "./scene.ts";
 
+const off = { key: "off", valueJson: "", variant: "", reason: "DISABLED", version: 4n };
+
 function frame(values: Record<string, unknown>, rest: Partial<WireFlags> = {}): WireFlags {
   const flags = Object.entries(values).map(([key, value]) => ({
     ...{ key, valueJson: value === undefined ? "" : JSON.stringify(value), variant: "v1" },
-    ...{ reason: "SPLIT", version: 4n },
+    ...{ reason: value === undefined ? "ERROR" : "STATIC", version: 4n },
   }));
-  return { flags, all: false, version: 4n, ageMs: 0, stale: false, ...rest };
+  return { flags: [...flags, off], all: false, version: 4n, ageMs: 0, stale: false, ...rest };
 }
 
 async function openFeature(values: Record<string, unknown>) {
@@ -46,7 +48,7 @@ test("answers with value, variant, reason, version and age; and says why it can 
     bad: undefined,
   });
   const { flagMetadata, ...details } = features.getBooleanDetails("on", false);
-  expect(details).toMatchObject({ value: true, variant: "v1", reason: "SPLIT" });
+  expect(details).toMatchObject({ value: true, variant: "v1", reason: "STATIC" });
   expect(flagMetadata).toMatchObject({ version: 4 });
   expect(flagMetadata.ageMs).toBeGreaterThanOrEqual(0);
   expect(features.getStringValue("hue", "")).toBe("blue");
@@ -61,6 +63,7 @@ test("answers with value, variant, reason, version and age; and says why it can 
     errorCode: "FLAG_NOT_FOUND",
   });
   expect(features.getNumberDetails("bad", 3)).toMatchObject({ value: 3, errorCode: "GENERAL" });
+  expect(features.getNumberDetails("off", 3)).toMatchObject({ value: 3, reason: "DISABLED" });
 });
 
 test("tells of changes, and of values that may be old", async () => {

@@ -37,9 +37,11 @@ describe("decideEnd", () => {
   test("every close code of the error table: its code, and the advice of its range", () => {
     const rows = Object.entries(ERRORS).filter(([, info]) => info.close !== null);
     expect(rows.length).toBeGreaterThan(8);
-    for (const [code, info] of rows) {
+    for (const [, info] of rows) {
       const decided = decideEnd({ ...end, closeCode: info.close ?? 0 }, null);
-      expect([decided.error.code, decided.mayReconnect]).toEqual([code, info.retry !== "no"]);
+      // Of codes with one close code the first is named, when no ErrorFrame came before.
+      const [first] = rows.find(([, other]) => other.close === info.close) ?? [];
+      expect([decided.error.code, decided.mayReconnect]).toEqual([first, info.retry !== "no"]);
     }
   });
 

@@ -212,6 +212,7 @@ const unread: Record<string, string[]> = {
     ...["memberCountMax", "roomPublishesPerSecondMax"],
     ...["classPublishesPerSecondMax", "payloadBytesMax"],
   ],
+  Joined: ["sibling"],
   Gap: ["after"],
   GoAway: ["deadlineMs"],
   TokenExpiring: ["revoked"],
