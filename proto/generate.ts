@@ -130,8 +130,8 @@ export type ErrorCode =
 ${codes.join("\n")};
 
 /**
- * What codes mean, in lines \`code close retryAfterMs\`, numbers that are 0 left out at the end. The
- * close code says whether to try again. A code without a line is not worth it, and leaves the
+ * What codes mean, in lines \`code close retryAfterMs\`, numbers that are 0 left out at the end.
+ * The close code says whether to try again. A code without a line is not worth it, and leaves the
  * connection open.
  */
 export const ERROR_LINES = \`

@@ -1,8 +1,8 @@
 /**
  * Feature flags: as the gateway evaluated them for this client, live, and which of them were used.
  *
- * An entry point of its own, so that pages without flags load nothing of it: make a `Flags`, hand it
- * to `connect`. Values outlive connections: the last ones known are better than none.
+ * An entry point of its own, so that pages without flags load nothing of it: make a `Flags`, hand
+ * it to `connect`. Values outlive connections: the last ones known are better than none.
  */
 import type { CancelTimer } from "./clock.ts";
 import { Emitter } from "./emitter.ts";

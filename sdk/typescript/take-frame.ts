@@ -1,5 +1,5 @@
 /**
- * Whom a frame concerns.
+ * Whom a frame from the gateway concerns: rooms, publishes, pages, the token, flags.
  */
 import type { ServerFrameKind } from "./connection.ts";
 import { frameError } from "./frame.ts";

@@ -1,8 +1,8 @@
 /**
  * The token of a client: asked for before each connection, and again before it ends on an open one.
  *
- * One call of the token function at a time, whoever waits for it: a hundred tabs that come back must
- * not ask an issuer twice each.
+ * One call of the token function at a time, whoever waits for it: a hundred tabs that come back
+ * must not ask an issuer twice each.
  */
 import { backoffMs } from "./backoff.ts";
 import type { CancelTimer } from "./clock.ts";

@@ -10,8 +10,8 @@ import type { Field, FieldKind, Schema } from "./wire.ts";
 /**
  * Messages, each after those that it holds. Fields are named in the order of their numbers, which
  * have no holes: `name kind`, the kind a scalar or a message, or `name` alone for the message of
- * that name, else `u32`; `name?` is optional, `name*` a list, and `group.name` belongs to a oneof. As text
- * because every browser loads it.
+ * that name, else `u32`; `name?` is optional, `name*` a list, and `group.name` belongs to a oneof.
+ * As text because every browser loads it.
  */
 const TABLE = `
 position:epoch,seq u64,timeUs u64;

@@ -1,6 +1,6 @@
 /** Builds that are too old, gateways that are full, and rates, by scripted gateways. */
 import { expect, test } from "vitest";
-import type { VersionMismatch as WireMismatch } from "../../proto/gen/tidegate/client/v1/version.ts";
+import type { VersionMismatch as Wire } from "../../proto/gen/tidegate/client/v1/version.ts";
 import { redirectUrl } from "../../sdk/typescript/dialler.ts";
 import type { TidegateError } from "../../sdk/typescript/error.ts";
 import type { VersionMismatch } from "../../sdk/typescript/version.ts";
@@ -8,12 +8,12 @@ import { FakeClock } from "./fake-clock.ts";
 import { joined } from "./fake-gateway.ts";
 import { makeClient, openScene, startGateway, statusOf } from "./scene.ts";
 
-function mismatch(action: number, rest: Partial<WireMismatch> = {}) {
+function mismatch(action: number, rest: Partial<Wire> = {}) {
   const value = {
     ...{ action, version: "1.0.0", required: ">=2", message: "old", room: "", gate: "g" },
     ...{ downloadUrl: "https://example.org/app", ...rest },
   };
-  return { $case: "versionMismatch", value: value as WireMismatch } as const;
+  return { $case: "versionMismatch", value: value as Wire } as const;
 }
 
 test("Hello: has the attributes and the region of the options", async () => {
