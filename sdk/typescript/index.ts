@@ -2,7 +2,7 @@
  * @tidegate/sdk: rooms over protobuf WebSocket that resume without a gap.
  *
  * The public door; what is not named here may change. Two more lead in, for those who want them:
- * "@tidegate/sdk/flags" (flags.ts) and "@tidegate/sdk/openfeature" (openfeature.ts).
+ * "@tidegate/sdk/flags" is flags.ts, "@tidegate/sdk/openfeature" is openfeature.ts.
  */
 export type { Client, JoinOptions } from "./client.ts";
 export { bytes, type Codec, json, text } from "./codec.ts";
