@@ -17,13 +17,13 @@ import { startTestNats } from "./start-nats.ts";
 const shardCount = 32;
 const room = "chat:full";
 const shard = roomAddress("default", room).slot % shardCount;
-/** 16 MiB, the least that a shard may hold, are some 280 of these. */
+/** 18 MiB, two more than the least that a shard may hold, are some 300 of these. */
 const payload = Buffer.alloc(60_000, "x");
 
 test("DrainShard of a full shard: retired, its rooms publish again, and it is read", async () => {
   const nats = await startTestNats(1);
   onTestFinished(() => nats.stop());
-  const limits = { SHARD_COUNT: String(shardCount), SHARD_BYTES_MAX: String(16 * 1024 ** 2) };
+  const limits = { SHARD_COUNT: String(shardCount), SHARD_BYTES_MAX: String(18 * 1024 ** 2) };
   const env = { NATS_URL: nats.urls.join(","), LOG_LEVEL: "warn", ...limits };
   const start = async (parts: string) => {
     const server = await startServer({ env: { ...env, PARTS: parts, GATEWAY_ID: parts } });
@@ -54,6 +54,15 @@ test("DrainShard of a full shard: retired, its rooms publish again, and it is re
 
   const begun = JSON.parse(await ctl("shards", String(shard), "-o", "json"));
   expect(begun.slotCount).toBe(1024 / shardCount);
+  const smaller = ["shards", "update", String(shard), "--size", "16MiB"];
+  const refused = await runCli(smaller, { env: { TIDEGATE_CONTROL: plane.grpc } });
+  expect(refused).toMatchObject({ stdout: "" });
+  expect(refused.stderr).toMatch(
+    /settings\.bytes_max.* is below the \d+ bytes .*CAPACITY_BELOW_USE/,
+  );
+  expect(JSON.parse(await ctl("shards", String(shard), "-o", "json")).settings).toEqual(
+    begun.settings,
+  );
   const drained = await ctl("shards", "drain", String(shard), "--wait");
   expect(drained).toMatch(new RegExp(`${begun.slotCount}/.* succeeded: the shard is retired\n$`));
   expect(JSON.parse(await ctl("shards", String(shard), "-o", "json"))).toMatchObject({

@@ -193,6 +193,30 @@ test("a token shown on two gateways at once moves one seat: one connection is le
   }
 }, 120_000);
 
+test("rooms of a tenant: one with members on two gateways counts twice", async () => {
+  await putLimit(bus, "rooms", 4);
+  await isKnown("u1410", gateways, ({ client }) => {
+    return client.welcome?.limits?.tenantRoomCountMax === 4n;
+  });
+  const members = await Promise.all(
+    gateways.slice(0, 3).map(({ port }, i) => attempt(port, { token: bearer(`u${1411 + i}`) })),
+  );
+  const [first, second, third] = members.map(({ client }) => client);
+  if (first === undefined || second === undefined || third === undefined) throw new Error("three");
+  for (const client of [first, second]) {
+    for (const room of ["live:r1", "live:r2"]) expect(await tryJoin(client, room)).toBe(null);
+  }
+  const refused = { code: "LIMIT_REACHED", limit: "rooms", limitValue: 4n };
+  for (const room of ["live:r1", "live:r3"]) {
+    expect(await tryJoin(third, room)).toMatchObject(refused);
+  }
+  await second.close();
+  await until(async () => (await tryJoin(third, "live:r1")) === null);
+  for (const client of [first, third]) client.socket.close();
+  await Promise.all([first, third].map(({ closed }) => closed));
+  await putLimit(bus, "rooms", 0);
+}, 60_000);
+
 test("connections of a tenant: never more than the limit, not refused before 99 % of it", async () => {
   const limit = 500;
   await putLimit(bus, "connections-per-user", 0);

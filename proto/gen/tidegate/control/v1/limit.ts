@@ -39,7 +39,7 @@ export namespace OutagePolicy {
  * connections (of the tenant; refuses from 99 % of it on, never lets in more),
  * connections-per-user (exact; anonymous users are not counted),
  * connections-per-ip (exact; an IPv6 address counts by its /64),
- * rooms (rooms with members, counted on each gateway that has members of them; as connections),
+ * rooms (rooms with members; one with members on n gateways counts n times; as connections),
  * stored-bytes (what its rooms hold in the store, as counted twice a minute).
  * Rates, with bursts of two seconds:
  * connects-per-second (in the fleet; each gateway has an equal share),
