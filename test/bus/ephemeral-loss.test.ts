@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
-import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import type { Bus } from "../../bus/bus.ts";
 import {
   EphemeralReader,
@@ -20,6 +20,7 @@ import { outSubject } from "../../bus/nats/wire.ts";
 import type { RoomAddress } from "../../bus/subjects.ts";
 import { type NatsCluster, startNats } from "../../deploy/nats/cluster.ts";
 import { findNatsServer } from "../../deploy/nats/find-server.ts";
+import { collectLeftovers } from "../leftovers.ts";
 import { codeOf, envelopeOf, newRoom, Recorder } from "./contract-tools.ts";
 import { NatsProxy } from "./nats-proxy.ts";
 
@@ -36,24 +37,25 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
+const atEnd = collectLeftovers();
 async function openBus(url = nats.urls[0] ?? ""): Promise<Bus> {
   busCount += 1;
   const bus = await openNatsBus({ servers: [url], name: `eph-${busCount}` });
-  onTestFinished(() => bus.close());
+  atEnd(() => bus.close());
   return bus;
 }
 
 /** A bus whose way to NATS is in the test's hands. */
 async function openProxied(): Promise<{ bus: Bus; proxy: NatsProxy }> {
   const proxy = await NatsProxy.start(nats.urls[0] ?? "");
+  atEnd(() => proxy.stop()); // after the bus: without its way a close waits for its lease
   const bus = await openBus(proxy.url);
-  onTestFinished(() => proxy.stop());
   return { bus, proxy };
 }
 
 async function openRaw(): Promise<NatsConnection> {
   const connection = await connect({ servers: nats.urls });
-  onTestFinished(() => connection.close());
+  atEnd(() => connection.close());
   return connection;
 }
 
@@ -93,7 +95,7 @@ function loseTexts(
   };
 }
 
-test("gap: messages lost among others are told in their place, by number", async () => {
+test.concurrent("gap: messages lost among others are told in their place, by number", async () => {
   const { bus, proxy } = await openProxied();
   const room = newRoom("gap", "live");
   const recorders = [await listen(await openBus(), room), await listen(bus, room)];
@@ -112,7 +114,7 @@ test("gap: messages lost among others are told in their place, by number", async
   }
 });
 
-test("tail: a lost last message is told, and again nothing when it was the only one", async () => {
+test.concurrent("tail: a lost last message is told, and again nothing when it was the only one", async () => {
   const { bus, proxy } = await openProxied();
   const [room, other] = [newRoom("tail", "live"), newRoom("tail-other", "live")];
   const member = await openBus();
@@ -130,7 +132,7 @@ test("tail: a lost last message is told, and again nothing when it was the only 
   expect(calm.losses).toEqual([]);
 });
 
-test("tail: lost with the message, the second one tells", async () => {
+test.concurrent("tail: lost with the message, the second one tells", async () => {
   const { bus, proxy } = await openProxied();
   const room = newRoom("tail2", "live");
   const recorder = await listen(await openBus(), room);
@@ -146,7 +148,7 @@ test("tail: lost with the message, the second one tells", async () => {
   expect(recorder.losses).toEqual([{ missedCount: 1, after: 1 }]);
 });
 
-test("tail: the first message of a room is lost: told to who listened, no one else", async () => {
+test.concurrent("tail: the first message of a room is lost: told to who listened, no one else", async () => {
   const { bus, proxy } = await openProxied();
   const room = newRoom("only", "live");
   const early = await openBus();
@@ -164,7 +166,7 @@ test("tail: the first message of a room is lost: told to who listened, no one el
   expect(late.losses).toEqual([]);
 }, 20_000);
 
-test("late listener: what was before it is no loss", async () => {
+test.concurrent("late listener: what was before it is no loss", async () => {
   const bus = await openBus();
   const room = newRoom("late", "live");
   publish(bus, room, "a", "b", "c");
@@ -177,7 +179,7 @@ test("late listener: what was before it is no loss", async () => {
   expect(other.losses).toEqual([]);
 }, 20_000);
 
-test("origin dies: who had traffic from it lately is told, others are not", async () => {
+test.concurrent("origin dies: who had traffic from it lately is told, others are not", async () => {
   const { bus, proxy } = await openProxied();
   const alive = await openBus();
   const member = await openBus();
@@ -203,7 +205,7 @@ test("origin dies: who had traffic from it lately is told, others are not", asyn
   expect(member.status().counters?.origins_died).toBe(1);
 }, 20_000);
 
-test("origin is silent, its connection open: told too, and counted on when it is back", async () => {
+test.concurrent("origin is silent, its connection open: told too, and counted on when it is back", async () => {
   const { bus, proxy } = await openProxied();
   const room = newRoom("silent", "live");
   const recorder = await listen(await openBus(), room);
@@ -217,7 +219,7 @@ test("origin is silent, its connection open: told too, and counted on when it is
   expect(recorder.texts).toEqual(["first", "frozen"]);
 }, 20_000);
 
-test("origin stops as planned: nobody is alarmed", async () => {
+test.concurrent("origin stops as planned: nobody is alarmed", async () => {
   const bus = await openBus();
   const { bus: dying, proxy } = await openProxied();
   const member = await openBus();
@@ -233,7 +235,7 @@ test("origin stops as planned: nobody is alarmed", async () => {
   expect(recorders[0].losses).toEqual([]);
 }, 20_000);
 
-test("short outage: what others sent meanwhile is counted, and nothing else is told", async () => {
+test.concurrent("short outage: what others sent meanwhile is counted, and nothing else is told", async () => {
   const { bus: member, proxy } = await openProxied();
   const bus = await openBus();
   const [room, quiet] = [newRoom("short", "live"), newRoom("short-quiet", "live")];
@@ -253,7 +255,7 @@ test("short outage: what others sent meanwhile is counted, and nothing else is t
   expect(calm.losses).toEqual([]);
 }, 20_000);
 
-test("own messages that die with the connection: told by number when it is back", async () => {
+test.concurrent("own messages that die with the connection: told by number when it is back", async () => {
   const { bus, proxy } = await openProxied();
   const room = newRoom("own", "live");
   const recorder = await listen(await openBus(), room);
@@ -267,7 +269,7 @@ test("own messages that die with the connection: told by number when it is back"
   expect(recorder.losses).toEqual([{ missedCount: 3, after: 1 }]);
 }, 20_000);
 
-test("long outage: every room is told when it is over; publishes are refused meanwhile", async () => {
+test.concurrent("long outage: every room is told when it is over; publishes are refused meanwhile", async () => {
   const { bus, proxy } = await openProxied();
   const rooms = [newRoom("long-a", "live"), newRoom("long-b", "live")];
   const recorders = await Promise.all(rooms.map((room) => listen(bus, room)));
@@ -299,7 +301,7 @@ test("long outage: every room is told when it is over; publishes are refused mea
   expect(recorders[0]?.losses).toHaveLength(1);
 }, 20_000);
 
-test("garbage: bytes of foreign publishers are counted, dropped, and mislead nobody", async () => {
+test.concurrent("garbage: bytes of foreign publishers are counted, dropped, and mislead nobody", async () => {
   const bus = await openBus();
   const member = await openBus();
   const room = newRoom("garbage", "live");
@@ -325,7 +327,7 @@ test("garbage: bytes of foreign publishers are counted, dropped, and mislead nob
   expect(member.status().troubles?.foreign_message).toBe(bad.length);
 });
 
-test("forged numbers: told as a loss, and the true ones count again soon", async () => {
+test.concurrent("forged numbers: told as a loss, and the true ones count again soon", async () => {
   const bus = await openBus();
   const room = newRoom("forged", "live");
   const recorder = await listen(await openBus(), room);

@@ -2,32 +2,34 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { expect, onTestFinished, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
 import type { Bus } from "../../bus/bus.ts";
 import { openEmbeddedBus } from "../../bus/embedded/embedded-bus.ts";
 import { Leadership } from "../../bus/leadership.ts";
 import { openNatsBus } from "../../bus/nats/nats-bus.ts";
+import { collectLeftovers } from "../leftovers.ts";
 import { startTestNats } from "../nats/start-nats.ts";
 
 const ttlMs = 5000;
 
+const atEnd = collectLeftovers();
 const buses = {
   embedded: async () => {
     const dataDir = mkdtempSync(path.join(tmpdir(), "tidegate-leader-"));
-    onTestFinished(() => rmSync(dataDir, { recursive: true }));
+    atEnd(() => rmSync(dataDir, { recursive: true }));
     return openEmbeddedBus({ dataDir });
   },
   nats: async () => {
     const nats = await startTestNats(1);
-    onTestFinished(() => nats.stop());
+    atEnd(() => nats.stop());
     return openNatsBus({ servers: nats.urls, name: "leaders" });
   },
 } satisfies Record<string, () => Promise<Bus>>;
 
 for (const [kind, open] of Object.entries(buses)) {
-  test(`Leadership on ${kind}: one leads; it gives up or loses its key, another does`, async () => {
+  test.concurrent(`Leadership on ${kind}: one leads; it gives up or loses its key, another does`, async () => {
     const bus = await open();
-    onTestFinished(() => bus.close());
+    atEnd(() => bus.close());
     const kv = await bus.keyValue("leaders");
     const told: string[] = [];
     const tokens: number[] = [];
@@ -45,7 +47,7 @@ for (const [kind, open] of Object.entries(buses)) {
         },
         ttlMs,
       );
-      onTestFinished(() => leadership.close());
+      atEnd(() => leadership.close());
       return leadership;
     };
     const first = await join("first");
@@ -75,15 +77,15 @@ for (const [kind, open] of Object.entries(buses)) {
   }, 30_000);
 }
 
-test("Leadership: a key that is not renewed is taken over, though the store keeps it", async () => {
+test.concurrent("Leadership: a key that is not renewed is taken over, though the store keeps it", async () => {
   const bus = await buses.embedded();
-  onTestFinished(() => bus.close());
+  atEnd(() => bus.close());
   const kv = await bus.keyValue("leaders");
   const revision = await kv.create("work.leader", Buffer.from("dead"), 0); // lives for ever
   const tokens: number[] = [];
   const events = { onLeading: (token: number) => tokens.push(token), onStopped: () => {} };
   const next = await Leadership.join(kv, "work", "next", events, ttlMs);
-  onTestFinished(() => next.close());
+  atEnd(() => next.close());
   await vi.waitUntil(() => next.isLeading, { timeout: 20_000 });
   expect(tokens[0]).toBeGreaterThan(revision);
 }, 30_000);

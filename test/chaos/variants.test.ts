@@ -2,7 +2,7 @@
  * The checker sees: the product passes scenes that copies of it with one rule taken out do not. The
  * cheap and sure ones; `npm run chaos -- --variants` plays all.
  */
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { findNatsServer } from "../../deploy/nats/find-server.ts";
 import { makeBrokenCopy } from "./broken-copy.ts";
 import { playScene, runVariant } from "./run-variants.ts";
@@ -27,14 +27,16 @@ test("variant: a text that is not in the source, or twice, is refused by name", 
   expect(() => makeBrokenCopy({ ...variant, find: "const" })).toThrow(/not once/);
 });
 
-for (const variant of VARIANTS.filter(({ isQuick }) => isQuick)) {
-  const { name, rule, scene, caughtAs } = variant;
-  test(`scene ${scene.name}: the product passes (${rule})`, async () => {
-    expect((await playScene(scene, binary())).violations).toEqual([]);
-  }, 120_000);
+// Side by side, since most of a scene is waiting.
+describe.for(VARIANTS.filter(({ isQuick }) => isQuick))("$scene.name ($rule)", (variant) => {
+  test.concurrent("scene: the product passes", { timeout: 120_000 }, async ({ expect }) => {
+    expect((await playScene(variant.scene, binary())).violations).toEqual([]);
+  });
 
-  test(`variant ${name}: the checker finds "${caughtAs}" (${rule})`, async () => {
+  const { name, caughtAs } = variant;
+  const title = `variant ${name}: the checker finds "${caughtAs}"`;
+  test.concurrent(title, { timeout: 120_000 }, async ({ expect }) => {
     const { found, isCaught } = await runVariant(variant, binary());
     expect(isCaught, `found only: ${[...found.keys()].join(", ")}`).toBe(true);
-  }, 120_000);
-}
+  });
+});

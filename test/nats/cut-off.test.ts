@@ -2,10 +2,11 @@
  * A gateway cut off from NATS: its members are told at once and when it is over; what the others
  * said meanwhile comes in durable rooms, and is a Gap in ephemeral ones.
  */
-import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { GapReason } from "../../proto/gen/tidegate/client/v1/message.ts";
 import { NatsProxy } from "../bus/nats-proxy.ts";
 import { RawClient } from "../gateway/raw-client.ts";
+import { collectLeftovers } from "../leftovers.ts";
 import { type Server, startServer } from "../start-server.ts";
 import { startTestNats, type TestNats } from "./start-nats.ts";
 
@@ -17,15 +18,16 @@ beforeAll(async () => {
 
 afterAll(() => nats?.stop());
 
+const atEnd = collectLeftovers();
 async function startOne(url: string): Promise<Server> {
   const server = await startServer({ env: { NATS_URL: url } });
-  onTestFinished(() => server.close());
+  atEnd(() => server.close());
   return server;
 }
 
 async function openClient({ port }: Server): Promise<RawClient> {
   const client = await RawClient.open(port);
-  onTestFinished(() => client.socket.terminate());
+  atEnd(() => client.socket.terminate());
   return client;
 }
 
@@ -42,9 +44,9 @@ function saysOf(client: RawClient, alias: number): string[] {
   });
 }
 
-test("cut off: members are told, a joiner too, and again when it is over", async () => {
+test.concurrent("cut off: members are told, a joiner too, and again when it is over", async () => {
   const proxy = await NatsProxy.start(nats.urls[0] ?? "");
-  onTestFinished(() => proxy.stop());
+  atEnd(() => proxy.stop());
   const cutOff = await startOne(proxy.url);
   const member = await openClient(cutOff);
   const [live, chat] = [await member.join("live:cut"), await member.join("chat:cut")];
@@ -81,9 +83,9 @@ test("cut off: members are told, a joiner too, and again when it is over", async
   while ((await readiness(cutOff)) !== 200); // once its lease is renewed
 }, 60_000);
 
-test("cut off: who joins meanwhile is told by Joined", async () => {
+test.concurrent("cut off: who joins meanwhile is told by Joined", async () => {
   const proxy = await NatsProxy.start(nats.urls[0] ?? "");
-  onTestFinished(() => proxy.stop());
+  atEnd(() => proxy.stop());
   const cutOff = await startOne(proxy.url);
   const member = await openClient(cutOff);
   await member.join("live:before");

@@ -54,14 +54,26 @@ export async function startGateway(
   return server;
 }
 
+/**
+ * A gateway to drain, and another one that it knows: that starts first, since each reads of those
+ * that are there when it starts, and again 5 s later.
+ */
+export async function startPair(
+  natsUrls: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<[drained: Server, other: Server]> {
+  const other = await startGateway(natsUrls);
+  const drained = await startGateway(natsUrls, env);
+  await vi.waitUntil(async () => (await targetsOf(drained)).includes(other.url), 30_000);
+  return [drained, other];
+}
+
 /** Resolves when every gateway gives its newcomers the addresses of all others. */
 export async function waitForTargets(servers: readonly Server[]): Promise<void> {
   for (const server of servers) {
     const others = servers.filter((each) => each !== server).map(({ url }) => url);
     const knowsAll = async () => {
-      const client = await RawClient.open(server.port);
-      const targets = client.welcome?.targets ?? [];
-      client.socket.terminate();
+      const targets = await targetsOf(server);
       return others.every((url) => targets.includes(url));
     };
     await vi.waitUntil(knowsAll, { timeout: 30_000, interval: 100 });
@@ -80,4 +92,10 @@ export async function healthOf(server: Server): Promise<{
   };
 }> {
   return (await fetch(`${server.http}/health`)).json() as never;
+}
+
+async function targetsOf(server: Server): Promise<readonly string[]> {
+  const client = await RawClient.open(server.port);
+  client.socket.terminate();
+  return client.welcome?.targets ?? [];
 }

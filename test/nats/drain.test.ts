@@ -7,7 +7,7 @@ import { DrainOrder, DrainReport } from "../../proto/gen/tidegate/bus/v1/drain.t
 import { GoAwayReason } from "../../proto/gen/tidegate/client/v1/session.ts";
 import { ServingState } from "../../proto/gen/tidegate/control/v1/gateway_facts.ts";
 import { RawClient } from "../gateway/raw-client.ts";
-import { healthOf, startGateway, waitForTargets } from "./drain-tools.ts";
+import { healthOf, startGateway, startPair } from "./drain-tools.ts";
 import { startTestNats, type TestNats } from "./start-nats.ts";
 
 let nats: TestNats;
@@ -27,11 +27,8 @@ async function openClients(port: number, count: number): Promise<RawClient[]> {
 }
 
 test("SIGTERM: not ready while it still accepts, then everybody is sent to the other", async () => {
-  const [a, b] = await Promise.all([
-    startGateway(nats.urls, { DRAIN_ANNOUNCE_MS: "2000", DRAIN_RATE_MAX: "50" }),
-    startGateway(nats.urls),
-  ]);
-  await waitForTargets([a, b]);
+  const pace = { DRAIN_ANNOUNCE_MS: "2000", DRAIN_RATE_MAX: "50" };
+  const [a, b] = await startPair(nats.urls, pace);
   const clients = await openClients(a.port, 60);
   process.kill(a.pid, "SIGTERM");
   while ((await fetch(`${a.http}/readyz`)).status === 200);
@@ -76,8 +73,7 @@ test("SIGTERM: with nobody else there, everybody is closed at once", async () =>
 
 test("deadline: what the ceiling left over is closed by force, with 4003", async () => {
   const pace = { DRAIN_RATE_MAX: "2", DRAIN_DEADLINE_MS: "3000" };
-  const [a, b] = await Promise.all([startGateway(nats.urls, pace), startGateway(nats.urls)]);
-  await waitForTargets([a, b]);
+  const [a] = await startPair(nats.urls, pace);
   const clients = await openClients(a.port, 30);
   process.kill(a.pid, "SIGTERM");
   const ends = await Promise.all(clients.map(({ closed }) => closed));
@@ -90,8 +86,7 @@ test("deadline: what the ceiling left over is closed by force, with 4003", async
 
 test("a second signal ends a drain at once", async () => {
   const pace = { DRAIN_RATE_MAX: "1" };
-  const [a, b] = await Promise.all([startGateway(nats.urls, pace), startGateway(nats.urls)]);
-  await waitForTargets([a, b]);
+  const [a] = await startPair(nats.urls, pace);
   const clients = await openClients(a.port, 5);
   process.kill(a.pid, "SIGTERM");
   await Promise.race(clients.map((client) => client.next("goAway")));
@@ -109,8 +104,7 @@ async function openOrders() {
 
 test("an order drains a gateway, an undo puts it back to serving, with what has not gone", async () => {
   const env = { GATEWAY_ID: "undone" };
-  const [a, b] = await Promise.all([startGateway(nats.urls, env), startGateway(nats.urls)]);
-  await waitForTargets([a, b]);
+  const [a] = await startPair(nats.urls, env);
   const clients = await openClients(a.port, 40);
   const order = await openOrders();
   const start = { drain: "d1", announceMs: 0, deadlineMs: 60_000, connectionsPerSecondMax: 5 };
@@ -129,8 +123,7 @@ test("an order drains a gateway, an undo puts it back to serving, with what has 
 
 test("an order's drain ends with the process serving nobody, and can be undone then", async () => {
   const env = { GATEWAY_ID: "emptied" };
-  const [a, b] = await Promise.all([startGateway(nats.urls, env), startGateway(nats.urls)]);
-  await waitForTargets([a, b]);
+  const [a] = await startPair(nats.urls, env);
   const clients = await openClients(a.port, 20);
   const order = await openOrders();
   const start = { drain: "d1", announceMs: 0, deadlineMs: 60_000, connectionsPerSecondMax: 0 };
@@ -171,8 +164,7 @@ test("two that begin to drain at the same moment share the ceiling from their fi
 
 test("an order of some only moves so many, and the gateway goes on serving", async () => {
   const env = { GATEWAY_ID: "full" };
-  const [a, b] = await Promise.all([startGateway(nats.urls, env), startGateway(nats.urls)]);
-  await waitForTargets([a, b]);
+  const [a, b] = await startPair(nats.urls, env);
   const clients = await openClients(a.port, 20);
   const order = await openOrders();
   const shed = { count: 3, connectionsPerSecondMax: 0 };

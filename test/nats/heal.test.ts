@@ -4,21 +4,23 @@
  */
 import { cpSync, readdirSync, rmSync } from "node:fs";
 import path from "node:path";
-import { expect, onTestFinished, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
 import { type NatsBus, openNatsBus } from "../../bus/nats/nats-bus.ts";
 import { newRoom, placeOf, readAll } from "../bus/contract-tools.ts";
+import { collectLeftovers } from "../leftovers.ts";
 import { Producer, Reader, textsIn } from "./move-tools.ts";
 import { startTestNats, type TestNats } from "./start-nats.ts";
 
+const atEnd = collectLeftovers();
 async function startOne(): Promise<TestNats> {
   const nats = await startTestNats(1);
-  onTestFinished(() => nats.stop());
+  atEnd(() => nats.stop());
   return nats;
 }
 
 async function openBus(nats: TestNats, name: string): Promise<NatsBus> {
   const bus = await openNatsBus({ servers: nats.urls, name, shardCount: 1, sweepMs: 500 });
-  onTestFinished(() => bus.close());
+  atEnd(() => bus.close());
   return bus;
 }
 
@@ -34,7 +36,7 @@ async function publishMany(producer: Producer, count: number) {
   return Promise.all(Array.from({ length: count }, () => producer.publish()));
 }
 
-test.each([
+test.concurrent.each([
   ["less than before", 3],
   ["more than before", 30],
 ])(

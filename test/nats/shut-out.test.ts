@@ -15,7 +15,7 @@ import { readAll, textsOf } from "../bus/contract-tools.ts";
 import { NatsProxy } from "../bus/nats-proxy.ts";
 import { SlotRecords } from "../chaos/slot-records.ts";
 import { RawClient } from "../gateway/raw-client.ts";
-import { healthOf, startGateway, waitForTargets } from "./drain-tools.ts";
+import { healthOf, startGateway } from "./drain-tools.ts";
 import { startTestNats } from "./start-nats.ts";
 
 /** A publish of the sick gateway this often, ms: some is always on its way. */
@@ -30,11 +30,8 @@ test("a gateway that can not settle: back to open with growing waits, then it dr
   ];
   const mover = await openNatsBus({ servers: nats.urls, name: "mover", parts: "controlplane" });
   onTestFinished(() => mover.close().finally(() => Promise.all([way.stop(), admin.close()])));
-  const [sick, well] = await Promise.all([
-    startGateway([way.url], { GATEWAY_ID: "sick" }),
-    startGateway(nats.urls, { GATEWAY_ID: "well" }),
-  ]);
-  await waitForTargets([sick, well]);
+  const well = await startGateway(nats.urls, { GATEWAY_ID: "well" });
+  const sick = await startGateway([way.url], { GATEWAY_ID: "sick" }); // knows the other at once
   const records = await SlotRecords.watch(admin);
   const leases = await mover.keyValue(LEASE_BUCKET);
   const incarnation = async () => {
