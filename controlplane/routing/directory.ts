@@ -36,6 +36,7 @@ export function toDirectory(processes: readonly ProcessEntry[], nowUs: number): 
       connectionCountMax: facts.connectionCountMax,
       cpuShare: facts.cpuShare,
       connectRate: facts.connectRate,
+      version: entry.version,
     });
   }
   return directory;
@@ -58,6 +59,7 @@ function isTelling(before: GatewayAddress, now: GatewayAddress): boolean {
   return (
     before.advertiseUrl !== now.advertiseUrl ||
     before.region !== now.region ||
+    before.version !== now.version ||
     before.accepting !== now.accepting ||
     before.connectionCountMax !== max ||
     Math.abs(before.connectionCount - now.connectionCount) > max * CONNECTION_STEP ||

@@ -7,6 +7,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Topology } from "../../bus/topology.ts";
 import { CodedError } from "../../proto/coded-error.ts";
+import type { Gate } from "../../proto/gates/compile-gate.ts";
+import { isCompatible } from "../../proto/gates/judge-client.ts";
 import type { Clock } from "../clock.ts";
 import type { Addresses } from "../control-link/addresses.ts";
 import type { Log } from "../log.ts";
@@ -43,6 +45,8 @@ export class Directory {
   #peers: readonly Peer[] = [];
   #known: readonly KnownTarget[] = [];
   #targets: readonly string[] = [];
+  /** By the gates that limit them; one list for all such clients until the next read. */
+  readonly #narrowTargets = new Map<string, readonly string[]>();
   #readAtMs = Number.NEGATIVE_INFINITY;
   #reading: Promise<void> | null = null;
   #hasFailed = false;
@@ -62,6 +66,24 @@ export class Directory {
   /** The addresses that a client is given now, one list for all until the next read. */
   get targets(): readonly string[] {
     return this.#targets;
+  }
+
+  /** The same for clients that not every gateway fits: of those alone that do. */
+  targetsFor(rules: readonly Gate[]): readonly string[] {
+    if (rules.length === 0) return this.#targets;
+    const key = rules.map(({ id }) => id).join(" ");
+    let targets = this.#narrowTargets.get(key);
+    if (targets === undefined) {
+      const fitting = this.#known.filter(({ version }) => isCompatible(rules, version));
+      targets = chooseTargets(fitting, this.#owner.id, this.#owner.region);
+      this.#narrowTargets.set(key, targets);
+    }
+    return targets;
+  }
+
+  /** A gate has changed: lists for clients that not every gateway fits are made anew. */
+  forgetTargets(): void {
+    this.#narrowTargets.clear();
   }
 
   /** How long ago the leases were read, ms; Infinity before the first time. */
@@ -121,5 +143,6 @@ export class Directory {
     const others = peers.filter((peer) => peer.url !== url);
     this.#known = noteTargets(this.#known, others, performance.now());
     this.#targets = chooseTargets(this.#known, id, region);
+    this.#narrowTargets.clear();
   }
 }

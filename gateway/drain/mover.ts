@@ -11,6 +11,7 @@ import type { GatewayContext } from "../context.ts";
 import { encodeServerFrame } from "../server-frames.ts";
 import { assignSlot } from "./assign.ts";
 import type { Directory } from "./directory.ts";
+import { type MoveGroup, MoveGroups } from "./move-groups.ts";
 import type { Peer } from "./peer.ts";
 import { hasReceiver, planSlot, SLOT_MS } from "./plan.ts";
 import { decideDrainReadMs } from "./read-every.ts";
@@ -52,7 +53,8 @@ export class Mover {
   readonly #sent = new SentCounts();
   /** When each that was told is to have gone, and when it is closed. */
   readonly #told = new Map<Connection, { dueMs: number; closeMs: number }>();
-  #credit = 0;
+  /** By group of clients that may go to the same gateways. */
+  readonly #credits = new Map<string, number>();
   #toldCount = 0;
   #forcedCount = 0;
   #stuckSinceMs: number | null = null;
@@ -103,26 +105,43 @@ export class Mover {
     const peers = this.#directory.peers.filter(order.mayTake);
     this.#sent.follow(peers);
     this.#stuckSinceMs = hasReceiver(peers) ? null : (this.#stuckSinceMs ?? nowMs);
-    const waiting = this.#waiting(order.countMax - this.#toldCount);
+    const groups = this.#waiting(peers, order.countMax - this.#toldCount);
+    const waitingCount = groups.reduce((sum, { waiting }) => sum + waiting.length, 0);
+    const drainingCount = 1 + peers.filter(({ isDraining }) => isDraining).length;
+    const lateCount = this.#lateCount(nowMs);
+    for (const group of groups) {
+      const part = group.waiting.length / waitingCount;
+      this.#moveGroup(group, { part, drainingCount, lateCount, nowMs });
+    }
+  }
+
+  /** The next of a group; together the groups keep below the ceiling. */
+  #moveGroup(
+    { key, peers, waiting, isNarrow }: MoveGroup,
+    turn: { part: number; drainingCount: number; lateCount: number; nowMs: number },
+  ): void {
+    const { deadlineMs, ceilingPerS } = this.#order;
+    const { part, drainingCount, nowMs } = turn;
     const plan = planSlot({
       waitingCount: waiting.length,
-      leftMs: order.deadlineMs === null ? null : order.deadlineMs - nowMs,
-      ceilingPerS: order.ceilingPerS,
-      drainingCount: 1 + peers.filter(({ isDraining }) => isDraining).length,
-      credit: this.#credit,
+      leftMs: deadlineMs === null ? null : deadlineMs - nowMs,
+      ceilingPerS: ceilingPerS * part,
+      drainingCount,
+      credit: this.#credits.get(key) ?? 0,
       region: this.#context.options.region,
       peers,
       sent: this.#sent.all,
-      lateCount: this.#lateCount(nowMs),
+      lateCount: Math.round(turn.lateCount * part),
     });
-    this.#credit = plan.credit;
+    this.#credits.set(key, plan.credit);
     const chosen = waiting.slice(0, plan.count);
     const lists = chosen.map(({ targets }) => targets);
-    const assigned = assignSlot(lists, plan.shares, Math.random);
+    const assigned = assignSlot(lists, plan.shares, !isNarrow, Math.random);
     for (const [i, connection] of chosen.entries()) {
-      const { id = "", target = "", delayMs = 0 } = assigned[i] ?? {};
-      this.#sent.add(id, peers);
-      this.#tell(connection, target, delayMs, nowMs);
+      const assignment = assigned[i];
+      if (assignment === undefined || assignment === null) continue; // in a later slot
+      this.#sent.add(assignment.id, peers);
+      this.#tell(connection, assignment.target, assignment.delayMs, nowMs);
     }
   }
 
@@ -135,14 +154,16 @@ export class Mover {
     return count;
   }
 
-  /** Those to be told next, the longest connected first. */
-  #waiting(countMax: number): Connection[] {
-    const waiting: Connection[] = [];
+  /** Those to be told next, the longest connected first, by where they may go. */
+  #waiting(peers: readonly Peer[], countMax: number): readonly MoveGroup[] {
+    const groups = new MoveGroups(this.#context.gates, peers);
+    let count = 0;
     for (const connection of this.#connections) {
-      if (waiting.length >= countMax) break;
-      if (connection.phase === Phase.OPEN && !this.#told.has(connection)) waiting.push(connection);
+      if (count >= countMax) break;
+      if (connection.phase !== Phase.OPEN || this.#told.has(connection)) continue;
+      if (groups.add(connection)) count += 1;
     }
-    return waiting;
+    return groups.all;
   }
 
   #tell(connection: Connection, target: string, delayMs: number, nowMs: number): void {

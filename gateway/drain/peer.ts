@@ -19,6 +19,8 @@ const drainingStates: readonly ServingState[] = [ServingState.ANNOUNCING, Servin
 export interface Peer {
   readonly id: string;
   readonly region: string;
+  /** Of Tidegate, semantic; empty when it is not told. */
+  readonly version: string;
   /** Where clients reach it and no other; empty when they can not, or it does not say so. */
   readonly url: string;
   /** Whether it takes clients: renews its lease, and neither announces a drain nor drains. */
@@ -64,10 +66,17 @@ export function readAddresses(
   for (const address of addresses) {
     const id = address.name.replace(/^gateways\//, "");
     if (id === ownId) continue;
-    const { region, accepting, connectionCount, connectionCountMax, cpuShare, connectRate } =
-      address;
+    const {
+      version,
+      region,
+      accepting,
+      connectionCount,
+      connectionCountMax,
+      cpuShare,
+      connectRate,
+    } = address;
     peers.push({
-      ...{ id, region, url: usableUrl(address.advertiseUrl), isServing: accepting },
+      ...{ id, version, region, url: usableUrl(address.advertiseUrl), isServing: accepting },
       // Neither is listed; who needs them reads the leases.
       ...{ isDraining: false, loopDelayMs: 0 },
       ...{ connectionCount, connectionCountMax, cpuShare, connectRate, saidUs: nowUs },
@@ -81,14 +90,14 @@ export function freeCount({ connectionCount, connectionCountMax }: Peer): number
   return Math.max(0, connectionCountMax - connectionCount);
 }
 
-function readPeer({ id, facts, renewedUs }: ProcessEntry, nowUs: number): Peer {
+function readPeer({ id, facts, version, renewedUs }: ProcessEntry, nowUs: number): Peer {
   const said = decodeFacts(facts);
   const isFresh = nowUs - renewedUs < SILENT_MS * 1000;
   // A version that says no facts: somebody is there, and how full it is can not be known.
   const isKnown = said.state !== ServingState.UNSPECIFIED;
   const isServing = said.state === ServingState.SERVING || !isKnown;
   return {
-    id,
+    ...{ id, version },
     region: said.region,
     url: usableUrl(said.advertiseUrl),
     isServing: isFresh && isServing,

@@ -19,6 +19,7 @@ const KNOWN_COUNT_MAX = 2048;
 export interface KnownTarget {
   readonly url: string;
   readonly region: string;
+  readonly version: string;
   /** Connections its gateway could take then. */
   readonly freeCount: number;
   readonly seenMs: number;
@@ -35,9 +36,10 @@ export function noteTargets(
     if (nowMs - target.seenMs < TARGET_KEPT_MS) byUrl.set(target.url, target);
   }
   for (const peer of peers) {
-    const { url, region } = peer;
+    const { url, region, version } = peer;
     byUrl.delete(url); // to the end: the order is that of `seenMs`
-    if (url !== "") byUrl.set(url, { url, region, freeCount: freeCount(peer), seenMs: nowMs });
+    if (url !== "")
+      byUrl.set(url, { url, region, version, freeCount: freeCount(peer), seenMs: nowMs });
   }
   return [...byUrl.values()].slice(-KNOWN_COUNT_MAX);
 }

@@ -135,7 +135,9 @@ function welcome(
   connection.phase = Phase.OPEN;
   connection.identity = identity;
   context.tokenWatch.follow(connection);
-  connection.targets = context.directory.targets;
+  connection.targets = context.directory.targetsFor(
+    context.gates.gatewayRules(connection, identity),
+  );
   const id = connectionId(context, connection.number);
   context.log.debug(
     { connection: id, tenant: identity.tenant, build: hello.build },

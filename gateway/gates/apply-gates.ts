@@ -46,6 +46,7 @@ export function followGates(
     }
   };
   context.gates.follow(() => {
+    context.directory.forgetTargets();
     isStale = true;
     if (isRunning) return;
     isRunning = true;

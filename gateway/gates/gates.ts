@@ -113,6 +113,12 @@ export class Gates {
     return { tenant, key: user || producer || String(number), build };
   }
 
+  /** What limits the gateways that a connection may be sent to; mostly nothing. */
+  gatewayRules(connection: Connection, identity: Identity): readonly Gate[] {
+    if (!this.#present.isAboutGateways) return noGates;
+    return this.#present.gatewayRules(this.subjectOf(connection, identity));
+  }
+
   /** A record with a fault is refused, and the last good one stays. */
   #apply(key: string, value: Uint8Array | null): string | null {
     const id = key.slice(GATE_PREFIX.length);

@@ -19,7 +19,7 @@ const listing = (...ids: string[]): StreamRoutingResponse => ({
   allGateways: true,
   gateways: ids.map((id) => ({
     ...{ name: `gateways/${id}`, advertiseUrl: `ws://${id}/ws`, region: "", accepting: true },
-    ...room,
+    ...{ ...room, version: "0.3.0" },
   })),
 });
 

@@ -87,6 +87,7 @@ test("decideAnnounceMsMin: whoever drains too has read of this one before its fi
 test("readAddresses: all but this gateway; only usable addresses, and who accepts serves", () => {
   const listed = {
     ...{ name: "gateways/a", advertiseUrl: "ws://a/ws", region: "eu", accepting: true },
+    version: "0.3.0",
     ...{ connectionCount: 3, connectionCountMax: 10, cpuShare: 0.5, connectRate: 7 },
   };
   const addresses = [
@@ -98,11 +99,18 @@ test("readAddresses: all but this gateway; only usable addresses, and who accept
   const room = { connectionCount: 3, connectionCountMax: 10, cpuShare: 0.5, connectRate: 7 };
   expect(peers).toEqual([
     {
-      ...{ id: "a", region: "eu", url: "ws://a/ws", isServing: true, isDraining: false },
+      ...{
+        id: "a",
+        version: "0.3.0",
+        region: "eu",
+        url: "ws://a/ws",
+        isServing: true,
+        isDraining: false,
+      },
       ...{ ...room, loopDelayMs: 0, saidUs: NOW_US },
     },
     {
-      ...{ id: "b", region: "eu", url: "", isServing: false, isDraining: false },
+      ...{ id: "b", version: "0.3.0", region: "eu", url: "", isServing: false, isDraining: false },
       ...{ ...room, loopDelayMs: 0, saidUs: NOW_US },
     },
   ]);

@@ -13,6 +13,7 @@ import {
 
 const peerOf = (id: string, rest: Partial<Peer> = {}): Peer => ({
   id,
+  version: "0.3.0",
   region: "",
   url: `ws://${id}/ws`,
   isServing: true,
@@ -156,8 +157,8 @@ describe("assignSlot", () => {
 
   test("each to an address of its own list; who has none comes back by its own", () => {
     const lists = [[], ["ws://b/ws", "ws://x/ws"], ["ws://a/ws", "ws://b/ws"], ["ws://a/ws"]];
-    const assigned = assignSlot(lists, shares, () => 0);
-    expect(assigned.map(({ id, target }) => [id, target])).toEqual([
+    const assigned = assignSlot(lists, shares, true, () => 0);
+    expect(assigned.map((each) => [each?.id, each?.target])).toEqual([
       ["c", ""],
       ["b", "ws://b/ws"],
       ["a", "ws://a/ws"],
@@ -165,10 +166,16 @@ describe("assignSlot", () => {
     ]);
   });
 
+  test("who may not come back by its own waits when its receivers' shares are used up", () => {
+    const lists = [["ws://b/ws"], ["ws://b/ws"], []];
+    const assigned = assignSlot(lists, shares, false, () => 0);
+    expect(assigned.map((each) => each?.target ?? null)).toEqual(["ws://b/ws", null, null]);
+  });
+
   test("each has a part of the slot, and its jitter stays in it", () => {
     const lists = shares.flatMap(({ url, count }) => Array.from({ length: count }, () => [url]));
-    const early = assignSlot(lists, shares, () => 0).map(({ delayMs }) => delayMs);
-    const late = assignSlot(lists, shares, () => 0.999).map(({ delayMs }) => delayMs);
+    const early = assignSlot(lists, shares, true, () => 0).map((each) => each?.delayMs);
+    const late = assignSlot(lists, shares, true, () => 0.999).map((each) => each?.delayMs);
     expect(early).toEqual([0, 250, 500, 750]);
     expect(late).toEqual([249, 499, 749, SLOT_MS - 1]);
   });

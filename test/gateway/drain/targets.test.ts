@@ -10,7 +10,7 @@ import {
 } from "../../../gateway/drain/targets.ts";
 
 const knownOf = (url: string, rest: Partial<KnownTarget> = {}): KnownTarget => ({
-  ...{ url, region: "", freeCount: 100, seenMs: 0 },
+  ...{ url, region: "", version: "0.3.0", freeCount: 100, seenMs: 0 },
   ...rest,
 });
 const peerOf = (url: string) =>

@@ -3,6 +3,7 @@ import { type Connection, newConnection } from "../../../gateway/connection.ts";
 import type { GatewayContext } from "../../../gateway/context.ts";
 import { followGates, SLICE_COUNT } from "../../../gateway/gates/apply-gates.ts";
 
+const directory = { forgetTargets() {} };
 const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 /** Connections that note in which turn of the loop each was looked at. */
@@ -30,7 +31,7 @@ describe("followGates", () => {
     const { looked, connections } = watched(count, () => turn);
     let change = () => {};
     const gates = { follow: (listener: () => void) => (change = listener) };
-    const stop = followGates({ gates } as unknown as GatewayContext, connections);
+    const stop = followGates({ gates, directory } as unknown as GatewayContext, connections);
     change();
     change();
     for (turn = 1; looked.length < 2 * count && turn < 100; turn += 1) {
@@ -53,7 +54,7 @@ describe("followGates", () => {
     const { looked, connections } = watched(SLICE_COUNT * 3, () => 0);
     let change = () => {};
     const gates = { follow: (listener: () => void) => (change = listener) };
-    const stop = followGates({ gates } as unknown as GatewayContext, connections);
+    const stop = followGates({ gates, directory } as unknown as GatewayContext, connections);
     change();
     await nextTurn();
     stop();

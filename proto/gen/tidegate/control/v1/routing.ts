@@ -79,6 +79,8 @@ export interface GatewayAddress {
   cpuShare: number;
   /** Connections opened a second. */
   connectRate: number;
+  /** Version of Tidegate, semantic. */
+  version: string;
 }
 
 /** A record that a gateway refused; the one before it stays in force there. */
@@ -192,6 +194,7 @@ function createBaseGatewayAddress(): GatewayAddress {
     connectionCountMax: 0,
     cpuShare: 0,
     connectRate: 0,
+    version: "",
   };
 }
 
@@ -220,6 +223,9 @@ export const GatewayAddress: MessageFns<GatewayAddress> = {
     }
     if (message.connectRate !== 0) {
       writer.uint32(65).double(message.connectRate);
+    }
+    if (message.version !== "") {
+      writer.uint32(74).string(message.version);
     }
     return writer;
   },
@@ -299,6 +305,14 @@ export const GatewayAddress: MessageFns<GatewayAddress> = {
             }
 
             message.connectRate = reader.double();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.version = reader.string();
             continue;
           }
         }
