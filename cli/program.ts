@@ -12,6 +12,7 @@ import { type Context, print, type TargetDefaults } from "./context.ts";
 import { addDrainCommands } from "./drain-program.ts";
 import { EXIT_CODE_MEANINGS } from "./exit-code.ts";
 import { usageError } from "./failure.ts";
+import { addFlagCommands } from "./flag-program.ts";
 import { addFleetCommands } from "./fleet-program.ts";
 import { addGateCommands } from "./gate-program.ts";
 import { addGroupCommands } from "./group-program.ts";
@@ -41,6 +42,7 @@ export function buildProgram(context: Context, setup: ProgramSetup): Command {
   addRoomsCommands(program, context, setup);
   addClassCommands(program, context, setup);
   addLimitCommands(program, context, setup);
+  addFlagCommands(program, context, setup);
   addGateCommands(program, context, setup);
   addFleetCommands(program, context, setup);
   addPlacementCommands(program, context, setup);

@@ -28,7 +28,6 @@ import { ClientPort } from "./edge/client-port.ts";
 import { announceGateway } from "./facts/announcer.ts";
 import { Fanout, type TopicOutput } from "./fanout.ts";
 import { ClientFlags } from "./flags/client-flags.ts";
-import { flagMetrics } from "./flags/flag-metrics.ts";
 import { startFlags } from "./flags/start-flags.ts";
 import { followGates } from "./gates/apply-gates.ts";
 import { Gates } from "./gates/gates.ts";
@@ -80,8 +79,6 @@ export interface Gateway {
   readonly port: number;
   /** Counters and state, as /health shows them. */
   stats(): HealthFacts;
-  /** Prometheus's text of what only /metrics tells; empty for nothing. */
-  metrics(): string;
   /** Follows control planes beside the bus; not needed, and waited for by nobody. Called once. */
   followControlPlanes(at: ControlLinkOptions): void;
   /**
@@ -162,7 +159,6 @@ export async function startGateway(
   return {
     port: listeners.port,
     stats,
-    metrics: () => metricsOf(context, feed.ageMs),
     followControlPlanes: (at) => config.follow(at, context.traffic),
     drain: () => drain.end(),
     close() {
@@ -181,11 +177,6 @@ function makeFollowers(feed: ControlFeed) {
 /** What has timers or work of its own. */
 function closable({ publisher, rooms, guards, tokenWatch }: GatewayContext) {
   return [publisher, rooms, guards, tokenWatch];
-}
-
-/** The text of /metrics. */
-function metricsOf({ flags }: GatewayContext, ageMs: number): string {
-  return flagMetrics(flags.status, ageMs, flags.exposures.list());
 }
 
 /** What can be read of the parts at any time. */

@@ -3,6 +3,7 @@
  *
  * Pure. Every series names its gateway, so that a parent can join the texts of its workers.
  */
+import { flagFamilies } from "./flags/flag-metrics.ts";
 import type { HealthFacts } from "./health.ts";
 
 /** What is told. */
@@ -17,6 +18,8 @@ export type MetricFacts = Pick<
   | "limits"
   | "overload"
   | "admission"
+  | "flags"
+  | "config"
 >;
 
 /** One family: name without "tidegate_", type, help, and its value or values by label. */
@@ -69,5 +72,6 @@ function families(facts: MetricFacts): MetricFamily[] {
     ["admission_waiting", "gauge", "Hellos that wait for their turn.", admission.waitingCount],
     ["admission_waited_total", "counter", "Hellos that waited.", admission.waitedCount],
     ["admission_refused_total", "counter", "Hellos told to come again.", admission.refusedCount],
+    ...flagFamilies(facts.flags, facts.config.ageMs),
   ];
 }

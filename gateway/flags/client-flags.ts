@@ -11,7 +11,7 @@ import { type Connection, Phase } from "../connection.ts";
 import { contextOf, type GatewayContext } from "../context.ts";
 import type { Identity } from "../identity.ts";
 import { encodeServerFrame } from "../server-frames.ts";
-import { Exposures } from "./exposures.ts";
+import { Exposures, type VariantCount } from "./exposures.ts";
 import { FlagBook, type RecordFeed } from "./flag-book.ts";
 import {
   allOutcomes,
@@ -56,6 +56,8 @@ export interface FlagStatus {
   readonly countsExposures: boolean;
   /** Acks are gathered for so long, ms. */
   readonly ackWindowMs: number;
+  /** How often clients were shown variants. */
+  readonly exposures: readonly VariantCount[];
   /** Which flags of two sets contradict each other, as sentences. */
   readonly conflicts: readonly string[];
 }
@@ -126,7 +128,7 @@ export class ClientFlags {
       ...{ setCount: this.book.setCount, flagCount: flags.size, conflicts },
       ...{ clientFlagCount: forClients.length, isStale: this.#isStale },
       ...{ toldCount: this.#toldCount, isLive: this.#isLive },
-      countsExposures: this.exposures.isOn,
+      ...{ countsExposures: this.exposures.isOn, exposures: this.exposures.list() },
       ackWindowMs: this.#context?.sender.ackWindowMs ?? 0,
     };
   }

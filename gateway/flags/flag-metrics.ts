@@ -1,46 +1,25 @@
 /**
- * What /metrics tells of flags: Prometheus's text format, version 0.0.4.
+ * What /metrics tells of flags.
  *
  * Pure.
  */
+import type { MetricFamily } from "../metrics.ts";
 import type { FlagStatus } from "./client-flags.ts";
-import type { VariantCount } from "./exposures.ts";
 
-/** The text; empty while no flag is there. */
-export function flagMetrics(
-  { flagCount, clientFlagCount, isStale, toldCount, conflicts }: FlagStatus,
-  ageMs: number,
-  exposures: readonly VariantCount[],
-): string {
-  if (flagCount === 0 && exposures.length === 0) return "";
-  const age = Math.round(ageMs) / 1000;
-  const shown = exposures.map(({ key, variant, count }) => {
-    return `{flag=${JSON.stringify(key)},variant=${JSON.stringify(variant)}} ${count}`;
+/** The families; none while there is no flag. @param ageMs how old flags may be. */
+export function flagFamilies(flags: FlagStatus, ageMs: number): MetricFamily[] {
+  const { flagCount, clientFlagCount, isStale, toldCount, conflicts, exposures } = flags;
+  if (flagCount === 0 && exposures.length === 0) return [];
+  const counts = exposures.map(({ key, variant, count }) => {
+    return [`flag=${JSON.stringify(key)},variant=${JSON.stringify(variant)}`, count] as const;
   });
   return [
-    ...metric("tidegate_flags", "gauge", "Flags in force.", [` ${flagCount}`]),
-    ...metric("tidegate_flags_for_clients", "gauge", "Flags that clients are told of.", [
-      ` ${clientFlagCount}`,
-    ]),
-    ...metric("tidegate_flags_age_seconds", "gauge", "How long ago flags were the newest.", [
-      ` ${age}`,
-    ]),
-    ...metric("tidegate_flags_stale", "gauge", "1 while flags may be old.", [
-      ` ${Number(isStale)}`,
-    ]),
-    ...metric("tidegate_flags_conflicts", "gauge", "Flags of two sets that contradict.", [
-      ` ${conflicts.length}`,
-    ]),
-    ...metric("tidegate_flags_told_total", "counter", "Live Flags frames.", [` ${toldCount}`]),
-    ...metric("tidegate_flag_exposures_total", "counter", "Asks of a variant.", shown),
-    "",
-  ].join("\n");
-}
-
-function metric(name: string, type: string, help: string, values: readonly string[]): string[] {
-  return [
-    `# HELP ${name} ${help}`,
-    `# TYPE ${name} ${type}`,
-    ...values.map((value) => name + value),
+    ["flags", "gauge", "Flags in force.", flagCount],
+    ["flags_for_clients", "gauge", "Flags that clients are told of.", clientFlagCount],
+    ["flags_age_seconds", "gauge", "How long ago flags were known to be the newest.", ageMs / 1000],
+    ["flags_stale", "gauge", "1 while flags may be old.", Number(isStale)],
+    ["flags_conflicts", "gauge", "Flags of two sets that contradict.", conflicts.length],
+    ["flags_told_total", "counter", "Flags frames after Welcome.", toldCount],
+    ["flag_exposures_total", "counter", "Asks of a variant, as told.", Object.fromEntries(counts)],
   ];
 }

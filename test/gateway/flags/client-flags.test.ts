@@ -3,6 +3,7 @@
  */
 import { describe, expect, test } from "vitest";
 import { authenticateStatic } from "../../../gateway/auth/static-tokens.ts";
+import { gatewayMetrics } from "../../../gateway/metrics.ts";
 import { FlagSet } from "../../../proto/gen/tidegate/control/v1/flag_set.ts";
 import type { RawClient } from "../raw-client.ts";
 import { testGateway } from "../start-gateway.ts";
@@ -206,13 +207,17 @@ describe("exposures", () => {
     ]);
     for (let i = 0; i < 50; i += 1) tell([{ key: "a", variant: "on", count: 4_000_000_000 }]);
     await client.settle();
-    const text = gateway.gateway.metrics();
-    const counted = /tidegate_flag_exposures_total\{flag="a",variant="on"\} (\d+)/.exec(text)?.[1];
+    const text = gatewayMetrics(gateway.gateway.stats());
+    const start = 'tidegate_flag_exposures_total{gateway="test",flag="a",variant=';
+    const lines = text.split("\n").filter((line) => line.startsWith(start));
+    const counts = new Map(
+      lines.map((line) => line.slice(start.length).split("} ") as [string, string]),
+    );
     // One, or two windows, if the second turned just then.
-    expect([1_000_002, 2_000_002, 3_000_002]).toContain(Number(counted));
-    expect(text).toContain('tidegate_flag_exposures_total{flag="a",variant="off"} 1');
+    expect([1_000_002, 2_000_002, 3_000_002]).toContain(Number(counts.get('"on"')));
+    expect(counts.get('"off"')).toBe("1");
     expect(text.match(/^tidegate_flag_exposures_total/gm)).toHaveLength(2);
-    expect(text).toContain("tidegate_flags_stale 0");
+    expect(text).toContain('tidegate_flags_stale{gateway="test"} 0');
   });
 });
 
