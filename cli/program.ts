@@ -19,6 +19,7 @@ import { addGroupCommands } from "./group-program.ts";
 import { addLimitCommands } from "./limit-program.ts";
 import { addOperationCommands } from "./operation-program.ts";
 import { addPlacementCommands } from "./placement-program.ts";
+import { addRevocationCommands } from "./revocation-program.ts";
 import { addRoomCommands } from "./room-program.ts";
 import { addRoomsCommands } from "./rooms-program.ts";
 
@@ -44,6 +45,7 @@ export function buildProgram(context: Context, setup: ProgramSetup): Command {
   addLimitCommands(program, context, setup);
   addFlagCommands(program, context, setup);
   addGateCommands(program, context, setup);
+  addRevocationCommands(program, context, setup);
   addFleetCommands(program, context, setup);
   addPlacementCommands(program, context, setup);
   addDrainCommands(program, context, setup);

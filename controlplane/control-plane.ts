@@ -37,6 +37,7 @@ import { readSnapshot } from "./operations/read-snapshot.ts";
 import { type ControlPlaneOptions, validateControlPlaneOptions } from "./options.ts";
 import { addPlacement, PLACEMENT_SERVICES } from "./placement-services.ts";
 import { ReflectionDoor } from "./reflection-door.ts";
+import { addRevocations, REVOCATION_SERVICE } from "./revocations/revocation-service.ts";
 import { RoomClassCalls } from "./room-class-service.ts";
 import { RoomClassStore } from "./room-class-store.ts";
 import { RoomCalls } from "./room-service.ts";
@@ -73,6 +74,7 @@ const serviceNames = {
     "tidegate.control.v1.GatewayService",
     "tidegate.control.v1.AuditService",
     LIMIT_SERVICE,
+    REVOCATION_SERVICE,
     ...FLAG_SERVICES,
     VERSION_GATE_SERVICE,
     ...Object.values(PLACEMENT_SERVICES),
@@ -128,6 +130,7 @@ async function serve(
   const fleet = addViews(server, gate, bus, options);
   addAudit(server, gate, new AuditCalls(store.keys));
   addLimits(server, gate, new LimitCalls(store, bus));
+  addRevocations(server, gate, store);
   const flags = addFlags(server, gate, { store, bus, log });
   addVersionGates(server, gate, { store, bus });
   const placement = await addPlacement(server, gate, {

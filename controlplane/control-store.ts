@@ -33,6 +33,8 @@ export type RecordChange =
   | {
       readonly kind: "write";
       readonly value: Uint8Array;
+      /** The record goes by itself after this, ms, 1000 or more; left out: it stays. */
+      readonly ttlMs?: number;
       /** For the audit log: anything JSON can say; undefined when it did not exist. */
       readonly before: unknown;
       readonly after: unknown;
@@ -153,9 +155,10 @@ export class ControlStore {
     const value = change.kind === "write" ? change.value : null;
     if (validateOnly) return { value, revision: stored.revision, isRepeat: false };
     const { along = [] } = change;
+    const ttlMs = change.kind === "write" ? (change.ttlMs ?? 0) : 0;
     const states = { before: change.before, after: change.kind === "write" ? change.after : null };
     const [revision = 0] = await this.keys.commit([
-      { key, value, revision: stored.revision },
+      { key, value, revision: stored.revision, ttlMs },
       ...along,
       this.audit.write(audit, caller, { ...states, requestId }),
       ...requestWrites(caller, audit, requestId, value, along.length + 2),

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import type { Bus } from "../bus/bus.ts";
 import { type ClientContext, clientContext } from "../proto/client-context.ts";
 import type { Authenticate } from "./auth/authenticate.ts";
+import type { Revocations } from "./auth/revocations.ts";
 import type { TokenWatch } from "./auth/token-watch.ts";
 import type { CatchUp } from "./catch-up.ts";
 import type { Clock } from "./clock.ts";
@@ -53,6 +54,7 @@ export interface GatewayContext {
   readonly gates: Gates;
   readonly tokenWatch: TokenWatch;
   readonly refreshing: Refreshing;
+  readonly revocations: Revocations;
   /** Whether a class of the tenant lets in clients without a token. */
   hasAnonymousAccess(tenant: string): boolean;
 }

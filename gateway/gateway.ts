@@ -8,10 +8,13 @@ import type { Bus } from "../bus/bus.ts";
 import { ServingState } from "../proto/gen/tidegate/control/v1/gateway_facts.ts";
 import type { Authenticate } from "./auth/authenticate.ts";
 import type { KeyStatus } from "./auth/key-source.ts";
+import { followRevocations } from "./auth/revocation-watch.ts";
+import { Revocations } from "./auth/revocations.ts";
 import { TokenWatch } from "./auth/token-watch.ts";
 import { CatchUp } from "./catch-up.ts";
 import { Classes } from "./classes.ts";
 import { type Clock, systemClock } from "./clock.ts";
+import type { Connection } from "./connection.ts";
 import { Connections } from "./connections.ts";
 import type { GatewayContext } from "./context.ts";
 import type { Addresses } from "./control-link/addresses.ts";
@@ -139,8 +142,7 @@ export async function startGateway(
     followCutOffMoves(context, drain),
     answerDrainOrders(context, drain, () => connections.count),
     answerQuestions(context, connections.all()),
-    followGates(context, connections.all()),
-    startFlags(context, connections.all()),
+    ...applyChanges(context, connections.all()),
   ];
   const close = async () => {
     isStopping = true;
@@ -171,7 +173,13 @@ export async function startGateway(
 /** What follows the configuration: made before it is opened. */
 function makeFollowers(feed: ControlFeed) {
   const quotas = { classes: new Classes(feed), limits: new Limits(feed), gates: new Gates(feed) };
-  return { ...quotas, flags: new ClientFlags(feed) };
+  return { ...quotas, flags: new ClientFlags(feed), revocations: new Revocations(feed) };
+}
+
+/** What takes changes of the configuration to the connections that are open. */
+function applyChanges(context: GatewayContext, connections: ReadonlySet<Connection>) {
+  const parts = [followGates, startFlags, followRevocations];
+  return parts.map((follow) => follow(context, connections));
 }
 
 /** What has timers or work of its own. */
@@ -218,6 +226,7 @@ interface AssembleParts {
   readonly classes: Classes;
   readonly limits: Limits;
   readonly gates: Gates;
+  readonly revocations: Revocations;
   readonly tokens: SessionTokens;
   readonly flags: ClientFlags;
   readonly addresses: Addresses;
@@ -228,7 +237,7 @@ function assemble(
   parts: GatewayParts,
   options: GatewayOptions,
   output: TopicOutput,
-  { classes, limits, gates, tokens, flags, addresses }: AssembleParts,
+  { classes, limits, gates, revocations, tokens, flags, addresses }: AssembleParts,
 ) {
   const { bus, log, gatewayId, version, authenticate } = parts;
   const publishLog = new PublishLog();
@@ -255,6 +264,7 @@ function assemble(
     gates,
     tokenWatch: new TokenWatch(clock, sender),
     refreshing: new Set(),
+    revocations,
     hasAnonymousAccess: (tenant) => classes.hasAnonymousAccess(tenant),
     flags,
     limits,

@@ -67,6 +67,12 @@ const rules: Readonly<Record<string, Readonly<Record<string, MethodRule>>>> = {
     DeletePlacementGroup: decide,
     RebalancePlacementGroup: run,
   },
+  RevocationService: {
+    CreateRevocation: run,
+    GetRevocation: look,
+    ListRevocations: look,
+    DeleteRevocation: run,
+  },
   RoomClassService: {
     CreateRoomClass: run,
     GetRoomClass: see,

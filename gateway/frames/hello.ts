@@ -6,6 +6,7 @@ import { CodedError } from "../../proto/coded-error.ts";
 import type { Hello } from "../../proto/gen/tidegate/client/v1/session.ts";
 import { GateAction } from "../../proto/gen/tidegate/control/v1/version_gate.ts";
 import { TOKEN_BYTES_MAX } from "../auth/authenticate.ts";
+import { refuseRevoked } from "../auth/revocation-watch.ts";
 import { type Connection, Phase } from "../connection.ts";
 import { connectionId, type GatewayContext } from "../context.ts";
 import type { Peer } from "../drain/peer.ts";
@@ -41,6 +42,7 @@ export async function handleHello(
     if (turn !== null) await turn;
     if (isGone()) return;
     const identity = await identify(context, connection, hello.token);
+    refuseRevoked(context, identity);
     if (hello.producerKey.length > 0) {
       connection.producer = producerHash(identity.tenant, identity.user, hello.producerKey);
     }
@@ -53,7 +55,9 @@ export async function handleHello(
     const admitting = context.seats.admit(connection, identity, hello, address);
     if (admitting !== null) await admitting;
     if (connection.socket === null || connection.phase !== Phase.VERIFYING) return;
-    if (isRefused(context, connection, identity)) return; // a gate may have changed meanwhile
+    // A gate may have changed meanwhile, the token been revoked.
+    if (isRefused(context, connection, identity)) return;
+    refuseRevoked(context, identity);
     welcome(context, connection, hello, identity);
     if (connection.gate !== null) tellMismatch(context, connection, connection.gate);
   } catch (error) {

@@ -7,6 +7,7 @@
 import { CodedError } from "../../proto/coded-error.ts";
 import type { Refresh } from "../../proto/gen/tidegate/client/v1/session.ts";
 import { TOKEN_BYTES_MAX } from "../auth/authenticate.ts";
+import { refuseRevoked } from "../auth/revocation-watch.ts";
 import { type Connection, Phase } from "../connection.ts";
 import type { GatewayContext } from "../context.ts";
 import type { Identity } from "../identity.ts";
@@ -51,6 +52,7 @@ async function answer(
   const { identity: before, phase } = connection;
   if (before === null || phase !== Phase.OPEN) return;
   checkSame(before, identity);
+  refuseRevoked(context, identity);
   connection.identity = identity;
   context.tokenWatch.follow(connection);
   const value = { requestId, tokenExpiresInMs: context.tokenWatch.expiresInMs(connection) };

@@ -119,6 +119,8 @@ export const ERRORS = {
   ROOM_CLASS_LIMIT: { close: null, retry: "no", retryAfterMs: 0, grpc: "RESOURCE_EXHAUSTED", fix: "Use a class that is there; rooms of one class can be told apart by their names." },
   /** There are as many version gates as there may be. Delete one that is not needed any more: a gate whose clients are all gone. */
   VERSION_GATE_LIMIT: { close: null, retry: "no", retryAfterMs: 0, grpc: "RESOURCE_EXHAUSTED", fix: "Delete one that is not needed any more: a gate whose clients are all gone." },
+  /** The tenant has as many revocations as there may be. Delete some (tidegatectl revocations), let them end sooner (--ttl), or revoke many at once: by user or by when they were issued. */
+  REVOCATION_LIMIT: { close: null, retry: "no", retryAfterMs: 0, grpc: "RESOURCE_EXHAUSTED", fix: "Delete some (tidegatectl revocations), let them end sooner (--ttl), or revoke many at once: by user or by when they were issued." },
   /** More is in use than the new value of the limit. Choose a higher value, or say --allow-below-use: nobody is put out, and nobody new comes in before it is less. */
   LIMIT_BELOW_USE: { close: null, retry: "no", retryAfterMs: 0, grpc: "FAILED_PRECONDITION", fix: "Choose a higher value, or say --allow-below-use: nobody is put out, and nobody new comes in before it is less." },
   /** An unchanged built-in class can not be deleted. Leave it, or change its fields. */

@@ -31,6 +31,7 @@ const resources: Readonly<Record<string, { readonly missing: string; readonly th
   OperationService: { missing: "operations/none", there: "OPERATION" },
   PlacementGroupService: { missing: "groups/9", there: "groups/0" },
   RoomClassService: { missing: "tenants/a/roomClasses/none", there: "tenants/a/roomClasses/game" },
+  RevocationService: { missing: "tenants/a/revocations/none", there: "" },
   ShardService: { missing: "groups/0/shards/9", there: "groups/0/shards/1" },
   SlotService: { missing: "groups/9/slots/5", there: "groups/0/slots/5" },
   VersionGateService: { missing: "gates/none", there: "" },

@@ -30,13 +30,16 @@ test("Check: SERVING overall and by service, NOT_FOUND for others", async () => 
   const { statuses } = await call(client, client.list, {});
   expect(Object.keys(statuses).sort()).toEqual([
     "",
+    "flagd.sync.v1.FlagSyncService",
     "tidegate.control.v1.AuditService",
+    "tidegate.control.v1.FlagService",
     "tidegate.control.v1.FleetService",
     "tidegate.control.v1.GatewayService",
     "tidegate.control.v1.LimitService",
     "tidegate.control.v1.MessagingService",
     "tidegate.control.v1.OperationService",
     "tidegate.control.v1.PlacementGroupService",
+    "tidegate.control.v1.RevocationService",
     roomClasses,
     "tidegate.control.v1.RoomService",
     "tidegate.control.v1.RoutingService",

@@ -76,6 +76,7 @@ test.each(["v1", "v1alpha"] as const)("reflection %s: lists every service", asyn
         `${control}.MessagingService`,
         `${control}.OperationService`,
         `${control}.PlacementGroupService`,
+        `${control}.RevocationService`,
         `${control}.RoomClassService`,
         `${control}.RoomService`,
         `${control}.RoutingService`,

@@ -376,6 +376,13 @@ ERRORS: dict[str, ErrorInfo] = {
         means="There are as many version gates as there may be.",
         fix="Delete one that is not needed any more: a gate whose clients are all gone.",
     ),
+    "REVOCATION_LIMIT": ErrorInfo(
+        close=None,
+        retry="no",
+        retry_after_ms=0,
+        means="The tenant has as many revocations as there may be.",
+        fix="Delete some (tidegatectl revocations), let them end sooner (--ttl), or revoke many at once: by user or by when they were issued.",
+    ),
     "LIMIT_BELOW_USE": ErrorInfo(
         close=None,
         retry="no",

@@ -155,9 +155,9 @@ export interface Refreshed {
 
 /** The token is about to end: Refresh, or the connection is closed. */
 export interface TokenExpiring {
-  /** When, milliseconds from now. */
+  /** When the token ends, milliseconds from now, 1 or more: the connection is open until then at least. */
   expiresInMs: number;
-  /** It is revoked, or its key is: another token is wanted, not the same again. */
+  /** It is revoked: a token that is issued from now on is wanted, not the same again. */
   revoked: boolean;
 }
 
