@@ -6,6 +6,7 @@
  */
 import { groupKey } from "../bus/record-keys.ts";
 import { GROUP_SHARD_COUNT_MAX, type ShardAdmin } from "../bus/shard-admin.ts";
+import { missingGroup } from "../bus/shard-rules.ts";
 import { GROUP_COUNT_MAX, SLOT_COUNT } from "../bus/subjects.ts";
 import type { Topology } from "../bus/topology.ts";
 import { CodedError } from "../proto/coded-error.ts";
@@ -169,20 +170,20 @@ export class PlacementGroupCalls {
     caller: Caller,
   ): Promise<DeletePlacementGroupResponse> {
     const { name, etag, validateOnly, requestId } = request;
-    const { admin, store, topology } = this.#parts;
+    const { admin, store } = this.#parts;
     const group = parseGroupName(name, "name");
     const subject = { method: `${service}/DeletePlacementGroup`, resource: name };
     if ((await store.findRepeat(caller, subject, { requestId, validateOnly })) !== null) return {};
     for (let round = 1; ; round += 1) {
       // Before what it is decided by: a class that comes after this read makes the commit fail.
-      const revision = (await store.keys.get(groupKey(group)))?.revision ?? 0;
-      await checkGroup(topology, group);
+      const record = await store.keys.get(groupKey(group));
+      if (record === null) throw missingGroup(group);
       const present = await this.#read(group);
       refuseOtherEtag(present, etag);
       await this.#refuseUse(group);
       if (validateOnly) return {};
       try {
-        await admin.deleteGroup(group, revision, () => [
+        await admin.deleteGroup(group, record.revision, () => [
           ...(present.etag === "0" ? [] : [this.#regionsWrite(group, null, Number(present.etag))]),
           ...store.along(caller, subject, { before: present }, requestId),
         ]);

@@ -9,7 +9,14 @@ import type { GroupRecord } from "../../proto/gen/tidegate/bus/v1/group_record.t
 import type { ShardSettings } from "../../proto/gen/tidegate/bus/v1/shard_settings.ts";
 import { decodeGroup } from "../group-record.ts";
 import type { KeyValue } from "../key-value.ts";
-import { GROUP_PREFIX, groupOfKey, SHARD_PREFIX, shardKey, shardOfKey } from "../record-keys.ts";
+import {
+  GROUP_PREFIX,
+  groupKey,
+  groupOfKey,
+  SHARD_PREFIX,
+  shardKey,
+  shardOfKey,
+} from "../record-keys.ts";
 import { decodeShardSettings, isThere } from "../shard-record.ts";
 import type { Troubles } from "./troubles.ts";
 
@@ -117,7 +124,7 @@ export class ShardRegistry {
 
   /** Reads all records. @throws {CodedError} `UNAVAILABLE`. */
   async reload(): Promise<void> {
-    const before = new Map(this.#records);
+    const [before, groupsBefore] = [new Map(this.#records), new Map(this.#groups)];
     const [shards, groups] = await Promise.all([
       this.#kv.list(SHARD_PREFIX),
       this.#kv.list(GROUP_PREFIX),
@@ -126,6 +133,11 @@ export class ShardRegistry {
     for (const { key, value, revision } of shards) this.#takeShard(key, value, revision);
     for (const [shard, record] of before) if (!found.has(shard)) this.#drop(shard, record);
     for (const { key, value } of groups) this.#takeGroup(key, value);
+    const foundGroups = new Set(groups.map(({ key }) => groupOfKey(key)));
+    for (const [group, record] of groupsBefore) {
+      const isGone = !foundGroups.has(group) && this.#groups.get(group) === record;
+      if (isGone) this.#takeGroup(groupKey(group), null);
+    }
   }
 
   /** A watch shows a key as it is now; those of slots are none of ours. */

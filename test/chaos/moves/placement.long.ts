@@ -4,13 +4,13 @@
  * rebalance. At the end the history checker says whether anybody lost, got twice or out of order.
  */
 import { credentials } from "@grpc/grpc-js";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { roomAddress } from "../../../bus/subjects.ts";
 import {
   ListHistoryRequest,
   MessagingServiceClient,
 } from "../../../proto/gen/tidegate/control/v1/messaging_service.ts";
-import { runCli } from "../../cli/run-cli.ts";
+import { runCli, startCli } from "../../cli/run-cli.ts";
 import { call } from "../../controlplane/start-control-plane.ts";
 import { comparePlaces, type Publish, parsePlace } from "../history.ts";
 import type { ServerProcess } from "../server-process.ts";
@@ -124,6 +124,12 @@ test("the leader is killed -9 inside a rebalance: the next one goes on, and show
   await until("the first moves", async () => (await progress()).doneCount >= 3, REBALANCE_MS_MAX);
   const leader = await stage.leader();
   const leading = servers.find(({ name }) => name === leader);
+  // An operator watches by the control plane that is about to die.
+  const order = [...servers].sort((a, b) => Number(b === leading) - Number(a === leading));
+  const TIDEGATE_CONTROL = order.map(({ grpc }) => grpc).join(",");
+  const watching = startCli(["operations", "watch", id], { TIDEGATE_CONTROL });
+  onTestFinished(() => void watching.child.kill("SIGKILL"));
+  await watching.until("slots are moved");
   await leading?.end("SIGKILL");
   const counts: number[] = [(await progress()).doneCount];
   const isOver = async () => {
@@ -138,6 +144,11 @@ test("the leader is killed -9 inside a rebalance: the next one goes on, and show
   expect(counts).toEqual(counts.toSorted((a, b) => a - b));
   expect(counts[0]).toBeGreaterThanOrEqual(3);
   expect(counts.length).toBeGreaterThanOrEqual(3);
+  const { code, stdout } = await watching.ended;
+  expect([code, stdout.trimEnd().split("\n").at(-1)]).toEqual([
+    0,
+    expect.stringContaining("succeeded: all is even"),
+  ]);
   expect(await stage.slotCount(shard)).toBeGreaterThan(1024 / (firstCount + 2) / 2);
   await leading?.start();
 }, 300_000);
