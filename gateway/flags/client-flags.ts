@@ -24,14 +24,23 @@ import {
   newOutcomes,
 } from "./flag-state.ts";
 import { inSlices } from "./slices.ts";
+import { TimedFlags } from "./timed-flags.ts";
 
 /**
  * Flags are stale when the gateway has not known its configuration to be the newest for so long,
  * ms: six times what an idle gateway is told, or asks the bus, anew.
  */
 export const FLAGS_STALE_MS = 30_000;
-/** How often staleness is looked at, ms. */
-const STALE_LOOK_MS = 1000;
+/** How often is looked at what the time alone changes. */
+export interface FlagTimes {
+  /** Staleness, ms; default 1000. */
+  readonly staleLookMs: number;
+  /** Flags whose rules ask for the time, ms; default 30 000: nobody plans by the second. */
+  readonly timedLookMs: number;
+}
+
+/** See {@link FlagTimes}. */
+const FLAG_TIMES: FlagTimes = { staleLookMs: 1000, timedLookMs: 30_000 };
 /** Frames of one pass that are kept to be sent again: few values give few different frames. */
 const FRAME_COUNT_MAX = 1000;
 
@@ -82,11 +91,14 @@ export class ClientFlags {
   #onState: (state: FlagState) => void = () => {};
   #onStale: (isStale: boolean) => void = () => {};
   #isLive = true;
-  #timer: NodeJS.Timeout | null = null;
+  readonly #timed = new TimedFlags();
+  readonly #times: FlagTimes;
+  #timers: readonly NodeJS.Timeout[] = [];
 
   /** Follows the sets by a feed, which is opened after this. */
-  constructor(feed: FlagFeed) {
+  constructor(feed: FlagFeed, times: Partial<FlagTimes> = {}) {
     this.#feed = feed;
+    this.#times = { ...FLAG_TIMES, ...times };
     this.book = new FlagBook(feed);
     this.book.follow(() => {
       this.#isChanged = true;
@@ -98,7 +110,11 @@ export class ClientFlags {
   start(context: GatewayContext, connections: ReadonlySet<Connection>): void {
     this.#context = context;
     this.#connections = connections;
-    this.#timer = setInterval(() => this.#lookAtAge(this.#feed.ageMs), STALE_LOOK_MS).unref();
+    const { staleLookMs, timedLookMs } = this.#times;
+    this.#timers = [
+      setInterval(() => this.#lookAtAge(this.#feed.ageMs), staleLookMs).unref(),
+      setInterval(() => this.#work(), timedLookMs).unref(),
+    ];
     if (this.#isChanged) this.#work();
   }
 
@@ -150,7 +166,9 @@ export class ClientFlags {
     const state = this.#state;
     connection.flagState = state.number;
     if (state.forClients.length === 0) return undefined;
-    return this.#frame(allOutcomes(state, contextOf(context, connection, identity)), true);
+    const outcomes = allOutcomes(state, contextOf(context, connection, identity));
+    this.#timed.note(state, connection, outcomes);
+    return this.#frame(outcomes, true);
   }
 
   /** Tells a connection all its flags: something else was asked about is not as it was. */
@@ -179,14 +197,19 @@ export class ClientFlags {
 
   close(): void {
     this.#isClosed = true;
-    if (this.#timer !== null) clearInterval(this.#timer);
+    for (const timer of this.#timers) clearInterval(timer);
   }
 
   #work(): void {
     if (this.#working !== null) return;
-    const working = this.#run().finally(() => {
+    let hasFailed = true;
+    const run = this.#run().then(() => {
+      hasFailed = false;
+    });
+    const working = run.finally(() => {
       this.#working = null;
       this.#first = null;
+      if (this.#isChanged && !hasFailed) this.#work(); // it came at the very end
     });
     this.#working = working;
     if (this.#engine === null) this.#first = working.catch(() => {}); // it is reported below
@@ -194,6 +217,8 @@ export class ClientFlags {
   }
 
   async #run(): Promise<void> {
+    if (!this.#isChanged) await this.#tellDue();
+    if (!this.#isChanged) return;
     this.#engine ??= await FlagEngine.load();
     while (this.#isChanged && !this.#isClosed) {
       this.#isChanged = false;
@@ -218,6 +243,22 @@ export class ClientFlags {
     await inSlices(this.#connections, tell, () => this.#isClosed);
   }
 
+  /** A pass for the flags that time has changed. */
+  async #tellDue(): Promise<void> {
+    const state = this.#state;
+    const context = this.#context;
+    if (context === null || !this.#isLive || !this.#timed.isAny(state)) return;
+    const tell = (connection: Connection) => {
+      const { identity, phase } = connection;
+      if (identity === null || phase !== Phase.OPEN) return;
+      const due = this.#timed.due(state, connection, contextOf(context, connection, identity));
+      if (due.length === 0) return;
+      this.#timed.note(state, connection, due);
+      this.#send(connection, encodeFlags(this.#frame(due, false)));
+    };
+    await inSlices(this.#connections, tell, () => this.#isClosed);
+  }
+
   /** Whoever knows an older state is told all. */
   #tellBehind(): Promise<number> {
     const tell = (connection: Connection) => {
@@ -237,8 +278,9 @@ export class ClientFlags {
     connection.flagState = change.to.number;
     const asked = contextOf(context, connection, identity);
     const outcomes = newOutcomes(change, asked);
-    if (outcomes !== null && outcomes.length === 0) return;
     const told = outcomes ?? allOutcomes(change.to, asked);
+    this.#timed.note(change.to, connection, told);
+    if (outcomes !== null && outcomes.length === 0) return;
     const id = told.map(
       ({ key, variant, reason, error }) => `${key} ${variant} ${reason} ${error}`,
     );
