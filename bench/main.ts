@@ -22,6 +22,7 @@ import { benchRolling } from "./rolling.ts";
 import { benchRouting } from "./routing.ts";
 import { benchSeats } from "./seats.ts";
 import { benchStart } from "./start.ts";
+import { benchStorm } from "./storm.ts";
 import { judge, readTargets, type Verdict } from "./targets.ts";
 
 type Bench = (options: BenchOptions, progress: (line: string) => void) => Promise<BenchReport>;
@@ -54,6 +55,10 @@ const BENCHES: ReadonlyMap<string, { readonly run: Bench; readonly about: string
   [
     "rolling",
     { run: benchRolling, about: "a rolling restart of four gateways with 16 000 clients" },
+  ],
+  [
+    "storm",
+    { run: benchStorm, about: "15 000 clients of a killed worker come back to the others" },
   ],
   ["micro", { run: benchMicro, about: "hot functions alone, in one process" }],
   ["moves", { run: benchMoves, about: "64 slots moved under 5 000 durable messages a second" }],

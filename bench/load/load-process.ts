@@ -18,7 +18,8 @@ export type GeneratorFile =
   | "bus-generator.ts"
   | "room-generator.ts"
   | "move-worker.ts"
-  | "move-generator.ts";
+  | "move-generator.ts"
+  | "storm-generator.ts";
 
 /** Time for a generator to end after its channel closed, before it is killed. */
 const STOP_MS = 5000;

@@ -21,6 +21,8 @@ export interface ReadyLine {
   readonly pid: number;
   /** From process start, as the server measured it; Tidegate only. */
   readonly readyMs?: number;
+  /** Of a parent: its children, workers first. */
+  readonly children?: readonly { readonly id: string; readonly pid: number | null }[];
 }
 
 export interface ServerOptions {

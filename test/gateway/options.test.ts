@@ -57,7 +57,7 @@ test.each(["", "5", null, Number.NaN, Number.POSITIVE_INFINITY, 1.5, -1, 2 ** 31
     const names = Object.entries(GATEWAY_DEFAULTS).flatMap(([name, given]) =>
       typeof given === "number" ? [name] : [],
     );
-    expect(names.length).toBe(17);
+    expect(names.length).toBe(18);
     for (const name of names) {
       const attempt = () => validateGatewayOptions({ [name]: value });
       expect(attempt).toThrow("[OPTION_INVALID]");
