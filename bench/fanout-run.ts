@@ -25,6 +25,7 @@ import type { TallyPlain } from "./load/tally.ts";
 import { cpuTime, machineCpuUs, residentBytes, threadCpuTimes } from "./proc.ts";
 import { NatsFleet } from "./servers/nats-fleet.ts";
 import { ServerProcess } from "./servers/server-process.ts";
+import { setLimits } from "./servers/set-limits.ts";
 
 /**
  * The server's core; everything that makes load is on the other. Beside a durable load both systems
@@ -110,6 +111,7 @@ async function runWith(
   });
   try {
     const server = await starting;
+    if (system === "tidegate-limits") await setLimits(server.ready.grpc ?? "");
     const base = residentBytes(server.pid);
     await openMembers(server, receivers, publishers, system, shape);
     const connections = shape.roomCount * shape.membersPerRoom;

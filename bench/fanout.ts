@@ -1,5 +1,6 @@
 /**
- * `fanout`: bare uWebSockets.js and Tidegate side by side, in turns, on the same shapes.
+ * `fanout`: bare uWebSockets.js and Tidegate side by side, in turns, on the same shapes; and Tidegate
+ * with every rate set, which is to cost little more.
  * `nats-fanout`: the same, and in both the messages take the way through a nats-server.
  *
  * Each round runs every shape on both, and the order within a pair changes from round to round, so
@@ -14,7 +15,7 @@ import {
   TINY_NATS_SHAPES,
   TINY_SHAPES,
 } from "./fanout-shapes.ts";
-import { NATS_SYSTEMS, SYSTEMS, type System } from "./load/protocol.ts";
+import { FANOUT_SYSTEMS, NATS_SYSTEMS, type System } from "./load/protocol.ts";
 import type { BenchOptions } from "./options.ts";
 import { awaitQuiet, FOREIGN_MAX } from "./quiet.ts";
 import { type BenchReport, type Row, type Spread, spreadOf } from "./report.ts";
@@ -34,7 +35,7 @@ const TINY_TIMING: FanoutTiming = { warmMs: 50, leadMs: 20, windowMs: 100 };
 interface Comparison {
   /** Name of the bench, first part of its measures. */
   readonly bench: string;
-  readonly systems: readonly [System, System];
+  readonly systems: readonly [System, System, ...System[]];
   readonly shapes: readonly FanoutShape[];
   /** As in runFanout. */
   readonly natsBinary: string | null;
@@ -46,7 +47,7 @@ export function benchFanout(
   progress: (line: string) => void,
 ): Promise<BenchReport> {
   const shapes = options.isTiny ? TINY_SHAPES : SHAPES;
-  const comparison = { bench: "fanout", systems: SYSTEMS, shapes, natsBinary: null };
+  const comparison = { bench: "fanout", systems: FANOUT_SYSTEMS, shapes, natsBinary: null };
   return compare(comparison, options, progress);
 }
 
@@ -77,6 +78,7 @@ async function compare(
     const figures: FanoutFigures[] = [];
     for (const shape of shapes) {
       for (const system of systems) {
+        if (system === "tidegate-limits" && shape.durablePerS > 0) continue; // storing hides it
         const say = (line: string): void => progress(`round ${round + 1}/${rounds} ${line}`);
         const { natsBinary } = comparison;
         figures.push(await runUndisturbed(system, shape, timing, options, natsBinary, say));
@@ -128,16 +130,21 @@ function report(
   const measures: Record<string, Spread> = {};
   for (const shape of shapes) {
     const ratiosOf = (figure: (run: FanoutFigures) => number): Spread =>
-      ratios(runs, systems[0], shape, figure);
+      ratios(runs, "tidegate", systems[0], shape, figure);
     measures[`${bench}/${shape}/cpu-ratio`] = ratiosOf((run) => run.cpuPerDeliveryUs);
     measures[`${bench}/${shape}/p99-ratio`] = ratiosOf((run) => run.p99Us);
+    if (flat.some((run) => run.shape === shape && run.system === "tidegate-limits")) {
+      const cpu = (run: FanoutFigures) => run.cpuPerDeliveryUs;
+      const ratio = ratios(runs, "tidegate-limits", "tidegate", shape, cpu);
+      measures[`${bench}/${shape}/limits-cpu-ratio`] = ratio;
+    }
   }
   const hash = flat.reduce((sum, run) => (sum + run.hash) >>> 0, 0);
   return {
     bench,
     measures,
     runs,
-    rows: shapes.flatMap((shape) => systems.map((system) => rowOf(flat, shape, system))),
+    rows: shapes.flatMap((shape) => systems.flatMap((system) => rowsOf(flat, shape, system))),
     hash: hash.toString(16),
     problems: flat.flatMap((run) => run.problems),
     notes: [...saturationNotes(flat), ...noiseNotes(flat)],
@@ -145,24 +152,33 @@ function report(
 }
 
 /**
- * Tidegate divided by the yardstick, one ratio a round; rounds in which either was disturbed count
+ * A system divided by its yardstick, one ratio a round; rounds in which either was disturbed count
  * only when there are no others.
  */
 function ratios(
   runs: readonly (readonly FanoutFigures[])[],
+  system: System,
   yardstick: System,
   shape: string,
   figure: (run: FanoutFigures) => number,
 ): Spread {
   const pairs = runs.map((round) => {
-    const own = round.filter((run) => run.shape === shape);
-    const of = (system: System): number =>
-      own.filter((run) => run.system === system).map(figure)[0] ?? 0;
+    const own = round.filter(
+      (run) => run.shape === shape && [system, yardstick].includes(run.system),
+    );
+    const of = (each: System): number =>
+      own.filter((run) => run.system === each).map(figure)[0] ?? 0;
     const isQuiet = own.every((run) => run.foreignShare <= FOREIGN_MAX);
-    return { ratio: of("tidegate") / of(yardstick), isQuiet };
+    return { ratio: of(system) / of(yardstick), isQuiet };
   });
   const quiet = pairs.filter((pair) => pair.isQuiet);
   return spreadOf((quiet.length > 0 ? quiet : pairs).map((pair) => pair.ratio));
+}
+
+/** None for a system that was left out. */
+function rowsOf(flat: readonly FanoutFigures[], shape: string, system: System): Row[] {
+  const isThere = flat.some((run) => run.shape === shape && run.system === system);
+  return isThere ? [rowOf(flat, shape, system)] : [];
 }
 
 function rowOf(flat: readonly FanoutFigures[], shape: string, system: System): Row {

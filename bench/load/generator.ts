@@ -25,6 +25,7 @@ const adapters: Record<System, Adapter> = {
   bare: bareAdapter,
   "bare-nats": bareAdapter,
   tidegate: tidegateAdapter,
+  "tidegate-limits": tidegateAdapter,
 };
 
 class Generator {

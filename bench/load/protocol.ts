@@ -7,10 +7,12 @@ import type { TallyPlain } from "./tally.ts";
 
 /** Systems under test: the yardstick and Tidegate, each in one process. */
 export const SYSTEMS = ["bare", "tidegate"] as const;
-/** The same two with a nats-server between publisher and member. */
+/** And Tidegate with every rate set, and none of them reached. */
+export const FANOUT_SYSTEMS = [...SYSTEMS, "tidegate-limits"] as const;
+/** The first two with a nats-server between publisher and member. */
 export const NATS_SYSTEMS = ["bare-nats", "tidegate"] as const;
-/** One of {@link SYSTEMS} or {@link NATS_SYSTEMS}. */
-export type System = (typeof SYSTEMS)[number] | (typeof NATS_SYSTEMS)[number];
+/** One of {@link FANOUT_SYSTEMS} or {@link NATS_SYSTEMS}. */
+export type System = (typeof FANOUT_SYSTEMS)[number] | (typeof NATS_SYSTEMS)[number];
 
 /** Connections of one generator process. Room r has members 0 to membersPerRoom - 1. */
 export interface LoadPlan {

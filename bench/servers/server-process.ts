@@ -21,6 +21,8 @@ export interface ReadyLine {
   readonly pid: number;
   /** From process start, as the server measured it; Tidegate only. */
   readonly readyMs?: number;
+  /** "host:port" of its control plane; Tidegate only. */
+  readonly grpc?: string | null;
   /** Of a parent: its children, workers first. */
   readonly children?: readonly { readonly id: string; readonly pid: number | null }[];
 }
@@ -46,6 +48,7 @@ const fileOf: Record<System, string> = {
   bare: fileURLToPath(new URL("bare-uws.ts", import.meta.url)),
   "bare-nats": fileURLToPath(new URL("bare-uws-nats.ts", import.meta.url)),
   tidegate: fileURLToPath(new URL("../../main.ts", import.meta.url)),
+  "tidegate-limits": fileURLToPath(new URL("../../main.ts", import.meta.url)),
 };
 
 export class ServerProcess {

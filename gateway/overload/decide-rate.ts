@@ -9,7 +9,7 @@
 /** Hellos a second at first: a gateway whose neighbour has just died does not know its measure. */
 export const RATE_FIRST = 500;
 /** Nobody is kept waiting for ever, whatever the loop says. */
-export const RATE_MIN = 100;
+export const RATE_MIN = 200;
 /** More than a process can do. */
 export const RATE_MAX = 10_000;
 /** A loop that is late by less than this is calm, ms. */
@@ -18,6 +18,8 @@ export const CALM_DELAY_MS = 8;
 const RAISE_SHARE = 0.1;
 /** And each that is not lowers it to this part. */
 const LOWER_SHARE = 0.7;
+/** A loop that is always later than this is overloaded, and does not count as normal, ms. */
+const NORMAL_DELAY_MS_MAX = 100;
 /** The delay without arrivals follows readings by this part each. */
 const FOLLOW_SHARE = 0.1;
 
@@ -40,9 +42,8 @@ export function nextPace(pace: Pace, delayMs: number, isPaced: boolean): Pace {
   const { ratePerS, normalDelayMs } = pace;
   const allowedMs = Math.max(CALM_DELAY_MS, 2 * normalDelayMs);
   if (!isPaced) {
-    // Bounded, so that a gateway which is always late does not take that for normal.
     const followedMs = normalDelayMs + FOLLOW_SHARE * (delayMs - normalDelayMs);
-    return { ratePerS, normalDelayMs: Math.min(followedMs, 2 * CALM_DELAY_MS) };
+    return { ratePerS, normalDelayMs: Math.min(followedMs, NORMAL_DELAY_MS_MAX) };
   }
   const wanted = delayMs > allowedMs ? ratePerS * LOWER_SHARE : ratePerS * (1 + RAISE_SHARE);
   return { ratePerS: Math.max(RATE_MIN, Math.min(RATE_MAX, wanted)), normalDelayMs };

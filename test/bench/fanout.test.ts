@@ -2,12 +2,12 @@
 import { expect, test } from "vitest";
 import { runFanout } from "../../bench/fanout-run.ts";
 import { expectedHash, messageCount, TINY_SHAPES } from "../../bench/fanout-shapes.ts";
-import { SYSTEMS } from "../../bench/load/protocol.ts";
+import { FANOUT_SYSTEMS } from "../../bench/load/protocol.ts";
 
 const timing = { warmMs: 20, leadMs: 10, windowMs: 50 };
 const cases = TINY_SHAPES.flatMap((shape) => {
   // Bare has no durable rooms: that shape is the plain one there.
-  const systems = shape.durablePerS > 0 ? (["tidegate"] as const) : SYSTEMS;
+  const systems = shape.durablePerS > 0 ? (["tidegate"] as const) : FANOUT_SYSTEMS;
   return systems.map((system) => ({ shape, system, name: shape.name }));
 });
 

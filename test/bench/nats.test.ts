@@ -8,6 +8,7 @@ import { benchNatsQuiet } from "../../bench/nats-quiet.ts";
 import { benchNatsResume } from "../../bench/nats-resume.ts";
 import { DEFAULTS } from "../../bench/options.ts";
 import { benchRolling } from "../../bench/rolling.ts";
+import { benchStorm } from "../../bench/storm.ts";
 import { readTargets } from "../../bench/targets.ts";
 
 const tiny = { ...DEFAULTS, isTiny: true, natsServer: process.env.NATS_SERVER ?? "" };
@@ -73,4 +74,13 @@ test("benchRolling: every client moves off each gateway, and nothing durable is 
   const [run] = report.runs as { reconnectCount: number; lostCount: number }[];
   expect(run?.reconnectCount).toBeGreaterThanOrEqual(40);
   expect(Object.keys(report.measures)).toEqual(targetNames("rolling"));
+});
+
+test("benchStorm: every client of a killed worker is back, and has every message once", async () => {
+  const report = await benchStorm(tiny, silent);
+  expect(report.problems).toEqual([]);
+  expect(report.runs).toMatchObject([
+    { clientCount: 60, backCount: 60, recoveredCount: 60, exactCount: 68, memberCount: 68 },
+  ]);
+  expect(Object.keys(report.measures).sort()).toEqual(targetNames("storm").sort());
 });
