@@ -1,6 +1,6 @@
 /**
- * `fanout`: bare uWebSockets.js and Tidegate side by side, in turns, on the same shapes; and Tidegate
- * with every rate set, which is to cost little more.
+ * `fanout`: bare uWebSockets.js and Tidegate side by side, in turns, on the same shapes; and
+ * Tidegate with every rate set, which is to cost little more.
  * `nats-fanout`: the same, and in both the messages take the way through a nats-server.
  *
  * Each round runs every shape on both, and the order within a pair changes from round to round, so
