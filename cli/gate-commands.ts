@@ -91,7 +91,9 @@ export async function applyGates(
   const gates = parseGateFile(await readInput(context, options.file));
   const applied = await withClient(target.control, VersionGateServiceClient, async (client) => {
     const checked: Applied[] = [];
-    for (const gate of gates) checked.push(await applyGate(client, gate, true));
+    // A check asks every gateway whom it would concern, so one gate alone is written at once.
+    const checks = options.isDryRun || gates.length > 1;
+    for (const gate of checks ? gates : []) checked.push(await applyGate(client, gate, true));
     if (options.isDryRun) return checked;
     const done: Applied[] = [];
     for (const gate of gates) done.push(await applyGate(client, gate, false));

@@ -200,6 +200,7 @@ function readCounts({ context, connections, fanout, lagging }: ReturnType<typeof
     laggedCount: lagging.count,
     lossCount: fanout.lossCount,
     seats: context.seats.counters(),
+    gates: context.gates.counters(),
     limits: guardCounters(context.guards),
     overload: context.guards.overload.status,
     admission: context.guards.admission.status,

@@ -44,6 +44,8 @@ export interface HealthFacts {
   readonly overload: OverloadStatus;
   /** How fast new clients come in. */
   readonly admission: AdmissionStatus;
+  /** Version gates in force, and connections and joins that they refused. */
+  readonly gates: Readonly<Record<string, number>>;
   readonly version: string;
   readonly gatewayId: string;
 }
@@ -73,6 +75,7 @@ export function decideHealth(
     bus_losses_told: facts.lossCount,
     seats: facts.seats,
     limits: facts.limits,
+    gates: facts.gates,
     flags: describeFlags(facts.flags),
     overload: describeOverload(facts.overload),
     admission: describeAdmission(facts.admission),

@@ -108,6 +108,7 @@ function admit(
   }
   if (gate?.action === GateAction.REFUSE) {
     tellMismatch(context, connection, gate, wanted.room);
+    context.gates.refusedCount += 1;
     throw roomRefusal(connection, gate, wanted.room);
   }
   const { memberships } = connection;

@@ -84,6 +84,8 @@ export class GateList {
 export class Gates {
   /** One reading of a version for each build that is connected. */
   readonly #builds = new WeakMap<BuildFacts, Build>();
+  /** Connections and joins that gates have refused since the start. */
+  refusedCount = 0;
   #present = new GateList([]);
   #onChange: () => void = () => {};
 
@@ -95,6 +97,11 @@ export class Gates {
   /** Those in force. */
   get present(): GateList {
     return this.#present;
+  }
+
+  /** For /health. */
+  counters(): Readonly<Record<string, number>> {
+    return { count: this.#present.all.length, refused: this.refusedCount };
   }
 
   /** Calls `listener` after each change. One listener. */

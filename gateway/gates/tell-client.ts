@@ -37,8 +37,12 @@ export function tellOver(
 
 /** Tells a client whose build is refused why, and closes (VERSION_REFUSED). */
 export function refuseBuild(context: GatewayContext, connection: Connection, gate: Gate): void {
-  tellMismatch(context, connection, gate);
-  context.sender.close(connection, new CodedError("VERSION_REFUSED", describe(connection, gate)));
+  context.gates.refusedCount += 1;
+  const error = new CodedError("VERSION_REFUSED", describe(connection, gate));
+  connection.socket?.cork(() => {
+    tellMismatch(context, connection, gate);
+    context.sender.close(connection, error);
+  });
 }
 
 /** Why a room is closed to the client's build. */

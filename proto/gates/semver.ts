@@ -28,7 +28,7 @@ export function parseVersion(text: string): SemVer | null {
   const short = /^v?(\d+)(?:\.(\d+))?$/.exec(text);
   const full = short === null ? text : `${short[1]}.${short[2] ?? 0}.0`;
   try {
-    return new Version(full);
+    return new Version(full, options); // of other options each test would read it anew
   } catch {
     return null; // no version: which gates that concerns is theirs to say
   }

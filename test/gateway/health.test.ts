@@ -30,6 +30,7 @@ const facts: HealthFacts = {
   lossCount: 6,
   keys: { count: 2, ageMs: 5, trouble: "down" },
   seats: { connections: 2, held: 1, refused: 3, taken_over: 4 },
+  gates: { count: 2, refused: 5 },
   limits: { refused: 1 },
   overload: {
     ...{ level: 1, sheds: "connects", cause: "loopDelayMs" },
@@ -56,6 +57,7 @@ test("decideHealth: every fact, under the names that operators read", () => {
     slow_member_events: 4,
     bus_losses_told: 6,
     seats: { connections: 2, held: 1, refused: 3, taken_over: 4 },
+    gates: { count: 2, refused: 5 },
     limits: { refused: 1 },
     flags: {
       ...{ sets: 1, flags: 3, for_clients: 2, told_live: 5, stale: true, conflicts: [] },

@@ -62,6 +62,7 @@ describe("Hello", () => {
     await enforce("a", { client: "game", required: ">=2.1.0", action: REFUSE, downloadUrl });
     const client = await refusedHello("2.0.9");
     expect(await client.closed).toEqual({ code: 4507, reason: "VERSION_REFUSED" });
+    expect(server.gateway.stats().gates).toEqual({ count: 1, refused: 1 });
     expect(client.frames).toMatchObject([
       {
         $case: "versionMismatch",

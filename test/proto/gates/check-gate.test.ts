@@ -1,6 +1,8 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { checkGate } from "../../../proto/gates/check-gate.ts";
 import { readGate } from "../../../proto/gates/compile-gate.ts";
+import { isOverlapping, isWithin, parseRange, parseVersion } from "../../../proto/gates/semver.ts";
 import { GateAction, VersionGate } from "../../../proto/gen/tidegate/control/v1/version_gate.ts";
 import { gateRecord } from "./gate-tools.ts";
 
@@ -122,5 +124,37 @@ describe("readGate", () => {
     expect(readGate("gate.min", value({ ...minimum, required: "two" }))).toMatch(/^required: /);
     expect(readGate("gate.a.b", value(minimum))).toBe("the key is no gate");
     expect(() => readGate("gate.min", Buffer.from([0x0a, 0x05, 0x61]))).toThrow();
+  });
+});
+
+describe("parseRange and parseVersion", () => {
+  const part = fc.stringMatching(/^[0-9xX*.^~<>=|v &a-c+-]{0,40}$/);
+  const version = fc
+    .tuple(fc.nat(3), fc.nat(3), fc.nat(3), fc.constantFrom("", "-beta.1", "-0"))
+    .map(([major, minor, patch, pre]) => `${major}.${minor}.${patch}${pre}`);
+  const operator = fc.constantFrom(">=", "<", ">", "<=", "^", "~", "=", "");
+  const comparator = fc.tuple(operator, version).map((words) => words.join(""));
+  const range = fc
+    .array(fc.array(comparator, { minLength: 1, maxLength: 2 }), { minLength: 1, maxLength: 2 })
+    .map((alternatives) => alternatives.map((each) => each.join(" ")).join(" || "));
+  const text = fc.oneof(
+    range,
+    version,
+    part,
+    fc.string({ maxLength: 300 }),
+    fc.string({ unit: "grapheme" }),
+  );
+
+  test("answer whatever they are given, and agree with themselves", () => {
+    fc.assert(
+      fc.property(text, text, text, (left, right, said) => {
+        const [a, b, found] = [parseRange(left), parseRange(right), parseVersion(said)];
+        if (typeof a === "string" || typeof b === "string") return;
+        const isBoth = found !== null && a.test(found) && b.test(found);
+        if (isBoth) expect(isOverlapping(a, b)).toBe(true);
+        if (found !== null && isWithin(a, b) && a.test(found)) expect(b.test(found)).toBe(true);
+      }),
+      { numRuns: 2000 },
+    );
   });
 });
