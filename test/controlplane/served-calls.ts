@@ -30,8 +30,8 @@ export interface Served {
   readonly enumFields: ReadonlySet<string>;
 }
 
-/** Everything that is served, by reflection. */
-export async function listCalls(address: string): Promise<Served> {
+/** Names of all services, by reflection. */
+export async function listServices(address: string): Promise<ReadonlySet<string>> {
   const reflection = new ServerReflectionClient(address, credentials.createInsecure());
   const stream = reflection.serverReflectionInfo();
   stream.write({ host: "", messageRequest: { $case: "listServices", value: "" } });
@@ -42,6 +42,12 @@ export async function listCalls(address: string): Promise<Served> {
     for (const { name } of messageResponse.value.service) names.add(name);
   }
   reflection.close();
+  return names;
+}
+
+/** Everything of ours that is served, by reflection. */
+export async function listCalls(address: string): Promise<Served> {
+  const names = await listServices(address);
   const url = new URL("../../proto/gen/descriptor-set.binpb", import.meta.url);
   const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, await readFile(url)));
   const enumFields = new Set<string>();
