@@ -24,9 +24,8 @@ process.exitCode = failures.length === 0 ? 0 : 1;
 /** What `npm audit` says; null when that is nothing. Its exit code tells findings from none. */
 function askRegistry(): Promise<unknown> {
   return new Promise((resolve) => {
-    const env = { ...process.env, npm_config_fetch_retries: "0" };
-    const options = { cwd: root, env, timeout: AUDIT_MS_MAX, maxBuffer: 64 * 1024 * 1024 };
-    execFile("npm", ["audit", "--json"], options, (_error, stdout) => {
+    const options = { cwd: root, timeout: AUDIT_MS_MAX, maxBuffer: 64 * 1024 * 1024 };
+    execFile("npm", ["audit", "--json", "--fetch-retries=0"], options, (_error, stdout) => {
       try {
         resolve(JSON.parse(stdout));
       } catch {

@@ -95,7 +95,7 @@ function readFindings(report: unknown): Finding[] | null {
   const found = new Map<string, Finding>();
   for (const { via } of Object.values(vulnerabilities)) {
     for (const cause of via) {
-      if (typeof cause === "string") continue; // another package of the list, which has the advisory
+      if (typeof cause === "string") continue; // a package of the list, which has the advisory
       const advisory = cause.url.split("/").at(-1) ?? cause.url;
       const { name, severity, title } = cause;
       found.set(`${advisory} ${name}`, { advisory, package: name, severity, title });
