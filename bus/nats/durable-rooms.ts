@@ -83,7 +83,7 @@ export class DurableRooms {
       ending: this.#ending.signal,
       tellToDrain: (id) => void tellToDrain(parts, id),
     };
-    this.#gate = new PublishGate(routes, (revision) => lease.acknowledge(revision));
+    this.#gate = new PublishGate(routes, (...settled) => lease.acknowledge(...settled));
     const ackName = `${name}.${lease.incarnation}`;
     this.#watch = new ShardWatch(connection, parts.troubles);
     this.#mux = new AppendMux(connection, ackName, inFlightMax, {

@@ -189,13 +189,15 @@ export class Lease {
 
   /**
    * R10: every routing record up to this revision of the bucket "control" is applied and settled
-   * here. Written soon, several together. Lower ones than before are ignored.
+   * here. Lower ones than before are ignored.
+   *
+   * @param isAwaited by a mover: then it is written at once, else with the next renewal.
    */
-  acknowledge(routingRevision: number): void {
+  acknowledge(routingRevision: number, isAwaited: boolean): void {
     const revision = BigInt(routingRevision);
     if (revision <= this.#value.routingRevision) return;
     this.#value.routingRevision = revision;
-    this.#poke();
+    if (isAwaited) this.#poke();
   }
 
   /** As Topology.announce says: written with the next renewal, which comes soon. */

@@ -8,6 +8,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { CodedError } from "../../proto/coded-error.ts";
+import { SlotState } from "../../proto/gen/tidegate/bus/v1/slot_route.ts";
 import { isMoving, isOpen, type Route } from "../route.ts";
 import { GROUP_COUNT_MAX, SLOT_COUNT } from "../subjects.ts";
 import type { Routes } from "./routes.ts";
@@ -39,7 +40,7 @@ interface Timed {
 
 export class PublishGate {
   readonly #routes: Routes;
-  readonly #onSettled: (revision: number) => void;
+  readonly #onSettled: (revision: number, isAwaited: boolean) => void;
   readonly #inFlight = new Uint32Array(GROUP_COUNT_MAX * SLOT_COUNT);
   readonly #held = new Map<number, Timed[]>();
   /** Slots whose record is being read again. */
@@ -48,15 +49,18 @@ export class PublishGate {
   readonly #closed = new Set<number>();
   readonly #look: NodeJS.Timeout;
   #heldCount = 0;
+  /** Of the newest sealing record that is settled: its mover waited for it. */
+  #awaitedRevision = 0;
   /** Reasons that hold everything. */
   #stopCount = 0;
   #end: CodedError | null = null;
 
   /**
    * @param onSettled is told the revision of routing through which every change is applied and
-   *   nothing sent before it is unanswered.
+   *   nothing sent before it is unanswered; and whether a mover waits for it, which only the seal
+   *   of a slot lets it do.
    */
-  constructor(routes: Routes, onSettled: (revision: number) => void) {
+  constructor(routes: Routes, onSettled: (revision: number, isAwaited: boolean) => void) {
     this.#routes = routes;
     this.#onSettled = onSettled;
     this.#look = setInterval(() => this.#refuseLate(), LOOK_MS).unref();
@@ -175,6 +179,14 @@ export class PublishGate {
       if ((this.#inFlight[slot] ?? 0) === 0) continue;
       revision = Math.min(revision, this.#routes.of(slot).revision - 1);
     }
-    this.#onSettled(revision);
+    let awaited = 0;
+    for (const slot of this.#closed) {
+      const route = this.#routes.of(slot);
+      const isSettled = route.record.state === SlotState.SEALING && route.revision <= revision;
+      if (isSettled) awaited = Math.max(awaited, route.revision);
+    }
+    const isAwaited = awaited > this.#awaitedRevision;
+    if (isAwaited) this.#awaitedRevision = awaited;
+    this.#onSettled(revision, isAwaited);
   }
 }

@@ -10,6 +10,9 @@ import { createInterface } from "node:readline";
 
 /** Longest wait for readiness, ms: also with NATS nodes missing. */
 const START_MS_MAX = 60_000;
+/** A process that gives up since NATS does not answer is started again so often, as it advises. */
+const START_COUNT_MAX = 5;
+const GAVE_UP = "[UNAVAILABLE]";
 /** A process that is asked to end is killed after this, ms. */
 const STOP_MS_MAX = 15_000;
 
@@ -65,8 +68,16 @@ export class ServerProcess {
     return child !== null && child.exitCode === null && child.signalCode === null;
   }
 
-  /** Starts it; resolves when it is ready. */
+  /** Starts it, as a supervisor does; resolves when it is ready. */
   async start(): Promise<void> {
+    for (let turn = 1; !(await this.#startOnce(turn === START_COUNT_MAX)); turn += 1);
+  }
+
+  /**
+   * @param isLast whether it is an error when it gives up.
+   * @returns whether it is ready; false: it gave up.
+   */
+  async #startOnce(isLast: boolean): Promise<boolean> {
     const { root, parts, env, name } = this.setup;
     const child = spawn(
       process.execPath,
@@ -88,11 +99,24 @@ export class ServerProcess {
     );
     this.#child = child;
     this.#isEndWanted = false;
-    child.once("exit", (code, signal) => this.#onExit(child, code, signal));
+    let [isReady, hasGivenUp] = [false, false];
+    child.stderr?.on("data", (bytes) => {
+      if (!isReady && !isLast && String(bytes).includes(GAVE_UP)) hasGivenUp = true;
+    });
+    // Not "exit": what it said last is read by then.
+    child.once("close", (code, signal) => {
+      if (!hasGivenUp) this.#onExit(child, code, signal);
+    });
     child.stderr?.pipe(this.#log, { end: false });
-    const ready = await this.#untilReady(child);
+    const ready = await this.#untilReady(child).catch((error: unknown) => {
+      if (!hasGivenUp) throw error;
+      return null;
+    });
+    if (ready === null) return false;
+    isReady = true;
     if (ready.http !== null) this.#port = Number(new URL(ready.http).port);
     if (ready.grpc !== null) this.#grpc = ready.grpc;
+    return true;
   }
 
   /** Sends a signal; the process is expected to end by it. */
@@ -130,7 +154,7 @@ export class ServerProcess {
       this.#log.write(`${line}\n`);
       if (line.startsWith('{"ready":true')) found.resolve(JSON.parse(line) as Ready);
     });
-    child.once("exit", (code) => {
+    child.once("close", (code) => {
       found.reject(new Error(`${this.name} ended with ${code} before it was ready`));
     });
     const timer = setTimeout(() => {

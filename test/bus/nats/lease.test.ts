@@ -153,8 +153,8 @@ test("acknowledge: the highest revision is written, however many come, and the l
   const keys = await bus.keyValue(LEASE_BUCKET);
   const { id } = bus.lease;
   const before = (await keys.get(leaseKey(id)))?.revision ?? 0;
-  for (let revision = 1; revision <= 1000; revision += 1) bus.lease.acknowledge(revision);
-  bus.lease.acknowledge(5); // older: ignored
+  for (let revision = 1; revision <= 1000; revision += 1) bus.lease.acknowledge(revision, true);
+  bus.lease.acknowledge(5, true); // older: ignored
   const lease = await watchLease(keys, id);
   const written = await lease((entry) => entry?.lease.routingRevision === 1000n);
   expect((written?.revision ?? 0) - before).toBeLessThanOrEqual(3);

@@ -40,7 +40,11 @@ async function openGate(hear: (show: () => void) => void = (show) => show()) {
   const troubles = new Troubles(SILENT_LOG);
   const routes = await Routes.watch(heard, new ShardRegistry(heard, troubles), troubles);
   const settled: number[] = [];
-  const gate = new PublishGate(routes, (revision) => settled.push(revision));
+  const awaited: number[] = [];
+  const gate = new PublishGate(routes, (revision, isAwaited) => {
+    settled.push(revision);
+    if (isAwaited) awaited.push(revision);
+  });
   onTestFinished(async () => {
     gate.close(new CodedError("UNAVAILABLE", "the test is over"));
     routes.close();
@@ -54,11 +58,11 @@ async function openGate(hear: (show: () => void) => void = (show) => show()) {
       start: (route) => started.push(`${name}@${route.record.epoch}`),
       refuse: (error) => refused.push(`${name}: ${error.code}`),
     });
-  return { gate, keys, routes, settled, started, refused, enter };
+  return { gate, keys, routes, settled, awaited, started, refused, enter };
 }
 
 test("enter: held while the slot is sealing, then started in order with the open route", async () => {
-  const { gate, keys, settled, started, enter } = await openGate();
+  const { gate, keys, settled, awaited, started, enter } = await openGate();
   enter("before");
   expect(started).toEqual(["before@1"]);
   const { record } = firstRoute(slot, [0, 1, 2, 3]);
@@ -68,11 +72,27 @@ test("enter: held while the slot is sealing, then started in order with the open
   for (const name of ["a", "b"]) enter(name);
   enter("other slot", slot + 1);
   expect(started).toEqual(["before@1", "other slot@1"]);
+  expect(awaited).toEqual([]);
   gate.leave(slot);
   expect(settled.at(-1)).toBe(revision);
-  await keys.update(routeKey(slot), encodeRoute({ ...reopen(record), epoch: 2 }), revision);
-  await vi.waitUntil(() => gate.heldCount === 0);
+  const opened = encodeRoute({ ...reopen(record), epoch: 2 });
+  const last = await keys.update(routeKey(slot), opened, revision);
+  await vi.waitUntil(() => settled.at(-1) === last);
   expect(started.slice(2)).toEqual(["a@2", "b@2"]);
+  expect(awaited).toEqual([revision]); // no mover waits for anything but the seal
+});
+
+test("R10: two seals, of which the earlier settles last: their movers are told then", async () => {
+  const { gate, keys, settled, awaited, enter } = await openGate();
+  enter("before");
+  const { record } = firstRoute(slot, [0, 1, 2, 3]);
+  const sealing = encodeRoute(startSealing(record, 1, false, Date.now() * 1000));
+  const first = await keys.create(routeKey(slot), sealing);
+  const second = await keys.create(routeKey(slot + 1), sealing);
+  await vi.waitUntil(() => settled.length > 0 && settled.at(-1) === first - 1);
+  gate.leave(slot);
+  await vi.waitUntil(() => settled.at(-1) === second);
+  expect(awaited.at(-1)).toBe(second);
 });
 
 test("stopAll: everything waits, from both sides of nested stops", async () => {
