@@ -157,6 +157,10 @@ export function decodeError(error: ServiceError, target: string): Failure {
     const text = `the control plane at ${where} did not answer within ${callTimeoutMs} ms`;
     return new Failure("UNAVAILABLE", text, { fix, cause: error });
   }
+  if (error.code === status.CANCELLED) {
+    const text = `the control plane at ${where} has ended the call: it is stopping`;
+    return new Failure("UNAVAILABLE", text, { fix, cause: error });
+  }
   const text = `the control plane at ${where} answered ${status[error.code]}: ${error.details}`;
   const isOlder = error.code === status.UNIMPLEMENTED;
   const older = isOlder ? "It is older than this tidegatectl: update it." : "";

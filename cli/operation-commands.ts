@@ -142,6 +142,11 @@ export async function showBegun(
   return print(context, formatOutput(format, text, line));
 }
 
+/** What a watch has told last; kept over streams that break. */
+interface Told {
+  operation: Operation | null;
+}
+
 /** Follows an operation to its end; null when a signal ended it. */
 async function follow(
   context: Context,
@@ -149,22 +154,21 @@ async function follow(
   name: string,
   tell: (operation: Operation) => Promise<void>,
 ): Promise<Operation | null> {
-  let last: Operation | null = null;
-  let isTold = false;
+  const told: Told = { operation: null };
+  let isNoted = false;
   while (!context.signal.aborted) {
     try {
       await withClient(target.control, OperationServiceClient, async (client) => {
-        const stream = client.watchOperation({ name });
-        last = await readStream(context, client, stream, tell, last);
+        await readStream(context, client, client.watchOperation({ name }), tell, told);
       });
-      isTold = false;
+      isNoted = false;
     } catch (reason) {
       const isAway = reason instanceof Failure && reason.code === "UNAVAILABLE";
-      if (!isAway || last === null) throw reason;
-      if (!isTold) note(context, `${reason.message}; it is waited for`);
-      isTold = true;
+      if (!isAway || told.operation === null) throw reason;
+      if (!isNoted) note(context, `${reason.message}; it is waited for`);
+      isNoted = true;
     }
-    if (last !== null && (last as Operation).endTime !== undefined) return last;
+    if (told.operation?.endTime !== undefined) return told.operation;
     await sleep(againMs, undefined, { signal: context.signal }).catch(() => {}); // the end
   }
   return null;
@@ -176,24 +180,22 @@ async function readStream(
   client: OperationServiceClient,
   stream: ClientReadableStream<WatchOperationResponse>,
   tell: (operation: Operation) => Promise<void>,
-  before: Operation | null,
-): Promise<Operation | null> {
-  let last = before;
+  told: Told,
+): Promise<void> {
   const cancel = () => stream.cancel();
   context.signal.addEventListener("abort", cancel);
   try {
     for await (const { operation } of stream as AsyncIterable<WatchOperationResponse>) {
-      if (operation === undefined || operation.etag === last?.etag) continue;
-      last = operation;
+      if (operation === undefined || operation.etag === told.operation?.etag) continue;
+      told.operation = operation;
       await tell(operation);
     }
   } catch (reason) {
-    if (context.signal.aborted) return last;
+    if (context.signal.aborted) return;
     throw decodeError(reason as ServiceError, client.getChannel().getTarget());
   } finally {
     context.signal.removeEventListener("abort", cancel);
   }
-  return last;
 }
 
 function refuseOtherEnd({ name, state, detail, failure }: Operation): void {

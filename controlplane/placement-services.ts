@@ -1,7 +1,7 @@
 /**
  * Puts together what has to do with placement: its services, the leader's work, and their parts.
  */
-import type { Server, ServerWritableStream } from "@grpc/grpc-js";
+import { type Server, type ServerWritableStream, status } from "@grpc/grpc-js";
 import type { Bus } from "../bus/bus.ts";
 import {
   OperationServiceService,
@@ -135,7 +135,13 @@ async function streamOperation(
     },
     signal,
   );
-  if (!ending.aborted) call.end();
+  if (!ending.aborted) {
+    call.end();
+    return;
+  }
+  // Now, rather than when the time to stop is over: it goes on at another at once.
+  const details = "this control plane is stopping; watch by another";
+  call.emit("error", Object.assign(new Error(details), { code: status.UNAVAILABLE, details }));
 }
 
 function addGroups(server: Server, gate: CallGate, calls: PlacementGroupCalls): void {

@@ -2,6 +2,7 @@
  * `tidegatectl shards|slots|groups|rebalance|operations …` against a real control plane.
  */
 import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
+import { startControlPlane } from "../../controlplane/control-plane.ts";
 import { appendMany, newRoom } from "../bus/contract-tools.ts";
 import { openControlPlane, type TestControlPlane } from "../controlplane/start-control-plane.ts";
 import { runCli, startCli } from "./run-cli.ts";
@@ -169,3 +170,20 @@ test("gateways drain, undrain: the only gateway, and one that is not there, are 
   expect(short.stderr).toContain("announce_ms");
   expect((await run("gateways", "undrain", "nobody")).stderr).toContain("nobody");
 });
+
+test("operations watch: a control plane that ends is waited for, another goes on telling", async () => {
+  await output("shards", "create");
+  const { id } = await json("rebalance");
+  await output("operations", "pause", id);
+  const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+  const other = await startControlPlane(plane.bus, log, { port: 0 });
+  const addresses = `${other.address},${plane.plane.address}`;
+  const watch = startCli(["operations", "watch", id], { TIDEGATE_CONTROL: addresses });
+  onTestFinished(() => void watch.child.kill("SIGKILL"));
+  await watch.until("paused");
+  await other.close();
+  await watch.until("waited for", "stderr");
+  await output("operations", "abort", id);
+  const { code, stdout } = await watch.ended;
+  expect([code, stdout]).toEqual([6, expect.stringContaining("aborted")]);
+}, 30_000);
