@@ -44,6 +44,23 @@ export function roomAddress(tenant: string, room: string, group = 0): RoomAddres
   return { tenant, room, class: parsed.class, slot, token };
 }
 
+/**
+ * The address of which a token is; null for a token that {@link roomAddress} does not make.
+ *
+ * @param group placement group of the shard that stores it.
+ */
+export function addressOfToken(token: string, group: number): RoomAddress | null {
+  const at = token.indexOf(separator);
+  if (at < 0) return null;
+  try {
+    const [tenant, room] = [unescapeToken(token.slice(0, at)), unescapeToken(token.slice(at + 2))];
+    const address = roomAddress(tenant, room, group);
+    return address.token === token ? address : null;
+  } catch {
+    return null; // not a room's name
+  }
+}
+
 /** The placement group of a slot. */
 export function groupOfSlot(slot: number): number {
   return Math.floor(slot / SLOT_COUNT);
@@ -71,6 +88,13 @@ export function escapeToken(text: string): string {
       : `=${byte.toString(16).padStart(2, "0")}`;
   }
   return escaped;
+}
+
+function unescapeToken(text: string): string {
+  const bytes = text.replace(/=([0-9a-f]{2})/g, (_, hex: string) => {
+    return String.fromCharCode(Number.parseInt(hex, 16));
+  });
+  return Buffer.from(bytes, "latin1").toString();
 }
 
 /** FNV-1a, 32 bits (draft-eastlake-fnv): stable, and even enough for 1024 slots. */

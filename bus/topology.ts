@@ -162,6 +162,13 @@ export interface Topology {
    * within 2 s is there with what is known without it.
    */
   shards(numbers: readonly number[]): Promise<readonly ShardEntry[]>;
+  /**
+   * How many messages are stored of each room of a shard, over all epochs; nothing for a shard that
+   * is not there. Costs what the rooms are: some 0.1 s of the store for 100 000, in steps.
+   *
+   * @param visit gets each room's token, on NATS once an epoch.
+   */
+  roomCounts(shard: number, visit: (token: string, messageCount: number) => void): Promise<void>;
   /** Every placement group, ascending. */
   groups(): Promise<readonly GroupEntry[]>;
   /** Every slot of every group, ascending. */

@@ -127,7 +127,8 @@ function limitTable(limits: readonly LimitText[]): string {
   const rows = limits.map(({ name, value, used, onOutage }) => {
     if (value === 0) return [name, "none", "-", "-"];
     const isQuota = isLimitName(name) && isQuotaName(name);
-    return [name, String(value), isQuota ? String(used) : "-", isQuota ? onOutage : "-"];
+    const isCounted = isQuota || name === "stored-bytes";
+    return [name, String(value), isCounted ? String(used) : "-", isQuota ? onOutage : "-"];
   });
   return formatTable([["LIMIT", "VALUE", "USED", "ON OUTAGE"], ...rows]);
 }

@@ -14,7 +14,7 @@ export function addLimitCommands(program: Command, context: Context, setup: Prog
     .summary("Limit what a tenant may use and send.")
     .description(
       "Limits of the tenant (--tenant). In the whole fleet: connections, connections-per-user, " +
-        "connections-per-ip, rooms, connects-per-second. Of a connection: frames-per-second, " +
+        "connections-per-ip, rooms, stored-bytes, connects-per-second. Of a connection: frames-per-second, " +
         "bytes-per-second, frame-bytes, in-flight. Of a user on one gateway: " +
         "user-publishes-per-second. Members of a room, its publishes and payloads are limited by " +
         "its class. docs/limits.md says more. Uses the control plane (--control).",

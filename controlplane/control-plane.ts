@@ -44,6 +44,7 @@ import { RoomCalls } from "./room-service.ts";
 import { Routing } from "./routing/routing.ts";
 import { scaleMetrics } from "./scale/scale-metrics.ts";
 import { SeatSweep } from "./seat-sweep.ts";
+import { StoredBytes } from "./stored-bytes.ts";
 
 /** A connection that is silent for so long is pinged, and ended when it is silent as long again. */
 const KEEPALIVE_MS = 10_000;
@@ -198,7 +199,8 @@ function startWorks(
   isLeading: () => boolean,
 ): readonly { close(): void }[] {
   const balancer = Balancer.start(bus, log, options, isLeading);
-  return [balancer, new SeatSweep(bus, store.keys, log, isLeading)];
+  const works = [SeatSweep, StoredBytes].map((Work) => new Work(bus, store.keys, log, isLeading));
+  return [balancer, ...works];
 }
 
 function addRoomClasses(server: Server, gate: CallGate, calls: RoomClassCalls): void {

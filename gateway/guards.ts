@@ -11,6 +11,7 @@ import { Overload, type ReadOverload } from "./overload/overload.ts";
 import { Abuse } from "./rates/abuse.ts";
 import { Blocks } from "./rates/blocks.ts";
 import { Rates } from "./rates/rates.ts";
+import { StoredUsage } from "./rates/stored-usage.ts";
 import type { Limits } from "./seats/limits.ts";
 import type { Sender } from "./sender.ts";
 
@@ -31,6 +32,7 @@ export interface Guards {
   readonly rates: Rates;
   readonly abuse: Abuse;
   readonly blocks: Blocks;
+  readonly stored: StoredUsage;
   readonly overload: Overload;
   readonly admission: Admission;
   close(): void;
@@ -42,22 +44,24 @@ export function openGuards(parts: GuardParts): Guards {
   const blocks = new Blocks(bus, clock, log, options.blockMs);
   void blocks.follow();
   const rates = new Rates(limits);
+  const stored = new StoredUsage(bus, log);
   const overload = new Overload(bus, log, options.memoryMibMax, readOverload);
   const admission = new Admission(options.admission === "paced");
   return {
-    ...{ rates, blocks, overload, admission, abuse: new Abuse(blocks, sender, log) },
+    ...{ rates, blocks, stored, overload, admission, abuse: new Abuse(blocks, sender, log) },
     close() {
-      for (const each of [rates, blocks, overload, admission]) each.close();
+      for (const each of [rates, blocks, stored, overload, admission]) each.close();
     },
   };
 }
 
 /** For /health. */
-export function guardCounters({ rates, blocks }: Guards): Readonly<Record<string, number>> {
+export function guardCounters({ rates, blocks, stored }: Guards): Readonly<Record<string, number>> {
   return {
     refused: rates.refusedCount,
     blocked: blocks.madeCount,
     blocks: blocks.count,
+    storage_refused: stored.refusedCount,
     buckets: rates.bucketCount,
   };
 }

@@ -32,7 +32,7 @@ import { EmbeddedKeyValue } from "./key-value-client.ts";
 import { decodeAfter, decodeBefore, type EncodedPage } from "./message-page.ts";
 import { type EmbeddedBusOptions, validateEmbeddedBusOptions } from "./options.ts";
 import { EmbeddedShards } from "./shard-admin.ts";
-import type { LogFacts } from "./shard-log.ts";
+import type { LogFacts, RoomCount } from "./shard-log.ts";
 import { EmbeddedTopology } from "./topology.ts";
 import { WorkerLink } from "./worker-link.ts";
 import type { AnswerValue, BucketChange, ReadRequest } from "./worker-protocol.ts";
@@ -78,6 +78,8 @@ export class EmbeddedBus implements Bus {
       control: () => this.keyValue(CONTROL_BUCKET),
       facts: async (shards) =>
         (await this.#request({ op: "facts", shards })) as readonly (LogFacts | null)[],
+      roomCounts: async (shard, afterRoom) =>
+        (await this.#request({ op: "roomCounts", shard, afterRoom })) as readonly RoomCount[],
     });
     this.shards = new EmbeddedShards({
       shardSettings: () => this.topology.shardSettings(),

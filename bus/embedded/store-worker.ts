@@ -270,6 +270,8 @@ export class StoreWorker {
         return this.#reader.floor(request, request.count);
       case "facts":
         return request.shards.map((shard) => this.#logs.of(shard)?.facts() ?? null);
+      case "roomCounts":
+        return this.#logs.of(request.shard)?.roomCounts(request.afterRoom) ?? [];
       case "kvGet":
         return this.#keys.get(request.bucket, request.key, this.#clock.wallUs());
       case "kvList":

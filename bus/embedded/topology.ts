@@ -36,7 +36,7 @@ import type {
 } from "../topology.ts";
 import { STORE_FILE } from "./database.ts";
 import type { EmbeddedBusOptions } from "./options.ts";
-import type { LogFacts } from "./shard-log.ts";
+import type { LogFacts, RoomCount } from "./shard-log.ts";
 
 /** The store as the topology asks it. */
 export interface TopologyStore {
@@ -46,6 +46,8 @@ export interface TopologyStore {
   control(): Promise<KeyValue>;
   /** Of shards by their numbers; null for none. */
   facts(shards: readonly number[]): Promise<readonly (LogFacts | null)[]>;
+  /** Messages of some rooms of a shard, those behind `afterRoom`; empty at the end. */
+  roomCounts(shard: number, afterRoom: number): Promise<readonly RoomCount[]>;
 }
 
 export class EmbeddedTopology implements Topology {
@@ -110,6 +112,19 @@ export class EmbeddedTopology implements Topology {
       const slots = owned.get(shard) ?? [];
       return toShard(shard, settings.get(shard), facts[i] ?? null, slots);
     });
+  }
+
+  async roomCounts(
+    shard: number,
+    visit: (token: string, messageCount: number) => void,
+  ): Promise<void> {
+    for (let afterRoom = 0; ; ) {
+      const rows = await this.#store.roomCounts(shard, afterRoom);
+      for (const { token, messageCount } of rows) visit(token, messageCount);
+      const last = rows.at(-1);
+      if (last === undefined) return;
+      afterRoom = last.roomId;
+    }
   }
 
   async groups(): Promise<GroupEntry[]> {

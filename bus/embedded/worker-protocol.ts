@@ -10,7 +10,7 @@ import type { Position } from "../position.ts";
 import type { GroupWish, ShardChange, ShardWish } from "../shard-admin.ts";
 import type { EncodedPage } from "./message-page.ts";
 import type { EmbeddedBusOptions } from "./options.ts";
-import type { LogFacts } from "./shard-log.ts";
+import type { LogFacts, RoomCount } from "./shard-log.ts";
 
 /** What the worker is started with. */
 export interface WorkerStart {
@@ -24,6 +24,7 @@ export type ReadRequest =
   | { readonly op: "head"; token: string; slot: number }
   | { readonly op: "floor"; token: string; slot: number; count: number }
   | { readonly op: "facts"; shards: readonly number[] }
+  | { readonly op: "roomCounts"; shard: number; afterRoom: number }
   | { readonly op: "kvGet"; bucket: string; key: string }
   | { readonly op: "kvList"; bucket: string; prefix: string }
   | { readonly op: "kvWatch"; bucket: string; prefixes: readonly string[] }
@@ -121,6 +122,7 @@ export type AnswerValue =
   | EncodedPage
   | Position
   | readonly (LogFacts | null)[]
+  | readonly RoomCount[]
   | KeyValueEntry
   | KeyValueEntry[]
   | readonly number[]

@@ -46,7 +46,10 @@ interface ApiAnswer {
     readonly first_seq: number;
     readonly last_seq: number;
     readonly bytes: number;
+    readonly subjects?: Readonly<Record<string, number>>;
   };
+  /** Of the list of subjects, which comes in pages. */
+  readonly total?: number;
   readonly ts?: string;
   readonly cluster?: { readonly leader?: string };
   readonly seq?: number;
@@ -125,6 +128,28 @@ export async function newestUs(connection: NatsConnection, stream: string): Prom
   if (answer.message !== undefined) return timeStampUs(answer.message.time);
   if (answer.error?.code === 404) return 0;
   throw refusal(subject, answer);
+}
+
+/** Messages of each room's subject, by the room's token; nothing for a stream that is not there. */
+export async function subjectCounts(
+  connection: NatsConnection,
+  stream: string,
+  visit: (token: string, messageCount: number) => void,
+): Promise<void> {
+  const subject = `$JS.API.STREAM.INFO.${stream}`;
+  for (let offset = 0; ; ) {
+    const answer = await request(
+      connection,
+      subject,
+      JSON.stringify({ subjects_filter: "tg.in.>", offset }),
+    );
+    if (answer.error?.err_code === missingStreamCode) return;
+    if (answer.error !== undefined) throw refusal(subject, answer);
+    const rows = Object.entries(answer.state?.subjects ?? {});
+    for (const [each, count] of rows) visit(each.slice(each.lastIndexOf(".") + 1), count);
+    offset += rows.length;
+    if (rows.length === 0 || offset >= (answer.total ?? 0)) return;
+  }
 }
 
 /** Subject and time of a stored message as the leader has it; null when it is not there. */

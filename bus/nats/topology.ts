@@ -24,7 +24,7 @@ import type { Lease } from "./lease.ts";
 import { listTimedLeases, type TimedLease } from "./lease-records.ts";
 import type { Routes } from "./routes.ts";
 import type { ShardRegistry } from "./shard-registry.ts";
-import { newestUs, streamFacts } from "./stream-api.ts";
+import { newestUs, streamFacts, subjectCounts } from "./stream-api.ts";
 import { shardStream } from "./wire.ts";
 
 /** A bucket without an answer after this is given up, ms: its leader may be gone for 4 to 9 s. */
@@ -81,6 +81,11 @@ export class NatsTopology implements Topology {
     const { registry } = this.#parts;
     const known = numbers.filter((shard) => registry.shards.has(shard));
     return Promise.all(known.map((shard) => this.#shard(shard, slots)));
+  }
+
+  roomCounts(shard: number, visit: (token: string, messageCount: number) => void): Promise<void> {
+    const { connection, read } = this.#parts;
+    return read(() => subjectCounts(connection, shardStream(shard), visit));
   }
 
   async groups(): Promise<GroupEntry[]> {

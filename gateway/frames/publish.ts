@@ -170,6 +170,9 @@ function publishDurable(
 ): void {
   const { requestId, producerSeq, firstSentUs } = scan;
   checkDurable(connection, scan, context.clock.nowUs(), context.bus.publishLimits);
+  const bytesMax = context.limits.rates(identity.tenant).storedBytes;
+  const payloadBytes = scan.payloadEnd - scan.payloadStart;
+  if (bytesMax > 0) context.guards.stored.take(identity.tenant, bytesMax, payloadBytes);
   beginRequest(connection, inFlightMax(context, identity));
   const envelope = encodeEnvelope(
     { firstSentUs, user: identity.user, producer: connection.producer, producerSeq },

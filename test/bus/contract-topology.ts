@@ -3,7 +3,7 @@
  */
 import { hostname } from "node:os";
 import { expect } from "vitest";
-import { SLOT_COUNT } from "../../bus/subjects.ts";
+import { addressOfToken, SLOT_COUNT } from "../../bus/subjects.ts";
 import type { DeclareRule } from "./contract.ts";
 import { appendMany, codeOf, newRoom, nowUs } from "./contract-tools.ts";
 
@@ -69,6 +69,24 @@ export function topologyRules(rule: DeclareRule): void {
     expect(after?.store).not.toBe("");
     expect(acks[0]?.epoch).toBe(epoch);
   });
+
+  rule(
+    "topology: the messages of each room of a shard are counted; none where none is",
+    async (bus) => {
+      const rooms = Array.from({ length: 20 }, () => newRoom());
+      await Promise.all(rooms.map((room, i) => appendMany(bus, room, i + 1)));
+      const counts = new Map<string, number>();
+      for (const shard of [...(await bus.topology.shardNumbers()), 999]) {
+        await bus.topology.roomCounts(shard, (token, count) => {
+          counts.set(token, (counts.get(token) ?? 0) + count);
+        });
+      }
+      expect(rooms.map(({ token }) => counts.get(token))).toEqual(rooms.map((_, i) => i + 1));
+      for (const { token, tenant, room } of rooms) {
+        expect(addressOfToken(token, 0)).toMatchObject({ token, tenant, room });
+      }
+    },
+  );
 
   rule("topology: one slot is as the list has it; what does not exist is left out", async (bus) => {
     const slots = await bus.topology.slots();

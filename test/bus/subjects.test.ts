@@ -1,7 +1,7 @@
 /** Room addresses: legal tokens, none shared, slots in range and even. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { escapeToken, roomAddress, SLOT_COUNT } from "../../bus/subjects.ts";
+import { addressOfToken, escapeToken, roomAddress, SLOT_COUNT } from "../../bus/subjects.ts";
 import { isTenantName, parseRoomName, ROOM_NAME_BYTES_MAX } from "../../proto/room-name.ts";
 
 /** Names of every kind that parseRoomName takes. */
@@ -28,6 +28,19 @@ function isRoomName(name: string): boolean {
     return false;
   }
 }
+
+test("addressOfToken: gives back the room of a token, and null for any other text", () => {
+  fc.assert(
+    fc.property(tenants, roomNames, fc.integer({ min: 0, max: 15 }), (tenant, room, group) => {
+      const address = roomAddress(tenant, room, group);
+      expect(addressOfToken(address.token, group)).toEqual(address);
+    }),
+  );
+  for (const text of ["", "acme", "acme=_", "acme=_chat", "acme=_chat:a", "a=_chat=3aa=_"]) {
+    const found = addressOfToken(text, 0);
+    if (found !== null) expect(found.token).toBe(text);
+  }
+});
 
 describe("roomAddress", () => {
   test("makes one legal subject token whatever the name", () => {

@@ -40,6 +40,8 @@ export type ErrorCode =
   | "BLOCKED"
   /** The gateway protects those who are connected: it takes no new clients now, or not as many at once, or drops ephemeral publishes of anonymous ones. Come again after retry_after_ms, here or at another gateway; operators: add gateways, see /health overload. */
   | "OVERLOADED"
+  /** The tenant's rooms hold as many bytes as its limit stored-bytes allows; nothing was stored. Wait until messages expire, or shorten the history of classes; operators: tidegatectl limits set stored-bytes. */
+  | "STORAGE_LIMIT"
   /** The room has as many members as its class allows. Join another room, or try later; operators: raise member_count_max of the class. */
   | "ROOM_FULL"
   /** The client read so slowly that its backpressure limit was passed, and its class disconnects such members or an answer could not be sent. Read faster, join fewer rooms, or resume after the reconnect. */

@@ -21,6 +21,7 @@ export const FIXES: ReadonlyMap<string, string> = new Map([
   ["RATE_LIMITED", "Send again after retry_after_ms; SDKs do. Operators: tidegatectl limits, or the room class."],
   ["BLOCKED", "Connect again after retry_after_ms, and wait when told RATE_LIMITED."],
   ["OVERLOADED", "Come again after retry_after_ms, here or at another gateway; operators: add gateways, see /health overload."],
+  ["STORAGE_LIMIT", "Wait until messages expire, or shorten the history of classes; operators: tidegatectl limits set stored-bytes."],
   ["ROOM_FULL", "Join another room, or try later; operators: raise member_count_max of the class."],
   ["SLOW_CONSUMER", "Read faster, join fewer rooms, or resume after the reconnect."],
   ["SERVER_STOPPING", "Connect again; resume by position."],

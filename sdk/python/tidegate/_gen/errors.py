@@ -152,6 +152,13 @@ ERRORS: dict[str, ErrorInfo] = {
         means="The gateway protects those who are connected: it takes no new clients now, or not as many at once, or drops ephemeral publishes of anonymous ones.",
         fix="Come again after retry_after_ms, here or at another gateway; operators: add gateways, see /health overload.",
     ),
+    "STORAGE_LIMIT": ErrorInfo(
+        close=None,
+        retry="no",
+        retry_after_ms=0,
+        means="The tenant's rooms hold as many bytes as its limit stored-bytes allows; nothing was stored.",
+        fix="Wait until messages expire, or shorten the history of classes; operators: tidegatectl limits set stored-bytes.",
+    ),
     "ROOM_FULL": ErrorInfo(
         close=None,
         retry="same",
