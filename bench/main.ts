@@ -7,6 +7,7 @@
 import { availableParallelism, loadavg } from "node:os";
 import { benchDurable } from "./durable.ts";
 import { benchFanout, benchNatsFanout } from "./fanout.ts";
+import { benchFlags } from "./flags.ts";
 import { benchFleet } from "./fleet.ts";
 import { benchMemory } from "./memory.ts";
 import { benchMicro } from "./micro.ts";
@@ -64,6 +65,7 @@ const BENCHES: ReadonlyMap<string, { readonly run: Bench; readonly about: string
   ["moves", { run: benchMoves, about: "64 slots moved under 5 000 durable messages a second" }],
   ["fleet", { run: benchFleet, about: "state of 1 000 gateways in one control plane, on NATS" }],
   ["routing", { run: benchRouting, about: "a change of the configuration, to 100 gateways" }],
+  ["flags", { run: benchFlags, about: "50 flags in a Welcome; a change to 10 000 connections" }],
   ["seats", { run: benchSeats, about: "admission under limits: local, and with a seat on NATS" }],
   ["placement", { run: benchPlacement, about: "deciding where 4 096 slots lie over 64 shards" }],
 ]);

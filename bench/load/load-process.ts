@@ -19,7 +19,8 @@ export type GeneratorFile =
   | "room-generator.ts"
   | "move-worker.ts"
   | "move-generator.ts"
-  | "storm-generator.ts";
+  | "storm-generator.ts"
+  | "flag-generator.ts";
 
 /** Time for a generator to end after its channel closed, before it is killed. */
 const STOP_MS = 5000;

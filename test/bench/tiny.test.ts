@@ -1,6 +1,7 @@
 /** The other benches in small: they run, count exactly, and their targets name measures. */
 import { expect, test } from "vitest";
 import { benchDurable } from "../../bench/durable.ts";
+import { benchFlags } from "../../bench/flags.ts";
 import { benchFleet } from "../../bench/fleet.ts";
 import { benchMemory } from "../../bench/memory.ts";
 import { benchMicro } from "../../bench/micro.ts";
@@ -35,6 +36,14 @@ test("benchMemory: joins every connection on both systems", async () => {
   const report = await benchMemory(tiny, silent);
   expect(report.hash).toBe((60).toString(16));
   expect(Object.keys(report.measures)).toEqual(targetNames("memory"));
+});
+
+test("benchFlags: every client hears of every change, and the work is the same each time", async () => {
+  const report = await benchFlags(tiny, silent);
+  expect(report.runs).toMatchObject([{ connectionCount: 40, changes: [{}, {}] }]);
+  expect(report.hash).toBe("213");
+  const measures = Object.keys(report.measures).map((name) => name.replace("-40/", "-10000/"));
+  expect(measures).toEqual(expect.arrayContaining(targetNames("flags")));
 });
 
 test("benchStart: the all-in-one prints its ready figure", async () => {
