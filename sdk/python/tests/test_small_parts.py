@@ -222,6 +222,8 @@ def test_options_defaults_are_these() -> None:
         "socket": "websockets",
         "ssl": None,
         "proxy": None,
+        "attributes": {},
+        "region": "",
     }
 
 
@@ -233,6 +235,10 @@ def test_options_defaults_are_these() -> None:
         ("url", "ws://h/ws#part"),
         ("token", "x" * 8_193),
         ("app_name", "x" * 65),
+        ("region", "EU"),
+        ("attributes", {"": "x"}),
+        ("attributes", {"x": "y" * 257}),
+        ("attributes", {str(number): "" for number in range(33)}),
         ("connect_timeout_ms", 99),
         ("request_timeout_ms", 300_001),
         ("room_queue_max", 3),

@@ -14,9 +14,11 @@ from tidegate.client import Client, connect
 from tidegate.codecs import Codec, bytes_codec, json_codec, text_codec
 from tidegate.errors import TidegateError
 from tidegate.events import Ack, Gap, GapReason, Message, Page, PolicyChanged, RoomPolicy
+from tidegate.flags import Flag, Flags
 from tidegate.position import Position
 from tidegate.reconnector import Status
 from tidegate.room import Room
+from tidegate.version import VersionMismatch
 
 __version__ = "0.1.0"
 
@@ -24,6 +26,8 @@ __all__ = [
     "Ack",
     "Client",
     "Codec",
+    "Flag",
+    "Flags",
     "Gap",
     "GapReason",
     "Message",
@@ -34,6 +38,7 @@ __all__ = [
     "RoomPolicy",
     "Status",
     "TidegateError",
+    "VersionMismatch",
     "__version__",
     "bytes_codec",
     "connect",

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import ssl as ssl_module
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, overload
 
 from tidegate.codecs import Codec, bytes_codec, encode_with
 from tidegate.errors import TidegateError
 from tidegate.events import Ack, Page, T
+from tidegate.flags import Flags
 from tidegate.membership import HISTORY_MAX
 from tidegate.options import ConnectOptions, SocketKind, Token, validate_options
 from tidegate.position import Position
 from tidegate.reconnector import Status
 from tidegate.room import Room
 from tidegate.session import Session
+from tidegate.version import VersionMismatch
 from tidegate.wire import read_page
 
 
@@ -33,13 +35,17 @@ async def connect(
     socket: SocketKind = "websockets",
     ssl: ssl_module.SSLContext | None = None,
     proxy: str | None = None,
+    attributes: Mapping[str, str] | None = None,
+    region: str = "",
 ) -> Client:
     """Connect to a gateway, and keep connected: breaks are healed until :meth:`Client.close`.
 
     Args:
         url: Of a gateway, ``ws://host:port/ws`` or ``wss://…``.
-        token: Bearer token, or a function (also asynchronous) that gives a fresh one for each
-            connection; empty where the gateway runs with ``AUTH=none``.
+        token: Bearer token, or a function (also asynchronous) that gives a fresh one: for each
+            connection, and again before the token ends or when it is revoked; never called twice
+            at once. With a plain string the client ends when that token does. Empty where the
+            gateway runs with ``AUTH=none``.
         app_name: Shown to operators; at most 64 bytes.
         app_version: Semantic version, shown to operators; at most 64 bytes.
         connect_timeout_ms: For the first connection in all, and for each later try.
@@ -50,6 +56,9 @@ async def connect(
         socket: ``"websockets"``, or ``"picows"`` (install ``tidegate[fast]``).
         ssl: Context for ``wss:``; the default one verifies certificates.
         proxy: URL of an HTTP or SOCKS proxy; none by default, whatever the environment says.
+        attributes: What the client says of itself, for flags: read there as ``client.<key>``. At
+            most 32; keys to 64 bytes, values to 256.
+        region: Where the client is or wants to be, ``[a-z0-9-]{0,32}``; a hint.
 
     Returns:
         The client, connected. Use it as ``async with await tidegate.connect(…) as client``.
@@ -71,6 +80,8 @@ async def connect(
             socket=socket,
             ssl=ssl,
             proxy=proxy,
+            attributes=attributes or {},
+            region=region,
         )
     )
     session = Session(options)
@@ -123,6 +134,29 @@ class Client:
             A function that stops the calls.
         """
         return self._session.life.on_status(callback)
+
+    @property
+    def flags(self) -> Flags:
+        """Feature flags, evaluated for this client."""
+        return self._session.flags
+
+    @property
+    def version_mismatch(self) -> VersionMismatch | None:
+        """What a version gate last said of this build as a whole; None when all is well.
+
+        When it refuses, ``VERSION_REFUSED`` has it too.
+        """
+        return self._session.version_mismatch
+
+    def on_version_mismatch(
+        self, callback: Callable[[VersionMismatch], object]
+    ) -> Callable[[], None]:
+        """Call back with whatever a version gate says, also of single rooms.
+
+        Returns:
+            A function that stops the calls.
+        """
+        return self._session.on_version_mismatch(callback)
 
     @overload
     async def join(

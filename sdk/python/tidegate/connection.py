@@ -6,8 +6,8 @@ It lives once; session.py opens the next. Frames that answer no request go to th
 from __future__ import annotations
 
 import asyncio
+import logging
 import platform
-import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,10 +15,11 @@ from typing import Protocol
 from google.protobuf.message import DecodeError
 
 from tidegate._gen.errors import ERRORS
-from tidegate._gen.tidegate.client.v1 import frame_pb2, session_pb2
+from tidegate._gen.tidegate.client.v1 import frame_pb2, session_pb2, version_pb2
 from tidegate.errors import TidegateError
 from tidegate.health import Health, judge_health
 from tidegate.options import ConnectOptions
+from tidegate.socket_choice import open_socket, tls_context
 from tidegate.socket_seam import Socket, SocketOptions
 from tidegate.wire import PROTOCOL, ServerFrame, encode_hello, encode_ping, read_error
 
@@ -27,10 +28,12 @@ ReplyTaker = Callable[["frame_pb2.ServerFrame | None"], None]
 
 _REQUEST_ID_MAX = 0xFFFF_FFFF
 
+_LOG = logging.getLogger("tidegate")
+
 MOVED_CLOSE_CODE = 4100
 """How a connection is closed that another has replaced: its seats are on their way there."""
 
-_REPLY_KINDS = frozenset({"publish_ack", "history_page", "left"})
+_REPLY_KINDS = frozenset({"publish_ack", "history_page", "left", "refreshed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +43,12 @@ class CloseFacts:
     Attributes:
         code: WebSocket close code; None when it broke without one.
         error: The last ErrorFrame that concerned the whole connection, or what broke it.
+        redirect: Where to go instead: said before the end of one that had no Welcome.
     """
 
     code: int | None
     error: TidegateError
+    redirect: version_pb2.Redirect | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +105,10 @@ class Connection:
         self._health_timer: asyncio.TimerHandle | None = None
         self._is_reading = True
         self._is_open = False
+        self._is_taken = False
+        self._early: list[tuple[str, frame_pb2.ServerFrame]] = []
         self._last_error: TidegateError | None = None
+        self._redirect: version_pb2.Redirect | None = None
 
     @property
     def is_writable(self) -> bool:
@@ -142,11 +150,11 @@ class Connection:
             url=dial.url,
             user_agent=f"{options.app_name}/{options.app_version}",
             open_timeout_s=dial.timeout_ms / 1000,
-            ssl=_tls_context(options, dial.url),
+            ssl=tls_context(options, dial.url),
             proxy=options.proxy,
         )
         try:
-            self._socket = await _open_socket(options, socket_options, self)
+            self._socket = await open_socket(options, socket_options, self)
         except (TidegateError, asyncio.CancelledError, TimeoutError, asyncio.TimeoutError):
             raise
         except Exception as error:  # each package has its own kinds; all mean the same here
@@ -163,6 +171,8 @@ class Connection:
             dial.producer_key,
             dial.session_token,
             dial.count,
+            options.attributes,
+            options.region,
         )
         self.send(hello)
         await self._welcomed
@@ -263,7 +273,24 @@ class Connection:
         elif kind == "welcome":
             self._take_welcome(frame.welcome)
             return
-        taker.on_frame(kind, frame)
+        elif kind == "redirect":
+            self._redirect = frame.redirect
+            return
+        if self._is_taken:
+            taker.on_frame(kind, frame)
+        elif self._is_open or kind == "version_mismatch":
+            self._early.append((kind, frame))
+
+    def start(self) -> None:
+        """Its owner is ready for frames: those that came with the Welcome, and all later ones.
+
+        Before, its owner knows of no Welcome, and what changes what that says would be lost.
+        """
+        self._is_taken = True
+        early, self._early = self._early, []
+        for kind, frame in early:
+            if self._taker is not None:
+                self._taker.on_frame(kind, frame)
 
     def on_writable(self) -> None:
         """Of the socket: it takes bytes again."""
@@ -276,9 +303,11 @@ class Connection:
         if self._health_timer is not None:
             self._health_timer.cancel()
         error = self._last_error or _close_error(close_code, reason)
+        self.start()  # a VersionMismatch says why it ends
         self._end_pending()
         if not self._welcomed.done():
-            self._welcomed.set_exception(CloseError(CloseFacts(close_code, error)))
+            facts = CloseFacts(close_code, error, self._redirect)
+            self._welcomed.set_exception(CloseError(facts))
             self._welcomed.exception()  # `open` may have ended before: then nobody else looks
         elif self._is_open:
             self._is_open = False
@@ -293,7 +322,9 @@ class Connection:
     def _take_error(self, frame: frame_pb2.ServerFrame) -> bool:
         request_id = frame.error.request_id
         if request_id == 0:
-            if frame.error.room == "":
+            if frame.error.code == "RATE_LIMITED":
+                _LOG.warning("%s", read_error(frame.error))  # slower; it does not end for that
+            elif frame.error.room == "":
                 self._last_error = read_error(frame.error)
             return True
         on_reply = self._pending.pop(request_id, None)
@@ -337,12 +368,6 @@ class Connection:
         self._health_timer = self._loop.call_later(wait_s, self._check_health)
 
 
-def _tls_context(options: ConnectOptions, url: str) -> ssl.SSLContext | None:
-    if not url.startswith("wss:"):
-        return None
-    return options.ssl or ssl.create_default_context()
-
-
 class CloseError(Exception):
     """A connection ended before its Welcome; session.py decides what follows."""
 
@@ -358,22 +383,3 @@ def _close_error(close_code: int | None, reason: str) -> TidegateError:
     named = (name for name, info in ERRORS.items() if info.close == close_code)
     code = next(named, "CONNECT_FAILED")
     return TidegateError(code, f"the connection was closed with {close_code}{said}")
-
-
-async def _open_socket(
-    options: ConnectOptions, socket_options: SocketOptions, handler: Connection
-) -> Socket:
-    # Imported here, so that only the chosen package is loaded, and `picows` may be missing.
-    if options.socket == "picows":
-        try:
-            from tidegate.socket_picows import open_picows
-        except ImportError as error:
-            raise TidegateError(
-                "OPTION_INVALID",
-                'socket="picows" needs the package picows; install tidegate[fast]',
-                cause=error,
-            ) from error
-        return await open_picows(socket_options, handler)
-    from tidegate.socket_websockets import open_websockets
-
-    return await open_websockets(socket_options, handler)

@@ -6,6 +6,7 @@ Codes are rows of proto/errors.json; docs/errors.md lists them with what they me
 from __future__ import annotations
 
 from tidegate._gen.errors import ERRORS
+from tidegate.version import VersionMismatch
 
 
 class TidegateError(Exception):
@@ -19,6 +20,7 @@ class TidegateError(Exception):
         limit: The quota that refused, e.g. ``"connections-per-user"``; empty if none did.
         limit_value: Its value; 0 if none refused.
         fix: What to do about this code in general; empty for a code newer than this package.
+        version_mismatch: Of ``VERSION_REFUSED``: which build is wanted, and where it is.
         __cause__: What was caught, if anything.
     """
 
@@ -29,6 +31,7 @@ class TidegateError(Exception):
     limit: str
     limit_value: int
     fix: str
+    version_mismatch: VersionMismatch | None
 
     def __init__(
         self,
@@ -54,6 +57,7 @@ class TidegateError(Exception):
         self.limit = limit
         self.limit_value = limit_value
         self.fix = "" if info is None else info.fix
+        self.version_mismatch = None
         if cause is not None:
             self.__cause__ = cause
 
@@ -63,7 +67,7 @@ def copy_error(error: TidegateError) -> TidegateError:
 
     An exception that several tasks raise would collect the tracebacks of all of them.
     """
-    return TidegateError(
+    copy = TidegateError(
         error.code,
         error.detail,
         retryable=error.retryable,
@@ -72,3 +76,5 @@ def copy_error(error: TidegateError) -> TidegateError:
         limit_value=error.limit_value,
         cause=error.__cause__,
     )
+    copy.version_mismatch = error.version_mismatch
+    return copy

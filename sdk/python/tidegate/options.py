@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import ssl
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from tidegate.errors import TidegateError
 
 Token: TypeAlias = str | Callable[[], str | Awaitable[str]]
-"""A bearer token, or a function that gives a fresh one for each connection."""
+"""A bearer token, or a function that gives a fresh one: for each connection, and before it ends."""
 
 SocketKind: TypeAlias = Literal["websockets", "picows"]
 """Which package carries the bytes: ``websockets`` always works, ``picows`` (extra ``fast``) is
@@ -19,6 +20,9 @@ C."""
 
 TOKEN_BYTES_MAX = 8192
 """Bound of Hello.token."""
+
+ATTRIBUTE_COUNT_MAX = 32
+"""Bound of Hello.attributes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +40,8 @@ class ConnectOptions:
     socket: SocketKind = "websockets"
     ssl: ssl.SSLContext | None = None
     proxy: str | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    region: str = ""
 
 
 def validate_options(options: ConnectOptions) -> ConnectOptions:
@@ -61,6 +67,13 @@ def validate_options(options: ConnectOptions) -> ConnectOptions:
     _check_range("publish_queue_max", options.publish_queue_max, 1, 1_000_000)
     if options.socket not in ("websockets", "picows"):
         _refuse("socket", options.socket, '"websockets" or "picows"')
+    if not re.fullmatch(r"[a-z0-9-]{0,32}", options.region):
+        _refuse("region", options.region, "at most 32 of a-z, 0-9 and -")
+    if len(options.attributes) > ATTRIBUTE_COUNT_MAX:
+        _refuse("attributes", f"{len(options.attributes)} pairs", f"at most {ATTRIBUTE_COUNT_MAX}")
+    for key, value in options.attributes.items():
+        if not 1 <= len(key.encode()) <= 64 or len(value.encode()) > 256:
+            _refuse("attributes", {key: value}, "keys of 1 to 64 bytes, values of at most 256")
     return options
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal, Protocol
@@ -17,6 +16,7 @@ from tidegate.backoff import PUBLISHING_CEILING_MS, reconnect_delay_ms, should_r
 from tidegate.connection import CloseError, CloseFacts, Connection, Dial, FrameTaker
 from tidegate.errors import TidegateError, copy_error
 from tidegate.options import ConnectOptions
+from tidegate.tokens import Tokens
 
 Status = Literal["connecting", "connected", "reconnecting", "closed"]
 """``connecting``: the first time. ``reconnecting``: after a break. ``closed``: for good."""
@@ -65,12 +65,14 @@ class Reconnector:
         status: See `Status`.
         connection: The open one, or None.
         error: Of the last connection or try that ended; None before.
+        tokens: What is shown to gateways.
     """
 
     def __init__(self, options: ConnectOptions, producer_key: bytes, user: ConnectionUser) -> None:
         self.status: Status = "connecting"
         self.connection: Connection | None = None
         self.error: TidegateError | None = None
+        self.tokens = Tokens(options.token, options.connect_timeout_ms)
         self._options = options
         self._producer_key = producer_key
         self._user = user
@@ -156,6 +158,7 @@ class Reconnector:
         if connection is self._moving:
             return False  # `_try_move` sees it
         self.connection = None
+        self.tokens.on_break()
         if self._moving is not None:
             # Taken over by that one, or closed while it is on its way: it decides now.
             self.error = facts.error
@@ -186,11 +189,15 @@ class Reconnector:
                     self._closed.set_result(facts)
                 return
             self._user.on_stayed()
-            if _is_final(facts):
+            if self._is_final(facts):
                 return  # this gateway took the client, and says when it ends
             failed_tries += 1
-            url = self._options.url
-            delay_ms = self._delay_ms(failed_tries, facts.error.retry_after_ms)
+            target = redirect_url(facts, url, self._options.url)
+            url = target or self._options.url
+            if target and facts.redirect is not None:
+                delay_ms = facts.redirect.delay_ms
+            else:
+                delay_ms = self._delay_ms(failed_tries, facts.error.retry_after_ms)
 
     async def _try_move(self, url: str) -> CloseFacts | None:
         """Open a connection there, and leave the present one; tells what failed."""
@@ -214,7 +221,10 @@ class Reconnector:
     def _adopt(self, connection: Connection) -> None:
         self.connection = connection
         self._session_token = connection.welcome.session_token
+        self.tokens.on_break()
+        self.tokens.on_valid(connection, connection.welcome.token_expires_in_ms)
         self._user.on_connected(connection)
+        connection.start()
         if not self._connected.done():
             self._connected.set_result(None)
         self._set_status("connected")
@@ -232,17 +242,23 @@ class Reconnector:
 
     async def _run(self) -> None:
         failed_tries = 0
+        url = self._options.url
         while True:
-            facts, was_stable = await self._run_connection()
+            facts, was_stable = await self._run_connection(url)
             if self._is_ended():
                 return
             self.error = facts.error
-            if _is_final(facts):
+            if self._is_final(facts):
                 self._end(facts.error)
                 return
             failed_tries = 0 if was_stable else failed_tries + 1
             self._lose()
-            await self._pause(max(failed_tries - 1, 0), facts.error.retry_after_ms)
+            target = redirect_url(facts, url, self._options.url)
+            url = target or self._options.url
+            if target and facts.redirect is not None:
+                await asyncio.sleep(facts.redirect.delay_ms / 1000)
+            else:
+                await self._pause(max(failed_tries - 1, 0), facts.error.retry_after_ms)
 
     async def _pause(self, failed_tries: int, retry_after_ms: float) -> None:
         """Wait before the next try; a publish that comes meanwhile makes it shorter."""
@@ -263,12 +279,12 @@ class Reconnector:
         is_publishing = self._user.is_publishing
         return reconnect_delay_ms(failed_tries, retry_after_ms, random.random(), is_publishing)
 
-    async def _run_connection(self) -> tuple[CloseFacts, bool]:
+    async def _run_connection(self, url: str) -> tuple[CloseFacts, bool]:
         """Open one and live through it; tells how it ended and whether it had lasted."""
         self._closed = self._loop.create_future()
         connection = Connection(self._user)
         options = self._options
-        failed = await self._open(connection, options.url, options.connect_timeout_ms, None)
+        failed = await self._open(connection, url, options.connect_timeout_ms, None)
         if failed is not None:
             return failed, False
         started_s = self._loop.time()
@@ -288,7 +304,7 @@ class Reconnector:
     ) -> CloseFacts | None:
         """Say Hello there, with a fresh token; tells what failed."""
         try:
-            token = await self._fresh_token()
+            token = await self.tokens.get()
             self._dial_count += 1
             who = (self._producer_key, self._session_token, self._dial_count)
             await connection.open(self._options, Dial(url, token, *who, timeout_ms, settle))
@@ -298,27 +314,25 @@ class Reconnector:
             return CloseFacts(None, error)
         return None
 
-    async def _fresh_token(self) -> str:
-        token = self._options.token
-        if isinstance(token, str):
-            return token
-        try:
-            given = token()
-            return await given if inspect.isawaitable(given) else given
-        except Exception as error:
-            detail = f"the token function failed: {error}"
-            raise TidegateError("CONNECT_FAILED", detail, cause=error) from error
-
     def _end(self, error: TidegateError) -> None:
         if self.status == "closed":
             return
         self._set_status("closed")
         self.error = error
         self._cancel_move()
+        self.tokens.on_break()
         self._user.on_ended(error)
         if not self._connected.done():
             self._connected.set_exception(error)
             self._connected.exception()  # nobody may be waiting
+
+    def _is_final(self, facts: CloseFacts) -> bool:
+        """Whether trying again would only meet the same."""
+        if facts.error.code == "TOKEN_EXPIRED" and not self.tokens.can_renew:
+            return True
+        if facts.code is not None:
+            return not should_reconnect(facts.code)
+        return facts.error.code in _FINAL_CODES
 
     def _is_ended(self) -> bool:
         return self.status == "closed"
@@ -339,12 +353,22 @@ def move_url(target: str, targets: Sequence[str], url: str) -> str:
         targets: Of Welcome: to no other one, nor from TLS to none, which would show the token.
         url: Where the client began; it goes back there instead.
     """
-    is_safe = target.startswith("wss:") or not url.startswith("wss:")
-    return target if is_safe and target in targets else url
+    return target if _is_safe(target, url) and target in targets else url
 
 
-def _is_final(facts: CloseFacts) -> bool:
-    """Whether trying again would only meet the same."""
-    if facts.code is not None:
-        return not should_reconnect(facts.code)
-    return facts.error.code in _FINAL_CODES
+def redirect_url(facts: CloseFacts, dialled: str, url: str) -> str | None:
+    """Where a Redirect leads: one hop from where the client began, and never from TLS to none.
+
+    Args:
+        facts: How the connection ended that had none or one.
+        dialled: Who sent it.
+        url: Where the client began.
+    """
+    if facts.redirect is None or dialled != url:
+        return None
+    target = facts.redirect.target
+    return target if target.startswith(("ws://", "wss://")) and _is_safe(target, url) else None
+
+
+def _is_safe(target: str, url: str) -> bool:
+    return target.startswith("wss:") or not url.startswith("wss:")

@@ -154,7 +154,9 @@ class RoomLink:
             return
         if self._after_leave == "end":
             self.end(None)
-        elif error.retryable and (not error.limit or self.joined.done()):
+        elif error.retryable and (
+            not error.limit or error.code == "RATE_LIMITED" or self.joined.done()
+        ):
             self.state = "out"  # a quota refuses a first join for good: who asks decides
             self.retry_count += 1
             self._owner.want_join(self, delay_ms)

@@ -18,12 +18,14 @@ from tidegate.clock import ServerClock
 from tidegate.connection import CloseFacts, Connection
 from tidegate.errors import TidegateError
 from tidegate.events import Ack
+from tidegate.flags import Flags
 from tidegate.joiner import Joiner
 from tidegate.options import ConnectOptions
 from tidegate.position import Position
 from tidegate.publisher import Publisher
 from tidegate.reconnector import Reconnector
 from tidegate.room_link import RoomLink
+from tidegate.version import VersionMismatch, read_mismatch
 from tidegate.wire import encode_history, encode_leave, read_error
 
 T = TypeVar("T")
@@ -46,12 +48,17 @@ class Session:
         publisher: The publishes.
         producer: The id that others see in this client's messages; empty before the first Welcome.
         connection_id: Of the present or last connection.
+        flags: Evaluated for this client.
+        version_mismatch: What a version gate last said of the whole connection.
     """
 
     def __init__(self, options: ConnectOptions) -> None:
         self.options = options
         self.producer = b""
         self.connection_id = ""
+        self.flags = Flags()
+        self.version_mismatch: VersionMismatch | None = None
+        self._mismatch_callbacks: list[Callable[[VersionMismatch], object]] = []
         self._producer_key = os.urandom(16)
         self._loop = asyncio.get_running_loop()
         self._clock = ServerClock()
@@ -213,6 +220,7 @@ class Session:
         self.producer = welcome.producer
         self._joiner.attach(connection)
         self.publisher.attach(connection)
+        self.flags.on_connected(connection)
 
     def on_frame(self, kind: str, frame: frame_pb2.ServerFrame) -> None:
         """A frame that answers no pending request; hot path for messages."""
@@ -238,6 +246,12 @@ class Session:
             self.life.take_go_away(frame.go_away)
         elif kind == "error":
             self._joiner.take_error(frame.error)
+        elif kind == "flags":
+            self.flags.take(frame.flags, frame.flags.all)
+        elif kind == "token_expiring":
+            self.life.tokens.on_expiring()
+        elif kind == "version_mismatch":
+            self._take_mismatch(read_mismatch(frame.version_mismatch))
 
     def on_server_time(self, server_time_us: int) -> None:
         """The server said its time."""
@@ -272,9 +286,13 @@ class Session:
         for link in list(self._links.values()):
             link.take_break()
         self.publisher.detach()
+        self.flags.on_break()
 
     def on_ended(self, error: TidegateError) -> None:
         """No connection will be opened any more."""
+        self.flags.flush()
+        if error.code == "VERSION_REFUSED":
+            error.version_mismatch = self.version_mismatch
         by_user = error.code == "CLOSED"
         for link in list(self._links.values()):
             link.end(None if by_user and link.joined.done() else error)
@@ -287,6 +305,24 @@ class Session:
         link = self._links.get(joined.room)
         if link is not None:
             link.take_joined(joined)
+
+    def on_version_mismatch(
+        self, callback: Callable[[VersionMismatch], object]
+    ) -> Callable[[], None]:
+        """Call back with whatever a version gate says; gives a function that stops it."""
+        self._mismatch_callbacks.append(callback)
+
+        def stop() -> None:
+            if callback in self._mismatch_callbacks:
+                self._mismatch_callbacks.remove(callback)
+
+        return stop
+
+    def _take_mismatch(self, mismatch: VersionMismatch) -> None:
+        if mismatch.room == "":
+            self.version_mismatch = None if mismatch.action == "ALLOW" else mismatch
+        for callback in list(self._mismatch_callbacks):
+            self._loop.call_soon(callback, mismatch)
 
     def _take_left(self, frame: frame_pb2.ServerFrame) -> None:
         link = self._by_alias.get(frame.left.room_alias)

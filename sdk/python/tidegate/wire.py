@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from tidegate._gen.tidegate.client.v1 import (
     error_pb2,
@@ -38,6 +38,8 @@ def encode_hello(
     producer_key: bytes,
     session_token: bytes,
     dial_count: int,
+    attributes: Mapping[str, str],
+    region: str,
 ) -> bytes:
     """Encode the first frame of a connection."""
     frame = frame_pb2.ClientFrame()
@@ -51,6 +53,9 @@ def encode_hello(
     hello.producer_key = producer_key
     hello.session_token = session_token
     hello.dial_count = dial_count
+    for key, value in attributes.items():
+        hello.attributes.add(key=key, value=value)
+    hello.region = region
     return frame.SerializeToString()
 
 
@@ -110,6 +115,22 @@ def encode_ping(ping_id: int) -> bytes:
     """Encode a Ping."""
     frame = frame_pb2.ClientFrame()
     frame.ping.id = ping_id
+    return frame.SerializeToString()
+
+
+def encode_refresh(request_id: int, token: str) -> bytes:
+    """Encode a Refresh."""
+    frame = frame_pb2.ClientFrame()
+    frame.refresh.token = token
+    frame.refresh.request_id = request_id
+    return frame.SerializeToString()
+
+
+def encode_flag_exposures(told: Iterable[tuple[tuple[str, str], int]]) -> bytes:
+    """Encode how often each variant, named by key and variant, was used."""
+    frame = frame_pb2.ClientFrame()
+    for (key, variant), count in told:
+        frame.flag_exposures.exposures.add(key=key, variant=variant, count=count)
     return frame.SerializeToString()
 
 
