@@ -97,6 +97,12 @@ test.each([
   expect(refused.stderr).toContain(told);
 });
 
+test("gate: is another word for gates", async () => {
+  const env = { TIDEGATE_CONTROL: server.grpc };
+  const { stdout } = await runCli(["gate", "test", "game@2.0.0"], { env });
+  expect(stdout).toBe("connection: allow\n");
+});
+
 test("gates: build and name on the command line are checked", async () => {
   expect((await run(["test", "game"])).stderr).toContain('"game" is no build');
   expect((await run(["get", "Game"])).stderr).toContain('"Game" is no gate\'s name');

@@ -37,8 +37,14 @@ test("toDirectory: gateways with their load; accepting are those that serve and 
     ["gateways/b", false],
     ["gateways/c", false],
   ]);
-  const found = { region: "eu", advertiseUrl: "wss://a", connectionCount: 100 };
+  const found = { region: "eu", advertiseUrl: "wss://a", connectionCount: 100, version: "1.0.0" };
   expect(directory.get("gateways/a")).toMatchObject(found);
+});
+
+test("decideChanges: a gateway of another version is told: it may fit other clients", () => {
+  const told = toDirectory([gateway("a")], renewedUs);
+  const now = toDirectory([{ ...gateway("a"), version: "1.1.0" }], renewedUs);
+  expect(decideChanges(told, now).changed).toMatchObject([{ version: "1.1.0" }]);
 });
 
 test.each([
