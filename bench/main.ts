@@ -9,6 +9,7 @@ import { benchDurable } from "./durable.ts";
 import { benchFanout, benchNatsFanout } from "./fanout.ts";
 import { benchFlags } from "./flags.ts";
 import { benchFleet } from "./fleet.ts";
+import { benchLogins } from "./logins.ts";
 import { benchMemory } from "./memory.ts";
 import { benchMicro } from "./micro.ts";
 import { benchMoves } from "./moves.ts";
@@ -35,6 +36,7 @@ const BENCHES: ReadonlyMap<string, { readonly run: Bench; readonly about: string
   ],
   ["memory", { run: benchMemory, about: "resident memory per joined connection, 5 000 to 15 000" }],
   ["durable", { run: benchDurable, about: "acknowledged publishes a second, 1 000 in flight" }],
+  ["logins", { run: benchLogins, about: "CPU of a login: upgrade, Hello with a token, Welcome" }],
   ["start", { run: benchStart, about: "time until the all-in-one is ready" }],
   [
     "nats-fanout",

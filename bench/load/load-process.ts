@@ -20,7 +20,8 @@ export type GeneratorFile =
   | "move-worker.ts"
   | "move-generator.ts"
   | "storm-generator.ts"
-  | "flag-generator.ts";
+  | "flag-generator.ts"
+  | "login-generator.ts";
 
 /** Time for a generator to end after its channel closed, before it is killed. */
 const STOP_MS = 5000;

@@ -18,13 +18,13 @@ export function encodeTidegateFrame(frame: ClientFrameKind): Buffer {
 }
 
 /** The Hello of bench clients. */
-export function helloFrame(producerKey: Buffer): Buffer {
+export function helloFrame(producerKey: Buffer, token = ""): Buffer {
   const build = { name: "tidegate-bench", version: "0.1.0", platform: "node" };
   const sessionToken = Buffer.alloc(0);
   return encodeTidegateFrame({
     $case: "hello",
     value: {
-      ...{ protocolMin: 1, protocolMax: 1, token: "", build, producerKey },
+      ...{ protocolMin: 1, protocolMax: 1, token, build, producerKey },
       ...{ sessionToken, dialCount: 0, attributes: [], region: "" },
     },
   });

@@ -21,8 +21,10 @@ export function authenticateJwt(
   rules: JwtAuthRules,
   clock: Clock,
 ): Authenticate {
+  let loaded: typeof import("../../proto/verify-jwt.ts") | null = null;
   return async (token) => {
-    const { verifyJwt, JwtRefusedError } = await import("../../proto/verify-jwt.ts");
+    loaded ??= await import("../../proto/verify-jwt.ts");
+    const { verifyJwt, JwtRefusedError } = loaded;
     const verify = () => verifyJwt(token, source.keys(), rules, clock.nowUs() / 1000);
     const isKeyUnknown = (error: unknown) =>
       error instanceof JwtRefusedError && error.kind === "key unknown";

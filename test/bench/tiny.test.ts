@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { benchDurable } from "../../bench/durable.ts";
 import { benchFlags } from "../../bench/flags.ts";
 import { benchFleet } from "../../bench/fleet.ts";
+import { benchLogins } from "../../bench/logins.ts";
 import { benchMemory } from "../../bench/memory.ts";
 import { benchMicro } from "../../bench/micro.ts";
 import { DEFAULTS } from "../../bench/options.ts";
@@ -44,6 +45,14 @@ test("benchFlags: every client hears of every change, and the work is the same e
   expect(report.hash).toBe("213");
   const measures = Object.keys(report.measures).map((name) => name.replace("-40/", "-10000/"));
   expect(measures).toEqual(expect.arrayContaining(targetNames("flags")));
+});
+
+test("benchLogins: every login is answered by Welcome", async () => {
+  const report = await benchLogins(tiny, silent);
+  expect(report.problems).toEqual([]);
+  expect(report.runs).toMatchObject([{ failedCount: 0 }]);
+  expect(Number.parseInt(report.hash, 16)).toBeGreaterThanOrEqual(40);
+  expect(Object.keys(report.measures)).toEqual(expect.arrayContaining(targetNames("logins")));
 });
 
 test("benchStart: the all-in-one prints its ready figure", async () => {

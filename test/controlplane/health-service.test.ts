@@ -45,6 +45,7 @@ test("Check: SERVING overall and by service, NOT_FOUND for others", async () => 
     "tidegate.control.v1.RoutingService",
     "tidegate.control.v1.ShardService",
     "tidegate.control.v1.SlotService",
+    "tidegate.control.v1.VersionGateService",
   ]);
 });
 
