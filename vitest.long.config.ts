@@ -1,5 +1,6 @@
 /**
- * Tests that are too long for each change, `npm run test:long`: some minutes, one file at a time.
+ * Tests that are too long for each change, `npm run test:long`: a quarter of an hour, one file at a
+ * time.
  */
 import { defineConfig } from "vitest/config";
 import base from "./vitest.config.ts";

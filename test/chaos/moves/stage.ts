@@ -65,6 +65,7 @@ export class MoveStage {
   readonly #consumers: ConsumerProcess[] = [];
   readonly #movers: Mover[] = [];
   readonly #moreRooms: string[] = [];
+  #isKept = false;
 
   private constructor(world: World, folder: string, records: SlotRecords, rows: Row[]) {
     this.world = world;
@@ -337,13 +338,16 @@ export class MoveStage {
       },
       () => {},
     );
-    return checkHistory(history, CHECK_LIMITS);
+    const verdict = checkHistory(history, CHECK_LIMITS);
+    this.#isKept = verdict.violations.length > 0;
+    if (this.#isKept) console.info(`logs are kept in ${this.#folder}`);
+    return verdict;
   }
 
   async close(): Promise<void> {
     this.records.close();
     await this.world.stop();
-    rmSync(this.#folder, { recursive: true, force: true });
+    if (!this.#isKept) rmSync(this.#folder, { recursive: true, force: true });
   }
 
   /** Starts one more. */
