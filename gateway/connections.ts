@@ -15,10 +15,8 @@ import {
   type Socket,
 } from "./connection.ts";
 import type { GatewayContext } from "./context.ts";
-import { Redirects } from "./edge/redirects.ts";
 import type { Lagging } from "./lagging.ts";
 import { LimitError } from "./limit-error.ts";
-import { encodeServerFrame } from "./server-frames.ts";
 
 /** How often connections without Hello are looked for, ms. */
 const GREETING_SWEEP_MS = 250;
@@ -28,7 +26,6 @@ export const CLOSE_WAIT_MS = 1000;
 export class Connections {
   readonly #context: GatewayContext;
   readonly #lagging: Lagging;
-  readonly #redirects: Redirects;
   readonly #open = new Set<Connection>();
   /** In the order of their deadlines; closed ones are skipped. */
   #greeting: { connection: Connection; deadlineUs: number }[] = [];
@@ -40,7 +37,6 @@ export class Connections {
   constructor(context: GatewayContext, lagging: Lagging) {
     this.#context = context;
     this.#lagging = lagging;
-    this.#redirects = new Redirects(context.directory, context.options.region);
     this.#sweep = setInterval(() => this.#closeSilent(), GREETING_SWEEP_MS).unref();
   }
 
@@ -83,10 +79,8 @@ export class Connections {
 
   /** This gateway is full: says where there is room, if that is known, and closes. */
   #sendElsewhere(connection: Connection): void {
-    const { options, sender } = this.#context;
-    const target = this.#redirects.next();
-    const value = { target, delayMs: 0 };
-    if (target !== "") sender.send(connection, encodeServerFrame({ $case: "redirect", value }));
+    const { options, redirects, sender } = this.#context;
+    redirects.tell(sender, connection);
     const max = options.connectionCountMax;
     const detail = `this gateway holds ${max} connections, its limit`;
     const limit = "connections-per-gateway";

@@ -11,6 +11,7 @@ import type { CatchUp } from "./catch-up.ts";
 import type { Clock } from "./clock.ts";
 import type { Connection } from "./connection.ts";
 import type { Directory } from "./drain/directory.ts";
+import type { Redirects } from "./edge/redirects.ts";
 import type { ClientFlags } from "./flags/client-flags.ts";
 import type { Refreshing } from "./frames/refresh.ts";
 import type { Gates } from "./gates/gates.ts";
@@ -40,6 +41,7 @@ export interface GatewayContext {
   readonly authenticate: Authenticate;
   readonly readiness: Readiness;
   readonly directory: Directory;
+  readonly redirects: Redirects;
   readonly rooms: Rooms;
   readonly sender: Sender;
   readonly catchUp: CatchUp;

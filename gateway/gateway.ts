@@ -28,6 +28,7 @@ import { Directory } from "./drain/directory.ts";
 import { Drain } from "./drain/drain.ts";
 import { answerDrainOrders } from "./drain/orders.ts";
 import { ClientPort } from "./edge/client-port.ts";
+import { Redirects } from "./edge/redirects.ts";
 import { announceGateway } from "./facts/announcer.ts";
 import { Fanout, type TopicOutput } from "./fanout.ts";
 import { ClientFlags } from "./flags/client-flags.ts";
@@ -249,13 +250,15 @@ function assemble(
   const clock = parts.clock ?? systemClock;
   const readOverload = parts.readOverload ?? null;
   const { region, advertiseUrl } = options;
+  const directory = new Directory(
+    { bus, log, clock, addresses },
+    { id: gatewayId, region, url: advertiseUrl },
+  );
   const context: GatewayContext = {
     ...{ bus, log, clock, options, sender, rooms, gatewayId, version, authenticate },
     readiness: new Readiness(bus),
-    directory: new Directory(
-      { bus, log, clock, addresses },
-      { id: gatewayId, region, url: advertiseUrl },
-    ),
+    directory,
+    redirects: new Redirects(directory, region),
     catchUp: new CatchUp(bus, sender, log),
     resumeReads: new ResumeReads(bus),
     publisher: new Publisher(bus, clock, sender),

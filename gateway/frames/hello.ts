@@ -66,6 +66,8 @@ export async function handleHello(
       const id = connectionId(context, connection.number);
       context.log.error({ error, connection: id }, "hello failed");
     }
+    // A drain. Through the address that the client began with it might only come here again.
+    if (coded.code === "SERVER_STOPPING") context.redirects.tell(context.sender, connection);
     context.sender.close(connection, coded);
   }
 }

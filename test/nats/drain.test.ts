@@ -46,7 +46,10 @@ test("SIGTERM: not ready while it still accepts, then everybody is sent to the o
   await late.opened();
   late.hello();
   expect(await late.closed).toEqual({ code: 4003, reason: "SERVER_STOPPING" });
-  expect(late.frames).toMatchObject([{ $case: "error", value: { code: "SERVER_STOPPING" } }]);
+  expect(late.frames).toMatchObject([
+    { $case: "redirect", value: { target: b.url } },
+    { $case: "error", value: { code: "SERVER_STOPPING" } },
+  ]);
   for (const client of clients) client.socket.close(1000);
   expect(await a.ended).toBe(0);
 }, 60_000);
