@@ -74,9 +74,8 @@ export async function handleHello(
 
 /** Asks the version gates; a build that is refused is told so, and closed. */
 function isRefused(context: GatewayContext, connection: Connection, identity: Identity): boolean {
-  const { gates } = context;
   if (connection.socket === null || connection.phase !== Phase.VERIFYING) return true; // gone
-  const gate = gates.present.ofConnection(gates.subjectOf(connection, identity));
+  const gate = context.gates.ofConnection(connection, identity);
   setGate(connection, gate);
   if (gate?.action !== GateAction.REFUSE) return false;
   refuseBuild(context, connection, gate);

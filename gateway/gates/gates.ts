@@ -43,6 +43,11 @@ export class GateList {
     this.#ofGateways = this.all.filter(({ gateways }) => gateways !== null);
   }
 
+  /** Whether connections are concerned at all. */
+  get isAboutConnections(): boolean {
+    return this.#ofConnections.length > 0;
+  }
+
   /** Whether rooms are concerned at all: else they are what they are named, and open to all. */
   get isAboutRooms(): boolean {
     return this.#ofRooms.length > 0 || this.#ofPlaces.length > 0;
@@ -118,6 +123,12 @@ export class Gates {
       this.#builds.set(facts, build);
     }
     return { tenant, key: user || producer || String(number), build };
+  }
+
+  /** The gate that decides about a connection; null for none. */
+  ofConnection(connection: Connection, identity: Identity): Gate | null {
+    if (!this.#present.isAboutConnections) return null;
+    return this.#present.ofConnection(this.subjectOf(connection, identity));
   }
 
   /** What limits the gateways that a connection may be sent to; mostly nothing. */
