@@ -3,17 +3,26 @@ import { expect, test } from "vitest";
 import { ADMISSION_WAIT_MS, Admission } from "../../../gateway/overload/admission.ts";
 import { RATE_FIRST } from "../../../gateway/overload/decide-rate.ts";
 
-test("admission: in order, and whoever is gone takes no turn", async () => {
+test("admission: in order", async () => {
   const door = new Admission(true);
   const order: number[] = [];
   const waits: Promise<void>[] = [];
   for (let i = 0; i < 100; i += 1) {
-    const turn = door.enter(() => i % 2 === 0) ?? Promise.resolve();
+    const turn = door.enter(() => false) ?? Promise.resolve();
     waits.push(turn.then(() => void order.push(i)));
   }
   expect(door.status.waitingCount).toBeGreaterThan(80);
   await Promise.all(waits);
   expect(order).toEqual([...order].sort((a, b) => a - b));
+  expect(door.status.waitingCount).toBe(0);
+  door.close();
+});
+
+test("admission: those who are gone pass at once, and keep nobody waiting", async () => {
+  const door = new Admission(true);
+  const first = door.enter(() => true);
+  const gone = Array.from({ length: 1500 }, () => door.enter(() => true));
+  await Promise.all([first, gone[20]]);
   expect(door.status.waitingCount).toBe(0);
   door.close();
 });
