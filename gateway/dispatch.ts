@@ -53,6 +53,15 @@ export class Dispatch {
     this.#decode(connection, null, frame, null);
   }
 
+  /** A WebSocket ping, which is answered already: counts as a frame, so that a flood ends. */
+  countPing(connection: Connection, byteCount: number): void {
+    const { identity, phase } = connection;
+    if (identity === null || phase === Phase.CLOSED) return; // before Hello: handshakeMs
+    const { rates, abuse } = this.#context.guards;
+    const limited = rates.takeFrame(connection, identity, byteCount);
+    if (limited !== null) abuse.note(connection, identity, limited);
+  }
+
   #refuse({ identity }: Connection, frame: Buffer, isBinary: boolean): CodedError | null {
     if (!isBinary) {
       return new CodedError("FRAME_INVALID", "a text message came; frames are binary protobuf");

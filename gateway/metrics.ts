@@ -3,6 +3,7 @@
  *
  * Pure. Every series names its gateway, so that a parent can join the texts of its workers.
  */
+import { edgeFamilies } from "./edge/edge-metrics.ts";
 import { flagFamilies } from "./flags/flag-metrics.ts";
 import type { HealthFacts } from "./health.ts";
 
@@ -20,6 +21,7 @@ export type MetricFacts = Pick<
   | "admission"
   | "flags"
   | "config"
+  | "edge"
 >;
 
 /** One family: name without "tidegate_", type, help, and its value or values by label. */
@@ -72,6 +74,7 @@ function families(facts: MetricFacts): MetricFamily[] {
     ["admission_waiting", "gauge", "Hellos that wait for their turn.", admission.waitingCount],
     ["admission_waited_total", "counter", "Hellos that waited.", admission.waitedCount],
     ["admission_refused_total", "counter", "Hellos told to come again.", admission.refusedCount],
+    ...edgeFamilies(facts.edge),
     ...flagFamilies(facts.flags, facts.config.ageMs),
   ];
 }

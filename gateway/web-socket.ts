@@ -53,6 +53,7 @@ export function routeWebSocket(
       connections.onOpen(socket.getUserData(), socket);
     },
     message: (socket, bytes, isBinary) => dispatch.handle(socket.getUserData(), bytes, isBinary),
+    ping: (socket, bytes) => dispatch.countPing(socket.getUserData(), bytes.byteLength),
     dropped: (socket, bytes) => connections.onDropped(socket.getUserData(), new Uint8Array(bytes)),
     drain: (socket) => connections.onDrain(socket.getUserData()),
     close: (socket, code) => {

@@ -72,3 +72,11 @@ test("blocks: are bounded, the oldest is forgotten, and a bus that is away costs
   expect(blocks.leftMs("user.acme.11")).toBe(0);
   blocks.close();
 });
+
+test("BLOCKED: WebSocket pings count as frames, so that a flood of them ends too", async () => {
+  const { bus, port } = await testGateway({ parts: { authenticate: authenticateByName } });
+  await putLimit(bus, "frames-per-second", 1);
+  const { client } = await attempt(port, { token: "ann" });
+  for (let id = 1; id <= REFUSALS_AT_ONCE + 500; id += 1) client.socket.ping();
+  expect(await client.closed).toEqual({ code: 4009, reason: "BLOCKED" });
+});
