@@ -6,9 +6,10 @@ import type { Identity } from "../../../gateway/identity.ts";
 import { CONTROL_BUCKET } from "../../../proto/control-bucket.ts";
 import { gateKey } from "../../../proto/gates/names.ts";
 import { GateAction, VersionGate } from "../../../proto/gen/tidegate/control/v1/version_gate.ts";
+import { wrapMethods } from "../../controlplane/start-control-plane.ts";
 import { gateRecord } from "../../proto/gates/gate-tools.ts";
 import type { RawClient } from "../raw-client.ts";
-import { type OpenTestGateway, openTestGateway } from "../start-gateway.ts";
+import { type OpenTestGateway, openTestGateway, testGateway } from "../start-gateway.ts";
 
 const { ALLOW, WARN, READ_ONLY, REFUSE } = GateAction;
 const build = (version: string, name = "game") => ({ name, version, platform: "ios" });
@@ -94,6 +95,21 @@ describe("Hello", () => {
     const id = client.publish({ alias: roomAlias, payload: "x" });
     await client.ack(id);
     expect(frames(client).slice(0, 2)).toEqual(["welcome", `versionMismatch ${WARN} a`]);
+  });
+
+  test("a gate that comes while a Hello waits holds for it", async () => {
+    let isConnected = true;
+    const wrapBus = (bus: Bus) =>
+      wrapMethods(bus, { status: () => ({ ...bus.status(), isConnected }) });
+    const waiting = await testGateway({ wrapBus });
+    isConnected = false;
+    const client = await waiting.silentClient();
+    client.hello({ build: build("2.0.0") });
+    await put(waiting.bus, "a", { required: ">=2.1.0", action: REFUSE });
+    await expect.poll(() => waiting.gateway.stats().gates.count, { interval: 5 }).toBe(1);
+    isConnected = true;
+    expect((await client.closed).code).toBe(4507);
+    expect(frames(client)).toEqual([`versionMismatch ${REFUSE} a`, "error"]);
   });
 
   test("percent holds for the same users at each connection", async () => {
