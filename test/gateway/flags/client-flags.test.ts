@@ -1,11 +1,13 @@
 /**
  * Flags on a running gateway: in Welcome, live when they change for a client, and never lost.
  */
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { authenticateNone } from "../../../gateway/auth/authenticate.ts";
 import { authenticateStatic } from "../../../gateway/auth/static-tokens.ts";
+import { startGateway } from "../../../gateway/gateway.ts";
 import { gatewayMetrics } from "../../../gateway/metrics.ts";
 import { FlagSet } from "../../../proto/gen/tidegate/control/v1/flag_set.ts";
-import type { RawClient } from "../raw-client.ts";
+import { RawClient } from "../raw-client.ts";
 import { testGateway } from "../start-gateway.ts";
 import { clientFlag, putFlags, putRecord } from "./put-flags.ts";
 
@@ -93,6 +95,38 @@ describe("Welcome", () => {
     expect(await valuesFor("anna", "9.9.9")).toEqual(first);
     expect(await valuesFor("ben", "1.0.0")).not.toEqual(first);
   });
+});
+
+test("a Hello right after the start has the flags that were there before it", async () => {
+  const { bus } = await testGateway();
+  await putFlags(bus, "web", { a: clientFlag() });
+  const log = { debug() {}, info() {}, warn() {}, error() {} };
+  const parts = { bus, log, authenticate: authenticateNone(), version: "0.0.0" };
+  const second = await startGateway({ ...parts, gatewayId: "second" }, { port: 0 });
+  onTestFinished(() => second.close());
+  const client = await RawClient.open(second.port);
+  expect(valuesOf(client.welcome?.flags?.flags)).toEqual({ a: "false" });
+  client.socket.close();
+});
+
+test("a token with other attributes, on the open connection, brings all flags again", async () => {
+  const token = (plan: string) => `0123456789abcdef-${plan}`;
+  const tokens = ["tin", "gold"].map((plan) => ({
+    ...{ token: token(plan), user: "anna", attributes: { plan } },
+  }));
+  const authenticate = authenticateStatic(JSON.stringify({ tokens }));
+  const gateway = await testGateway({ parts: { authenticate } });
+  const targeting = { if: [{ "==": [{ var: "plan" }, "gold"] }, "on"] };
+  await putFlags(gateway.bus, "web", { a: clientFlag({ targeting }), b: clientFlag() });
+  const client = await gateway.client({ token: token("tin") });
+  const seen = client.welcome?.flags === undefined ? 1 : 0;
+  if (seen === 1) await flagsFrame(client, 0);
+  for (const [requestId, plan] of ["tin", "gold"].entries()) {
+    client.send({ $case: "refresh", value: { token: token(plan), requestId } });
+    await client.next("refreshed", (refreshed) => refreshed.requestId === requestId);
+  }
+  const again = await flagsFrame(client, seen);
+  expect([again.all, valuesOf(again.flags)]).toEqual([true, { a: "true", b: "false" }]);
 });
 
 describe("a change", () => {
