@@ -76,6 +76,8 @@ export class World {
   readonly #env: Readonly<Record<string, string>>;
   readonly #added: ServerProcess[] = [];
   readonly #movers = new Map<string, Promise<Mover>>();
+  /** Killed ones: what their ways still hold may be delivered late, so they end with the run. */
+  readonly #killedMovers: Mover[] = [];
 
   private constructor(
     setup: WorldSetup,
@@ -170,6 +172,7 @@ export class World {
   async endMover(name: string): Promise<void> {
     const mover = await this.#movers.get(name);
     this.#movers.delete(name);
+    if (mover !== undefined) this.#killedMovers.push(mover);
     await mover?.kill();
   }
 
@@ -210,7 +213,7 @@ export class World {
   async stop(): Promise<void> {
     process.off("exit", this.#killNow);
     await Promise.all(this.clients.map(({ process: client }) => client?.close()));
-    const movers = await Promise.allSettled(this.#movers.values());
+    const movers = await Promise.allSettled([...this.#movers.values(), ...this.#killedMovers]);
     await Promise.all(
       movers.map((mover) => (mover.status === "fulfilled" ? mover.value.close() : null)),
     );
