@@ -169,8 +169,9 @@ export function gateTable(gates: readonly VersionGate[]): string {
     gate.percent === undefined ? "-" : `${gate.percent} %`,
     gate.priority === 0 ? "-" : String(gate.priority),
     gate.sets.map(({ name, versions }) => `${name}: ${versions}`).join(", ") || "-",
+    gate.gateways || "-",
   ]);
-  const head = ["NAME", "CLIENTS", "VERSIONS", "ACTION", "USERS", "PRIORITY", "SETS"];
+  const head = ["NAME", "CLIENTS", "VERSIONS", "ACTION", "USERS", "PRIORITY", "SETS", "GATEWAYS"];
   return formatTable([head, ...rows]);
 }
 

@@ -163,7 +163,9 @@ function encodeBare(gate: VersionGate): Uint8Array {
 /** A gate as the audit log shows it: words for numbers, and no empty fields. */
 function describeGate(gate: VersionGate): object {
   const { etag, updateTime, name, ...fields } = gate;
-  const said = Object.entries({ ...fields, action: enumName(GateAction, fields.action) }).filter(
+  const isActing = fields.action !== GateAction.UNSPECIFIED;
+  const action = isActing ? enumName(GateAction, fields.action) : "";
+  const said = Object.entries({ ...fields, action }).filter(
     ([, value]) => value !== "" && value !== 0 && value !== undefined && !isEmpty(value),
   );
   return Object.fromEntries(said);
