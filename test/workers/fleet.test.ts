@@ -240,7 +240,7 @@ test("one process with ADMIN_PORT: the same health there, for loopback names onl
   expect(foreign).toBe(403);
 });
 
-test("/metrics of the parent's ADMIN_PORT: the control plane's, 503 while that is dead", async () => {
+test("/metrics of the parent's ADMIN_PORT: workers' and the control plane's, of those that answer", async () => {
   const [port] = await freePorts(1);
   const server = await start({ GATEWAY_ID: "measured", ADMIN_PORT: String(port) });
   expect(server.admin).toBe(`http://127.0.0.1:${port}`);
@@ -259,19 +259,22 @@ test("/metrics of the parent's ADMIN_PORT: the control plane's, 503 while that i
     const lines = await response.text();
     for (const worker of ["measured-1", "measured-2"]) expect(lines).toMatch(partOf(worker));
     expect(lines).toMatch(/^tidegate_gateways_wanted \d+$/m);
+    expect(lines.match(/^# TYPE tidegate_overload_level gauge$/gm)).toHaveLength(1);
     expect(lines).toMatch(/^tidegate_shards_wanted \d+$/m);
   });
   const plane = (await healthOf(server)).controlplanes[0];
   expect(plane).toMatchObject({ state: "ready", restarts: 0 });
   process.kill(plane?.pid ?? 0, "SIGSTOP");
-  expect((await metrics()).status).toBe(503);
+  const rest = await (await metrics()).text();
+  expect(rest).toContain('tidegate_connections{gateway="measured-2"} ');
+  expect(rest).not.toContain("tidegate_gateways_wanted");
   process.kill(plane?.pid ?? 0, "SIGKILL");
   await until(async () => {
     expect((await healthOf(server)).controlplanes[0]).toMatchObject({
       state: "ready",
       restarts: 1,
     });
-    expect((await metrics()).status).toBe(200);
+    expect(await (await metrics()).text()).toContain("tidegate_gateways_wanted");
   });
   const { sums, workers } = await healthOf(server);
   expect(sums.connections).toBe(4);
