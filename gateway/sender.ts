@@ -121,10 +121,10 @@ export class Sender {
     if (socket === null) return;
     this.#lagging.detach(connection);
     this.#closing.delete(connection);
-    socket.cork(() => {
-      socket.send(encodeErrorFrame(requestId, error), true);
-      socket.end(error.info.close ?? 4004, error.code);
-    });
+    // Not in a cork: an end inside one sends no FIN, and a client that waits for it (the package
+    // `websockets` of Python does) learns of its close only when the server's timeout is over, 8 s.
+    socket.send(encodeErrorFrame(requestId, error), true);
+    socket.end(error.info.close ?? 4004, error.code);
   }
 
   #hold(connection: Connection, frame: Uint8Array): void {

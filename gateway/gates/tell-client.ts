@@ -39,10 +39,8 @@ export function tellOver(
 export function refuseBuild(context: GatewayContext, connection: Connection, gate: Gate): void {
   context.gates.refusedCount += 1;
   const error = new CodedError("VERSION_REFUSED", describe(connection, gate));
-  connection.socket?.cork(() => {
-    tellMismatch(context, connection, gate);
-    context.sender.close(connection, error);
-  });
+  tellMismatch(context, connection, gate);
+  context.sender.close(connection, error);
 }
 
 /** Why a room is closed to the client's build. */

@@ -2,8 +2,11 @@
  * The limits of a connection and of a gateway: Welcome names them, and each is answered as
  * documented at the limit and not before it.
  */
-import { describe, expect, test } from "vitest";
+import { once } from "node:events";
+import { connect } from "node:net";
+import { describe, expect, onTestFinished, test } from "vitest";
 import type { AppendDone, Bus } from "../../bus/bus.ts";
+import { upgradeRequest } from "../security/raw-http.ts";
 import { RawClient } from "./raw-client.ts";
 import { testGateway } from "./start-gateway.ts";
 
@@ -51,6 +54,17 @@ test("HELLO_TIMEOUT: who does not say Hello in time is closed 4001, others are n
   await quick.settle();
   expect(gateway.gateway.stats().connectionCount).toBe(1);
 });
+
+// Closes were told in a cork, and then no FIN came for 8 s: clients that wait for it, as Python's
+// `websockets` does, learned of every refusal and drain that late.
+test("a close: the TCP connection ends at once, also for a client that answers nothing", async () => {
+  const gateway = await testGateway({ options: { handshakeMs: 100 } });
+  const socket = connect({ port: gateway.port, host: "127.0.0.1", allowHalfOpen: true });
+  onTestFinished(() => void socket.destroy());
+  socket.write(upgradeRequest());
+  socket.resume();
+  await once(socket, "end");
+}, 6000);
 
 test("TOO_MANY_CONNECTIONS: closed 1013 at the limit; a place that is freed is given", async () => {
   const gateway = await testGateway({ options: { connectionCountMax: 2 } });
