@@ -201,6 +201,8 @@ function readCounts({ context, connections, fanout, lagging }: ReturnType<typeof
     laggedCount: lagging.count,
     lossCount: fanout.lossCount,
     seats: context.seats.counters(),
+    endingTokenCount: context.tokenWatch.count,
+    revocationCount: context.revocations.count,
     gates: context.gates.counters(),
     limits: guardCounters(context.guards),
     overload: context.guards.overload.status,

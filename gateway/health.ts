@@ -35,6 +35,9 @@ export interface HealthFacts {
   readonly lossCount: number;
   /** Connections under limits, broken ones whose seats wait, refusals, takeovers. */
   readonly seats: Readonly<Record<string, number>>;
+  /** Connections whose token ends, and revocations that this gateway knows. */
+  readonly endingTokenCount: number;
+  readonly revocationCount: number;
   /** Of the keys that tokens are checked with; null where there are none. */
   readonly keys: KeyStatus | null;
   /** Refusals by rate, blocks, and what is kept for them. */
@@ -92,6 +95,7 @@ export function decideHealth(
       ...facts.bus.counters,
     },
     config: describeConfig(facts.config),
+    tokens: { ending: facts.endingTokenCount, revocations: facts.revocationCount },
     token_keys: facts.keys && {
       ...{ count: facts.keys.count, age_ms: facts.keys.ageMs, trouble: facts.keys.trouble },
     },

@@ -31,6 +31,11 @@ export class TokenWatch {
     this.#timer = setInterval(() => this.#sweep(), SWEEP_MS).unref();
   }
 
+  /** Connections whose token ends. */
+  get count(): number {
+    return this.#wheel.count;
+  }
+
   /** A connection has an identity, its first or another one. */
   follow(connection: Connection): void {
     const expiresAtS = connection.identity?.expiresAtS ?? 0;

@@ -28,6 +28,7 @@ const facts: HealthFacts = {
   fannedOutCount: 70,
   laggedCount: 4,
   lossCount: 6,
+  ...{ endingTokenCount: 6, revocationCount: 7 },
   keys: { count: 2, ageMs: 5, trouble: "down" },
   seats: { connections: 2, held: 1, refused: 3, taken_over: 4 },
   gates: { count: 2, refused: 5 },
@@ -73,6 +74,7 @@ test("decideHealth: every fact, under the names that operators read", () => {
     memory: { rss_bytes: 100, heap_used_bytes: 50, external_bytes: 25 },
     bus: { connected: true, detail: "store in data", lost: 7, troubles: {} },
     config: { version: 9, age_ms: 2, trouble: "", control_plane: null },
+    tokens: { ending: 6, revocations: 7 },
     token_keys: { count: 2, age_ms: 5, trouble: "down" },
     edge: {
       ...{ flood_refusals: 6, policy_refusals: 8 },

@@ -78,6 +78,44 @@ test("Refresh: the connection stays past the end of its first token", async () =
   expect((await refreshed(client, forever)).tokenExpiresInMs).toBe(0);
 });
 
+test("Refresh to a token that ends sooner, or ends at all, counts from then on", async () => {
+  const { gateway, clock } = await clockGateway();
+  const clients = [
+    await gateway.client({ token: tokenOf({}) }),
+    await gateway.client({ token: tokenOf({ expiresAtS: startS + 3000 }) }),
+  ];
+  for (const client of clients) {
+    await refreshed(client, refresh(client, { expiresAtS: startS + 300 }));
+  }
+  clock.nowS = startS + 300 + JWT_CLOCK_TOLERANCE_S + 2;
+  for (const client of clients) expect((await client.closed).reason).toBe("TOKEN_EXPIRED");
+});
+
+test("a token that ends in hours is told of in time, not when it is looked at first", async () => {
+  const { gateway, clock } = await clockGateway();
+  const endS = startS + 3 * WHEEL_AHEAD_S;
+  const client = await gateway.client({ token: tokenOf({ expiresAtS: endS }) });
+  for (const passedS of [WHEEL_AHEAD_S + 4, 2 * WHEEL_AHEAD_S + 8]) {
+    clock.nowS = startS + passedS - 300;
+    const witness = await gateway.client({ token: tokenOf({ expiresAtS: clock.nowS + 60 }) });
+    clock.nowS = startS + passedS;
+    await witness.closed;
+    await client.settle();
+    expect(client.frames.filter(({ $case }) => $case === "tokenExpiring")).toEqual([]);
+  }
+  clock.nowS = endS - HINT_BEFORE_S;
+  await client.next("tokenExpiring");
+});
+
+test("a connection that is gone is not kept until its token ends", async () => {
+  const { gateway } = await clockGateway();
+  const client = await gateway.client({ token: tokenOf({ expiresAtS: startS + 3000 }) });
+  await gateway.client({ token: tokenOf({}) });
+  expect(gateway.gateway.stats().endingTokenCount).toBe(1);
+  await client.close();
+  await expect.poll(() => gateway.gateway.stats().endingTokenCount).toBe(0);
+});
+
 test("Refresh with less: rooms that the new token does not allow end, publishing too", async () => {
   const { gateway } = await clockGateway();
   const client = await gateway.client({ token: tokenOf({}) });
