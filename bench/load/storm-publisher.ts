@@ -26,6 +26,7 @@ export class StormPublisher implements SocketEvents {
   #serverOffsetUs = 0;
   #sentCount = 0;
   #ackedCount = 0;
+  #failedCount = 0;
   #timer: NodeJS.Timeout | null = null;
   /** What went wrong; a storm with any of it is void. */
   readonly reasons: string[] = [];
@@ -79,7 +80,9 @@ export class StormPublisher implements SocketEvents {
       this.#begin();
       this.#onReady();
     } else if (frame?.$case === "error") {
-      this.reasons.push(`a publish failed: ${frame.value.code}: ${frame.value.message}`);
+      this.#failedCount += 1;
+      const reason = `publishes failed: ${frame.value.code}: ${frame.value.message}`;
+      if (!this.reasons.includes(reason)) this.reasons.push(reason);
     }
   }
 
@@ -110,7 +113,7 @@ export class StormPublisher implements SocketEvents {
   }
 
   #stopWhenAcked(): void {
-    const isSettled = this.#ackedCount + this.reasons.length >= this.#sentCount;
+    const isSettled = this.#ackedCount + this.#failedCount >= this.#sentCount;
     if (this.#onStopped === null || !isSettled) return;
     const { class: roomClass, firstRoom } = this.#plan;
     const rows = this.#acked.map((number, i) => [stormRoom(roomClass, firstRoom + i), number]);

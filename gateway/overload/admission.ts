@@ -8,8 +8,11 @@ import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
 import { FIRST_PACE, nextPace, type Pace } from "./decide-rate.ts";
 import { overloaded } from "./overload.ts";
 
-/** A Hello waits at most about this long, ms: clients give up after 10 s. */
-export const ADMISSION_WAIT_MS = 4000;
+/**
+ * A Hello waits at most about this long, ms: clients give up after 10 s, and one that is sent away
+ * costs its upgrade and its close again.
+ */
+export const ADMISSION_WAIT_MS = 6000;
 /** Who waits passes in steps of this, ms. */
 const STEP_MS = 5;
 /** How often the pace is decided, ms. */
