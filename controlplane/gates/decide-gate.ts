@@ -166,7 +166,11 @@ function describeGate(gate: VersionGate): object {
   const isActing = fields.action !== GateAction.UNSPECIFIED;
   const action = isActing ? enumName(GateAction, fields.action) : "";
   const said = Object.entries({ ...fields, action }).filter(
-    ([, value]) => value !== "" && value !== 0 && value !== undefined && !isEmpty(value),
+    ([field, value]) =>
+      value !== "" &&
+      (value !== 0 || field === "percent") &&
+      value !== undefined &&
+      !isEmpty(value),
   );
   return Object.fromEntries(said);
 }

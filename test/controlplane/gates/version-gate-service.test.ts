@@ -154,7 +154,7 @@ describe("changes", () => {
     const first = await create("min", minimum, { requestId });
     const again = await create("min", minimum, { requestId });
     expect(again.versionGate?.etag).toBe(first.versionGate?.etag);
-    await update("min", { action: WARN });
+    await update("min", { action: WARN, percent: 0 });
     const { auditEntries } = await call(audit, audit.listAuditEntries, {
       ...{ pageSize: 2, pageToken: "", resource: "gates/min", principal: "", method: "" },
       ...{ refusedOnly: false, startTime: undefined, endTime: undefined },
@@ -164,7 +164,7 @@ describe("changes", () => {
       ["CreateVersionGate", "OK"],
     ]);
     expect(JSON.parse(auditEntries[0]?.after ?? "")).toEqual({
-      ...{ client: "game", required: ">=2.1.0", action: "WARN" },
+      ...{ client: "game", required: ">=2.1.0", action: "WARN", percent: 0 },
     });
   });
 
