@@ -34,7 +34,7 @@ import type { FlagSetStore } from "./flag-set-store.ts";
 import { type LoadEngine, lateEngine, testFlags } from "./test-flags.ts";
 
 /** Full name of the service. */
-export const FLAG_SERVICE = "tidegate.control.v1.FlagService";
+const FLAG_SERVICE = "tidegate.control.v1.FlagService";
 /** Sets of a page: all that there may be, some 3 MB at most. */
 const pageSizeMax = 32;
 

@@ -21,8 +21,6 @@ import type { Log } from "../log.ts";
 import { FlagSetStore } from "./flag-set-store.ts";
 import { syncDocument } from "./sync-document.ts";
 
-/** Full name of the service. */
-export const FLAG_SYNC_SERVICE = "flagd.sync.v1.FlagSyncService";
 /** Streams at once; the next ones are answered UNAVAILABLE, and may try another control plane. */
 export const SYNC_STREAM_COUNT_MAX = 1000;
 /** Changes are gathered so long, ms: a file of several sets is applied one by one. */
