@@ -62,9 +62,14 @@ describe("the package", () => {
   test("types: a strict program checks against them, without skipping library checks", () => {
     const program = `
 import { connect, json, type Position, type Room, TidegateError } from "@tidegate/sdk";
+import { Flags } from "@tidegate/sdk/flags";
 interface Line { text: string }
 export async function main(url: string, after: Position): Promise<string> {
-  const client = await connect(url, { codec: json<Line>() });
+  const flags = new Flags();
+  const client = await connect(url, { codec: json<Line>(), flags });
+  if (flags.value("loud", false)) return flags.value("greeting", "hello");
+  // @ts-expect-error a flag's value has the type of its fallback
+  const wrong: number = flags.value("greeting", "hello");
   const room: Room<Line> = await client.join("chat:a", { after });
   const bytes: Room<Uint8Array> = await (await connect(url)).join("chat:b");
   await room.publish({ text: "x" });

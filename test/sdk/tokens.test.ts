@@ -57,6 +57,8 @@ test("a token that never ends, or in months, is not asked for again at once", as
   const months = await openClient(2 ** 32 - 1);
   months.clock.advance(2 ** 31 - 2); // the longest timer there is
   expect(months.asked.length).toBe(1);
+  months.clock.advance(1);
+  expect(months.asked.length).toBe(2);
 });
 
 test("TokenExpiring: asks at once, and once however often it is said", async () => {
@@ -111,7 +113,9 @@ test("a refused Refresh, and a function that throws, are told and tried again", 
   await new Promise<void>((resolve) => client.onError(() => resolve()));
   expect(errors).toEqual(["TOKEN_INVALID", "CONNECT_FAILED"]);
   control.give = (token) => token;
-  clock.advance(499);
+  clock.advance(498);
+  expect(asked.length).toBe(3);
+  clock.advance(1);
   expect((await connection.take("refresh")).token).toBe("t4");
 });
 
