@@ -52,6 +52,8 @@ export interface OpenTestGateway extends TestGateway {
   close(): Promise<void>;
 }
 
+const calm = { loopDelayMs: 0, memoryShare: 0, busLagMs: 0 };
+
 /** Starts it for several tests. */
 export async function openTestGateway(given: TestGatewayOptions = {}): Promise<OpenTestGateway> {
   const dataDir = mkdtempSync(path.join(tmpdir(), "tidegate-gateway-"));
@@ -69,6 +71,8 @@ export async function openTestGateway(given: TestGatewayOptions = {}): Promise<O
       authenticate: authenticateNone(),
       version: "0.0.0",
       gatewayId: "test",
+      // The test shares the process: what it computes is no overload of the gateway.
+      readOverload: () => calm,
       ...given.parts,
     },
     { port: 0, ...given.options },
