@@ -191,13 +191,13 @@ export class Lease {
    * R10: every routing record up to this revision of the bucket "control" is applied and settled
    * here. Lower ones than before are ignored.
    *
-   * @param isAwaited by a mover: then it is written at once, else with the next renewal.
+   * @param isAwaited by a mover: written at once, as the first is; else with the next renewal.
    */
   acknowledge(routingRevision: number, isAwaited: boolean): void {
     const revision = BigInt(routingRevision);
     if (revision <= this.#value.routingRevision) return;
+    if (isAwaited || this.#value.routingRevision === 0n) this.#poke();
     this.#value.routingRevision = revision;
-    if (isAwaited) this.#poke();
   }
 
   /** As Topology.announce says: written with the next renewal, which comes soon. */
