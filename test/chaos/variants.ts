@@ -61,7 +61,7 @@ export const VARIANTS: readonly Variant[] = [
     replace: "return;",
     scene: lostTail,
     caughtAs: "missing",
-    isQuick: true,
+    isQuick: false,
   },
   {
     name: "free-retries",
@@ -128,7 +128,7 @@ export const VARIANTS: readonly Variant[] = [
     const removed = null;`,
     scene: lateSeal,
     caughtAs: "missing",
-    isQuick: true,
+    isQuick: false,
   },
   {
     name: "no-probe",

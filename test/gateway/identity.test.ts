@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import {
   Action,
   ALL_ACTIONS,
+  DEFAULT_ACTIONS,
   isGranted,
   makeIdentity,
   matchesPattern,
@@ -75,7 +76,9 @@ describe("isGranted", () => {
     expect(allowed("team:a")).toEqual([]);
   });
 
-  test("all actions are the three", () => {
-    expect(ALL_ACTIONS).toBe(Action.JOIN | Action.PUBLISH | Action.HISTORY);
+  test("all actions are the five, and a token without grants may do all but manage", () => {
+    const all = Object.values(Action).reduce((sum, action) => sum + action, 0);
+    expect(ALL_ACTIONS).toBe(all);
+    expect(DEFAULT_ACTIONS).toBe(all - Action.MANAGE);
   });
 });

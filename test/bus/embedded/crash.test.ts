@@ -68,7 +68,7 @@ const changes: Record<string, ShardRequest> = {
   "a creation": {
     op: "shardCreate",
     shard: 3,
-    wish: { group: 1, region: "eu", capacity: 2 },
+    wish: { group: 0, region: "eu", capacity: 2 },
     along: [audit],
   },
   "an update": {
