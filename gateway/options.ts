@@ -56,7 +56,7 @@ export interface GatewayOptions {
   readonly drainDeadlineMs: number;
   /**
    * Reconnects a second that all gateways that drain may cause together, 1 to 100 000. Default
-   * 1000: with the default deadline that is 19 000 clients. More of them are closed at the
+   * 1000: with the default deadline that is 18 000 clients. More of them are closed at the
    * deadline.
    */
   readonly drainRateMax: number;

@@ -10,9 +10,10 @@ import { freeCount, type Peer } from "./peer.ts";
 export const SLOT_MS = 1000;
 /**
  * Part of the ceiling that is used: tries that fail come again, and a second of somebody else's
- * clock may hold more than one of ours.
+ * clock may hold more than one of ours. With 0.8 the worst second of 20 000 reconnects was 1.02 of
+ * the ceiling.
  */
-const CEILING_SHARE = 0.8;
+const CEILING_SHARE = 0.75;
 /** A drain aims to have told everybody this long before its deadline, ms: they need time to go. */
 const LEAVE_MS = 3000;
 /**
