@@ -25,6 +25,7 @@ import {
   parseGateFile,
 } from "./gate-text.ts";
 import { formatOutput } from "./output.ts";
+import { pages, present } from "./pages.ts";
 import { readInput } from "./read-input.ts";
 import { formatTable } from "./table.ts";
 import { tenantParent } from "./tenant.ts";
@@ -37,16 +38,12 @@ export async function listGates(
   target: Target,
   format: OutputFormat,
 ): Promise<void> {
-  const gates = await withClient(target.control, VersionGateServiceClient, async (client) => {
-    const found: VersionGate[] = [];
-    let pageToken = "";
-    do {
+  const gates = await withClient(target.control, VersionGateServiceClient, (client) =>
+    pages(async (pageToken) => {
       const page = await call(client, client.listVersionGates, { pageSize: 0, pageToken });
-      found.push(...page.versionGates);
-      pageToken = page.nextPageToken;
-    } while (pageToken !== "");
-    return found;
-  });
+      return { items: page.versionGates, next: page.nextPageToken };
+    }),
+  );
   if (format === "table") return print(context, gateTable(gates));
   return print(
     context,
@@ -245,11 +242,6 @@ async function readGate(client: VersionGateServiceClient, name: string) {
     if (reason instanceof Failure && reason.code === "NOT_FOUND") return null;
     throw reason;
   }
-}
-
-function present(gate: VersionGate | undefined): VersionGate {
-  if (gate !== undefined) return gate;
-  throw new Failure("INTERNAL", "the control plane answered without the gate");
 }
 
 function resourceName(id: string): string {

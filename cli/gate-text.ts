@@ -8,7 +8,7 @@ import { gateName, isGateId } from "../proto/gates/names.ts";
 import { GateAction, VersionGate } from "../proto/gen/tidegate/control/v1/version_gate.ts";
 import type { VersionGateImpact } from "../proto/gen/tidegate/control/v1/version_gate_service.ts";
 import { usageError } from "./failure.ts";
-import { parseInput } from "./output.ts";
+import { parseEntries } from "./parse-entries.ts";
 import { formatTable } from "./table.ts";
 
 /** Words of actions. */
@@ -73,16 +73,7 @@ export function gateText(gate: VersionGate): GateText {
  * @throws {Failure} `OPTION_INVALID`, naming gate, field and what is allowed.
  */
 export function parseGateFile(text: string): VersionGate[] {
-  let value: unknown;
-  try {
-    value = parseInput(text);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw usageError(`the file is neither JSON nor YAML: ${reason}`, exampleFix, cause);
-  }
-  const list = Array.isArray(value) ? value : [value];
-  if (list.length === 0) throw usageError("the file holds no gate", exampleFix);
-  const gates = list.map(parseGate);
+  const gates = parseEntries(text, "gate", exampleFix).map(parseGate);
   for (const [index, { name }] of gates.entries()) {
     if (gates.findIndex((other) => other.name === name) === index) continue;
     throw usageError(`the file has ${name} twice`, "Keep one of them.");

@@ -13,7 +13,7 @@ import {
 import { roomClassName } from "../proto/room-class.ts";
 import { isClassName } from "../proto/room-name.ts";
 import { usageError } from "./failure.ts";
-import { parseInput } from "./output.ts";
+import { parseEntries } from "./parse-entries.ts";
 
 /** A class as printed with `-o json`. */
 export interface RoomClassText {
@@ -102,15 +102,7 @@ export function roomClassText(roomClass: RoomClass): RoomClassText {
  * @throws {Failure} `OPTION_INVALID`, naming class, field and what is allowed.
  */
 export function parseRoomClassFile(text: string, tenant: string): RoomClassWish[] {
-  let value: unknown;
-  try {
-    value = parseInput(text);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw usageError(`the file is neither JSON nor YAML: ${reason}`, exampleFix, cause);
-  }
-  const list = Array.isArray(value) ? value : [value];
-  if (list.length === 0) throw usageError("the file holds no class", exampleFix);
+  const list = parseEntries(text, "class", exampleFix);
   const wishes = list.map((entry, index) => parseRoomClass(entry, index, tenant));
   for (const [index, wish] of wishes.entries()) {
     if (wishes.findIndex((other) => other.class === wish.class) === index) continue;

@@ -15,6 +15,7 @@ import { CodedError } from "../proto/coded-error.ts";
 import { RoomClass } from "../proto/gen/tidegate/control/v1/room_class.ts";
 import { LIMIT_PREFIX } from "../proto/limits.ts";
 import { ROOM_CLASS_PREFIX } from "../proto/room-class.ts";
+import { LeaderTurns } from "./leader-turns.ts";
 import type { Log } from "./log.ts";
 
 /** How often the leader sweeps, ms. */
@@ -83,36 +84,20 @@ export class SeatSweep {
   readonly #bus: Bus;
   readonly #control: KeyValue;
   readonly #log: Log;
-  readonly #isLeading: () => boolean;
-  readonly #timer: NodeJS.Timeout;
-  #isRunning = false;
-  #isClosed = false;
+  readonly #turns: LeaderTurns;
 
   /** @param control the bucket "control": without a limit in it there is nothing to sweep. */
   constructor(bus: Bus, control: KeyValue, log: Log, isLeading: () => boolean) {
     this.#bus = bus;
     this.#control = control;
     this.#log = log;
-    this.#isLeading = isLeading;
-    this.#timer = setInterval(() => this.#turn(), SWEEP_MS).unref();
+    const work = { everyMs: SWEEP_MS, failed: "seats were not swept; in a minute" };
+    this.#turns = new LeaderTurns({ ...work, isLeading, turn: () => this.#sweep() }, log);
   }
 
   /** Begins no more sweeps; one under way ends by itself. */
   close(): void {
-    this.#isClosed = true;
-    clearInterval(this.#timer);
-  }
-
-  #turn(): void {
-    if (!this.#isLeading() || this.#isRunning) return;
-    this.#isRunning = true;
-    this.#sweep()
-      .catch((error: unknown) => {
-        if (!this.#isClosed) this.#log.warn({ error }, "seats were not swept; in a minute");
-      })
-      .finally(() => {
-        this.#isRunning = false;
-      });
+    this.#turns.close();
   }
 
   async #sweep(): Promise<void> {

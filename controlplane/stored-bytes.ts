@@ -17,6 +17,7 @@ import {
   storedTenant,
   USAGE_BUCKET,
 } from "../proto/stored-usage.ts";
+import { LeaderTurns } from "./leader-turns.ts";
 import type { Log } from "./log.ts";
 
 /** Rooms of a tenant whose newest messages are weighed, and how many of each: 320 messages. */
@@ -76,27 +77,21 @@ async function meanBytes(bus: Bus, sample: readonly RoomAddress[]): Promise<numb
 export class StoredBytes {
   readonly #bus: Bus;
   readonly #control: KeyValue;
-  readonly #log: Log;
-  readonly #isLeading: () => boolean;
-  readonly #timer: NodeJS.Timeout;
-  #isRunning = false;
+  readonly #turns: LeaderTurns;
   /** There may be counts that nobody needs any more. */
   #hasCounted = false;
-  #isClosed = false;
 
   /** @param control the bucket "control". */
   constructor(bus: Bus, control: KeyValue, log: Log, isLeading: () => boolean) {
     this.#bus = bus;
     this.#control = control;
-    this.#log = log;
-    this.#isLeading = isLeading;
-    this.#timer = setInterval(() => this.#turn(), STORED_COUNT_MS).unref();
+    const work = { everyMs: STORED_COUNT_MS, failed: "stored bytes were not counted; in a while" };
+    this.#turns = new LeaderTurns({ ...work, isLeading, turn: () => this.count() }, log);
   }
 
   /** Begins no more counts; one under way ends by itself. */
   close(): void {
-    this.#isClosed = true;
-    clearInterval(this.#timer);
+    this.#turns.close();
   }
 
   /** Counts now and says it to gateways; does nothing without a limit. Throws `UNAVAILABLE`. */
@@ -116,18 +111,6 @@ export class StoredBytes {
     for (const { key, revision } of present.values()) {
       if (!tenants.has(storedTenant(key))) await usage.delete(key, revision);
     }
-  }
-
-  #turn(): void {
-    if (!this.#isLeading() || this.#isRunning) return;
-    this.#isRunning = true;
-    this.count()
-      .catch((error: unknown) => {
-        if (!this.#isClosed) this.#log.warn({ error }, "stored bytes were not counted; in a while");
-      })
-      .finally(() => {
-        this.#isRunning = false;
-      });
   }
 
   async #limitedTenants(): Promise<Set<string>> {
