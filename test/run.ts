@@ -1,8 +1,9 @@
 /**
  * What `npm test` runs: types, lint, protobuf lint, vitest, and the Python SDK's own checks.
  *
- * Goes on after a step that failed, so that one run reports everything. The last line is
- * "N passed, N failed" (", N skipped"); the exit code is 1 when anything failed. With
+ * Files that failed run once more, alone: see run/second-try.ts. Goes on after a step that failed,
+ * so that one run reports everything. The last line is "N passed, N failed" (", N skipped"); the
+ * exit code is 1 when anything failed. With
  * `npm test -- <pattern>` only the vitest files whose path contains the pattern run.
  * In CI (the environment has CI) a skipped test is a failure.
  */
@@ -19,6 +20,7 @@ import {
   REPORT_VARIABLE,
   type VitestReport,
 } from "./run/counts.ts";
+import { filesToTryAgain, mergeSecondTry } from "./run/second-try.ts";
 import { runStep, type StepEnd } from "./run/step.ts";
 
 const root = path.resolve(import.meta.dirname, "..");
@@ -32,6 +34,8 @@ const sdkPython = path.join(root, "sdk/python");
 const CHECK_LIMIT_MS = 3 * 60_000;
 /** The whole run is to stay below 20 minutes on 2 cores, most of it vitest. */
 const TESTS_LIMIT_MS = 17 * 60_000;
+/** For the few files that are tried again; the slowest takes a minute. */
+const SECOND_TRY_LIMIT_MS = 3 * 60_000;
 
 process.exitCode = await main(process.argv.slice(2));
 
@@ -92,28 +96,42 @@ async function runPython(): Promise<Counts> {
 }
 
 async function runVitest(patterns: readonly string[]): Promise<Counts> {
+  heading(patterns.length === 0 ? "vitest" : `vitest ${patterns.join(" ")}`);
+  const first = await runFiles(patterns, TESTS_LIMIT_MS);
+  const again = filesToTryAgain(first.report);
+  if (first.end.isOk || again.length === 0) {
+    return settle("vitest", first.end, countVitest(first.report));
+  }
+  heading("second try, alone");
+  for (const name of again) say(name);
+  const second = await runFiles([...again, "--maxWorkers=1"], SECOND_TRY_LIMIT_MS);
+  const { report, flaky } = mergeSecondTry(first.report, second.report);
+  return addCounts(settle("vitest", second.end, countVitest(report)), { ...NO_COUNTS, flaky });
+}
+
+async function runFiles(
+  args: readonly string[],
+  timeLimitMs: number,
+): Promise<{ end: StepEnd; report: VitestReport }> {
   const json = path.join(reports, "vitest.json");
-  const args = [
+  rmSync(json, { force: true });
+  const vitest = [
     "--disable-warning=ExperimentalWarning",
     path.join(root, "node_modules/vitest/vitest.mjs"),
     "run",
     "--reporter=default",
     `--reporter=${path.join(root, "test/run/vitest-reporter.ts")}`,
-    ...patterns,
   ];
-  heading(patterns.length === 0 ? "vitest" : `vitest ${patterns.join(" ")}`);
   const end = await runStep({
     command: bin("node"),
-    args,
+    args: [...vitest, ...args],
     cwd: root,
     env: { [REPORT_VARIABLE]: json },
     isLoud: true,
-    timeLimitMs: TESTS_LIMIT_MS,
+    timeLimitMs,
   });
-  const found = existsSync(json)
-    ? countVitest(JSON.parse(readFileSync(json, "utf8")) as VitestReport)
-    : NO_COUNTS;
-  return settle("vitest", end, found);
+  if (!existsSync(json)) return { end, report: { files: [], unfinished: [], unhandled: [] } };
+  return { end, report: JSON.parse(readFileSync(json, "utf8")) as VitestReport };
 }
 
 /** A step that is one check: it passes or fails as a whole. */
@@ -144,6 +162,7 @@ function report(counts: Counts): void {
   heading("result");
   for (const title of counts.skipped) say(`skipped: ${title}`);
   for (const title of counts.failures) say(`failed: ${title}`);
+  for (const title of counts.flaky) say(`FLAKY, a bug to find: ${title}`);
   say(`${Math.round(process.uptime())} s in all`);
   say(closingLine(counts));
 }

@@ -16,12 +16,12 @@ test("stored-bytes: publishes end with STORAGE_LIMIT, and go on when it is raise
     await attempt(port, { token: "b/bob" }),
   ];
   let seq = 0;
-  const publish = (bytes: number, room = "chat:a"): Promise<string> => {
+  const publish = async (bytes: number, room = "chat:a"): Promise<string> => {
     seq += 1;
     const requestId = seq;
     ann.client.publish({ requestId, room, seq, payload: Buffer.alloc(bytes) });
-    const refused = ann.client.error(requestId).then(({ code }) => code);
-    return Promise.race([ann.client.ack(requestId).then(() => "stored"), refused]);
+    const answer = await ann.client.answer(requestId);
+    return "code" in answer ? answer.code : "stored";
   };
   for (let i = 0; i < 30; i += 1) expect(await publish(1000, `chat:${i % 3}`)).toBe("stored");
   other.client.publish({ requestId: 1, room: "chat:a", seq: 1, payload: Buffer.alloc(50_000) });

@@ -4,8 +4,10 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import WebSocket from "ws";
+import type { ErrorFrame } from "../../proto/gen/tidegate/client/v1/error.ts";
 import { ClientFrame, ServerFrame } from "../../proto/gen/tidegate/client/v1/frame.ts";
 import type { Message, Position } from "../../proto/gen/tidegate/client/v1/message.ts";
+import type { PublishAck } from "../../proto/gen/tidegate/client/v1/publish.ts";
 import type { Joined, JoinRoom } from "../../proto/gen/tidegate/client/v1/room.ts";
 import type { Hello, Welcome } from "../../proto/gen/tidegate/client/v1/session.ts";
 
@@ -152,8 +154,27 @@ export class RawClient {
     return requestId;
   }
 
-  ack(requestId: number) {
-    return this.next("publishAck", (ack) => ack.requestId === requestId);
+  /** What a publish is answered with. */
+  async answer(requestId: number): Promise<PublishAck | ErrorFrame> {
+    const ack = this.next("publishAck", (each) => each.requestId === requestId);
+    return Promise.race([ack, this.error(requestId)]);
+  }
+
+  /** The acknowledgement of a publish; rejects with what it was refused for. */
+  async ack(requestId: number): Promise<PublishAck> {
+    const answer = await this.answer(requestId);
+    if (!("code" in answer)) return answer;
+    throw new Error(`publish ${requestId} refused: ${answer.code} ${answer.message}`);
+  }
+
+  /** Publishes, again while it is refused for now, as SDKs do. */
+  async store(publish: RawPublish): Promise<PublishAck> {
+    const firstSentUs = publish.firstSentUs ?? Date.now() * 1000;
+    for (;;) {
+      const answer = await this.answer(this.publish({ ...publish, firstSentUs }));
+      if (!("code" in answer)) return answer;
+      if (!answer.retryable) throw new Error(`refused: ${answer.code} ${answer.message}`);
+    }
   }
 
   error(requestId: number) {

@@ -41,10 +41,8 @@ test("DrainShard of a full shard: retired, its rooms publish again, and it is re
   const { roomAlias } = await member.join(room);
   const publish = async (seq: number) => {
     const requestId = member.publish({ room, seq, payload });
-    return Promise.race([
-      member.ack(requestId).then(({ position }) => position?.epoch ?? 0),
-      member.error(requestId).then(({ code }) => code),
-    ]);
+    const answer = await member.answer(requestId);
+    return "code" in answer ? answer.code : (answer.position?.epoch ?? 0);
   };
   let storedCount = 0;
   let last = await publish(1);

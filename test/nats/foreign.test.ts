@@ -92,7 +92,7 @@ test("junk on every subject of ours is dropped and counted, told once, and hurts
     timeout: 5000,
     ...withHeaders({ "Nats-Sequence": "999999", "Nats-Last-Sequence": "999998" }),
   });
-  const ack = await member.ack(member.publish({ room: "chat:target", seq: 1, payload: "honest" }));
+  const ack = await member.store({ room: "chat:target", seq: 1, payload: "honest" });
   expect(await member.texts(durable.roomAlias, 2)).toEqual(["forged", "honest"]);
   const [forgedMessage, honest] = member.messages(durable.roomAlias);
   expect(Number(honest?.position?.seq)).toBe(Number(forgedMessage?.position?.seq) + 1);
@@ -113,7 +113,7 @@ test("junk on every subject of ours is dropped and counted, told once, and hurts
 test("a stream removed under us: refused and counted, members stay, a start makes it anew", async () => {
   const { nats, server, foreigner, member } = await setScene();
   const { roomAlias } = await member.join("chat:removed");
-  await member.ack(member.publish({ room: "chat:removed", seq: 1, payload: "lost" }));
+  await member.store({ room: "chat:removed", seq: 1, payload: "lost" });
   const manager = await jetstreamManager(foreigner);
   await manager.streams.delete("TG_0");
   const refused = await member.error(
@@ -130,11 +130,7 @@ test("a stream removed under us: refused and counted, members stay, a start make
   const other = await startServer({ env: { NATS_URL: nats.urls.join(",") } });
   onTestFinished(() => other.close());
   expect(other.stderr()).toContain("it is made, empty");
-  for (let isStored = false; !isStored; ) {
-    const again = member.publish({ room: "chat:removed", seq: 2, payload: "later" });
-    const answers = [member.ack(again).then(() => true), member.error(again).then(() => false)];
-    isStored = await Promise.race(answers);
-  }
+  await member.store({ room: "chat:removed", seq: 2, payload: "later" });
   const texts = await member.texts(roomAlias, 2);
   expect(texts).toEqual(["lost", "later"]);
 }, 120_000);
@@ -142,10 +138,10 @@ test("a stream removed under us: refused and counted, members stay, a start make
 test("the bucket of the configuration removed under us: what was known goes on", async () => {
   const { server, foreigner, member } = await setScene();
   const { roomAlias } = await member.join("chat:buckets");
-  await member.ack(member.publish({ room: "chat:buckets", seq: 1, payload: "before" }));
+  await member.store({ room: "chat:buckets", seq: 1, payload: "before" });
   const manager = await jetstreamManager(foreigner);
   await manager.streams.delete("KV_control");
-  await member.ack(member.publish({ room: "chat:buckets", seq: 2, payload: "after" }));
+  await member.store({ room: "chat:buckets", seq: 2, payload: "after" });
   expect(await member.texts(roomAlias, 2)).toEqual(["before", "after"]);
   const another = await RawClient.open(server.port);
   await another.join("chat:buckets-too");

@@ -22,6 +22,7 @@ test("countVitest: counts each test, and names failed and skipped ones with the 
     failed: 1,
     skipped: ["test/a.test.ts: waits (no strace here)"],
     failures: ["test/a.test.ts: breaks"],
+    flaky: [],
   });
 });
 
@@ -54,6 +55,7 @@ test("countJunit: counts passes, failures, errors and skips with their reason", 
     failed: 2,
     skipped: ["tests.a: test_four (no picows)"],
     failures: ["tests.a: test_two[a>b]", "tests.a: test_three"],
+    flaky: [],
   });
 });
 
@@ -64,11 +66,12 @@ test("judgeCounts: turns a skipped test into a failure in CI, and only there", (
 });
 
 test("addCounts: adds numbers and joins lists", () => {
-  const one = { passed: 1, failed: 1, skipped: ["a"], failures: ["b"] };
+  const one = { passed: 1, failed: 1, skipped: ["a"], failures: ["b"], flaky: ["c"] };
   expect(addCounts(one, one)).toEqual({
     passed: 2,
     failed: 2,
     skipped: ["a", "a"],
     failures: ["b", "b"],
+    flaky: ["c", "c"],
   });
 });

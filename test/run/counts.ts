@@ -13,10 +13,12 @@ export interface Counts {
   readonly skipped: readonly string[];
   /** Titles of the tests that failed, with their file. */
   readonly failures: readonly string[];
+  /** Titles of the tests that failed beside others and passed alone: see second-try.ts. */
+  readonly flaky: readonly string[];
 }
 
 /** Nothing counted yet. */
-export const NO_COUNTS: Counts = { passed: 0, failed: 0, skipped: [], failures: [] };
+export const NO_COUNTS: Counts = { passed: 0, failed: 0, skipped: [], failures: [], flaky: [] };
 
 /** Names, in the environment, the file that vitest-reporter.ts writes. */
 export const REPORT_VARIABLE = "TIDEGATE_TEST_REPORT";
@@ -90,6 +92,7 @@ export function addCounts(a: Counts, b: Counts): Counts {
     failed: a.failed + b.failed,
     skipped: [...a.skipped, ...b.skipped],
     failures: [...a.failures, ...b.failures],
+    flaky: [...a.flaky, ...b.flaky],
   };
 }
 
