@@ -145,7 +145,14 @@ function publishFrame(
   target: { $case: "roomAlias"; value: number } | { $case: "room"; value: string },
   payload: Buffer,
 ): Buffer {
-  const publish = { requestId: 7, target, producerSeq: 77n, firstSentUs: BigInt(TIME_US), payload };
+  const publish = {
+    requestId: 7,
+    target,
+    producerSeq: 77n,
+    firstSentUs: BigInt(TIME_US),
+    traceparent: "",
+    payload,
+  };
   const frame = { $case: "publish" as const, value: publish };
   return Buffer.from(ClientFrame.encode({ frame }).finish());
 }

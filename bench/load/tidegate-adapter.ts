@@ -63,6 +63,7 @@ export const tidegateAdapter: Adapter = {
         target: { $case: "roomAlias", value: alias },
         producerSeq: 0n,
         firstSentUs: 0n,
+        traceparent: "",
         payload,
       },
     });

@@ -217,6 +217,7 @@ function sendPage(
     position: wirePosition(message),
     prevSeq: BigInt(message.prevSeq),
     envelope: Envelope.decode(message.envelope),
+    traceparent: "",
     ephemeralSeq: 0n,
   }));
   const { hasMore, recovered } = page;

@@ -255,6 +255,7 @@ export class Publisher {
       target: alias > 0 ? { $case: "roomAlias", value: alias } : { $case: "room", value: room },
       producerSeq: item.seq,
       firstSentUs: item.firstSentUs,
+      traceparent: "",
       payload: item.payload,
     };
     if (!this.#link.send({ $case: "publish", value })) {

@@ -15,8 +15,10 @@ import type { Field, FieldKind, Schema } from "./wire.ts";
  */
 const TABLE = `
 position:epoch,seq u64,timeUs u64;
-envelope:firstSentUs sf64,user string,producer bytes,producerSeq u64,payload bytes;
-message:roomAlias,position,prevSeq u64,envelope,ephemeralSeq u64;
+envelope:firstSentUs sf64,user string,producer bytes,producerSeq u64,payload bytes,
+traceparent string;
+message:roomAlias,position,prevSeq u64,envelope,ephemeralSeq u64,
+traceparent string;
 limits:frameBytesMax,roomCountMax,publishInFlightMax;
 flag:key string,valueJson string,variant string,reason string,version u64;
 flags:flags* flag,all bool,version u64,ageMs,stale bool;
@@ -27,7 +29,7 @@ policy:durable bool,mayPublish bool,mayReadHistory bool,historyCountMax,historyA
 degraded bool;
 joined:requestId,room string,roomAlias,head position,recovered? bool,loss,policy;
 left:requestId,roomAlias,code string;
-publishAck:requestId,position,duplicate bool;
+publishAck:requestId,position,duplicate bool,traceId string;
 gap:roomAlias,reason,missedCount u64;
 historyPage:requestId,messages* message,hasMore bool,recovered? bool;
 pong:id,serverTimeUs u64;
@@ -51,7 +53,7 @@ wish:room string,after position,history;
 join:requestId,rooms* wish;
 leave:requestId,roomAlias;
 publish:requestId,target.roomAlias,target.room string,producerSeq u64,firstSentUs sf64,
-payload bytes;
+payload bytes,traceparent string;
 history:requestId,target.roomAlias,target.room string,cursor.before position,
 cursor.after position,limit;
 ping:id;

@@ -102,7 +102,7 @@ describe("PublishWriter", () => {
   test("readAckRequestId: reads any ack's id, and nothing else", () => {
     const ack = (requestId: number): Uint8Array => {
       const position = { epoch: 1, seq: 9n, timeUs: 8n };
-      const value = { requestId, position, duplicate: false };
+      const value = { requestId, position, traceId: "", duplicate: false };
       return ServerFrame.encode({ frame: { $case: "publishAck", value } }).finish();
     };
     for (const id of [1, 127, 128, 16_384, 2 ** 31 - 1]) expect(readAckRequestId(ack(id))).toBe(id);

@@ -35,6 +35,7 @@ test("encodeEnvelope: decodes to its fields and exactly the part of the payload 
         producer: Buffer.from(given.producer, "latin1"),
         producerSeq: BigInt(given.producerSeq),
         payload: Buffer.from(bytes.subarray(start, end)),
+        traceparent: "",
       });
       expect(readFirstSentUs(envelope)).toBe(given.firstSentUs);
     }),
@@ -50,6 +51,7 @@ test("readFirstSentUs: what the generated decoder reads, negative too, wherever 
         user: "a",
         producer: Buffer.alloc(16),
         producerSeq: 1n,
+        traceparent: "",
         payload: Buffer.alloc(3),
       };
       const bytes = Envelope.encode({ firstSentUs, ...rest }).finish();

@@ -108,6 +108,7 @@ describe("sizes", () => {
           target,
           producerSeq: 0n,
           firstSentUs: 0n,
+          traceparent: "",
           payload: Buffer.alloc(bytes),
         },
       });

@@ -115,7 +115,7 @@ describe("illegal names", () => {
   test("a class that does not exist: ROOM_CLASS_UNKNOWN", async () => {
     for (const room of ["nosuch:a", "c:a", `${"c".repeat(32)}:a`, "constructor:a", "to-string:a"]) {
       const target = { $case: "room" as const, value: room };
-      const rest = { producerSeq: 1n, firstSentUs: 1n, payload: Buffer.alloc(1) };
+      const rest = { producerSeq: 1n, firstSentUs: 1n, traceparent: "", payload: Buffer.alloc(1) };
       const frames = [
         encode({
           $case: "join",

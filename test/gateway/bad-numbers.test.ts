@@ -124,7 +124,7 @@ describe("numbers", () => {
   test("an alias that is not joined: NOT_JOINED, from every frame", async () => {
     for (const alias of [0, 1, 999_999, 2 ** 31, uint32Max]) {
       const byAlias = { $case: "roomAlias" as const, value: alias };
-      const rest = { producerSeq: 1n, firstSentUs: 1n, payload: Buffer.alloc(0) };
+      const rest = { producerSeq: 1n, firstSentUs: 1n, traceparent: "", payload: Buffer.alloc(0) };
       const frames = [
         encode({ $case: "publish", value: { requestId: 1, target: byAlias, ...rest } }),
         encode({ $case: "leave", value: { requestId: 2, roomAlias: alias } }),
@@ -143,7 +143,13 @@ describe("numbers", () => {
     const room = { room: "chat:numbers", after: undefined, history: 0 };
     const many = Array.from({ length: 257 }, (_, i) => ({ ...room, room: `chat:${i}` }));
     const now = BigInt(Date.now() * 1000);
-    const publish = { target, producerSeq: 99n, firstSentUs: now, payload: Buffer.alloc(1) };
+    const publish = {
+      target,
+      producerSeq: 99n,
+      firstSentUs: now,
+      traceparent: "",
+      payload: Buffer.alloc(1),
+    };
     const frames = [
       encode({ $case: "join", value: { requestId: 0, rooms: [room] } }),
       encode({ $case: "join", value: { requestId: 1, rooms: [] } }),
@@ -178,7 +184,13 @@ describe("numbers", () => {
     { name: "first_sent_us 1", sent: () => 1n, code: "OUTCOME_UNKNOWN" },
   ])("a durable publish with $name: $code, by both decoders", async ({ seq, sent, code }) => {
     const now = BigInt(Date.now() * 1000);
-    const value = { requestId: 5, target, producerSeq: seq ?? 77n, payload: Buffer.from("x") };
+    const value = {
+      requestId: 5,
+      target,
+      producerSeq: seq ?? 77n,
+      traceparent: "",
+      payload: Buffer.from("x"),
+    };
     const firstSentUs = sent === undefined ? now : sent(now);
     const bytes = encode({ $case: "publish", value: { ...value, firstSentUs } });
     const generic = Buffer.concat([wrap(15, Buffer.alloc(1)), bytes]);
@@ -201,6 +213,7 @@ describe("numbers", () => {
           target: live,
           producerSeq: uint64Max,
           firstSentUs,
+          traceparent: "",
           payload: Buffer.from("x"),
         },
       }),

@@ -40,6 +40,7 @@ const forgedEnvelope = Envelope.encode({
   user: mark,
   producer: Buffer.from(mark),
   producerSeq: 424_242n,
+  traceparent: "",
   payload: Buffer.from(mark),
 }).finish();
 const forgedMessage = Message.encode({
@@ -47,6 +48,7 @@ const forgedMessage = Message.encode({
   position: { epoch: 424_242, seq: 424_242n, timeUs: 424_242n },
   prevSeq: 424_242n,
   envelope: Envelope.decode(forgedEnvelope),
+  traceparent: "",
   ephemeralSeq: 424_242n,
 }).finish();
 

@@ -51,6 +51,7 @@ function seeds(): Buffer[] {
         target: { $case: "room", value: room },
         producerSeq: BigInt(i + 1),
         firstSentUs: BigInt(Date.now() * 1000),
+        traceparent: "",
         payload: Buffer.from("fuzz"),
       },
     }),

@@ -130,7 +130,14 @@ export function honestFrames(): { readonly kind: ClientKind["$case"]; readonly b
   const producerKey = Buffer.alloc(16, 1);
   const build = { name: "a", version: "1.0.0", platform: "b" };
   const firstSentUs = BigInt(Date.now() * 1000);
-  const publish = { requestId: 9, target, producerSeq: 1n, firstSentUs, payload: Buffer.from("p") };
+  const publish = {
+    requestId: 9,
+    target,
+    producerSeq: 1n,
+    firstSentUs,
+    traceparent: "",
+    payload: Buffer.from("p"),
+  };
   const history = { requestId: 8, target, cursor: { $case: "after" as const, value: after } };
   const attributes = [{ key: "plan", value: "gold" }];
   const session = { sessionToken: Buffer.alloc(33, 2), dialCount: 3, attributes, region: "eu" };

@@ -148,6 +148,7 @@ export class RawClient {
       target,
       producerSeq: BigInt(publish.seq ?? 0),
       firstSentUs: BigInt(publish.firstSentUs ?? Date.now() * 1000),
+      traceparent: "",
       payload: Buffer.from(publish.payload),
     };
     this.send({ $case: "publish", value });

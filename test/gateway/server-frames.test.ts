@@ -28,6 +28,7 @@ const envelopes = fc
       user,
       producer: Buffer.alloc(16, 3),
       producerSeq: 9n,
+      traceparent: "",
       payload: Buffer.from(payload),
     }).finish(),
   );
@@ -51,6 +52,7 @@ describe("MessageFrameWriter", () => {
           prevSeq: BigInt(prevSeq),
           envelope: Envelope.decode(envelope),
           ephemeralSeq: 0n,
+          traceparent: "",
         };
         expect(ServerFrame.decode(bytes).frame).toEqual({ $case: "message", value });
         expect(readFrameMark(bytes)).toEqual({ alias: room, seq: position.seq });
@@ -69,6 +71,7 @@ describe("MessageFrameWriter", () => {
           prevSeq: 0n,
           envelope: Envelope.decode(envelope),
           ephemeralSeq: BigInt(count),
+          traceparent: "",
         };
         expect(ServerFrame.decode(bytes).frame).toEqual({ $case: "message", value });
         expect(readFrameMark(bytes)).toEqual({ alias: room, seq: count });
@@ -82,7 +85,14 @@ describe("MessageFrameWriter", () => {
     for (const bytes of [10, 65_500, 65_536, 1_000_000, 3, 1_048_576]) {
       const payload = make(bytes);
       const envelope = Envelope.encode({
-        ...{ firstSentUs: 1n, user: "", producer: Buffer.alloc(0), producerSeq: 0n, payload },
+        ...{
+          firstSentUs: 1n,
+          user: "",
+          producer: Buffer.alloc(0),
+          producerSeq: 0n,
+          traceparent: "",
+          payload,
+        },
       }).finish();
       const frame = ServerFrame.decode(new MessageFrameWriter().ephemeral(1, 1, envelope)).frame;
       expect(frame?.$case === "message" && frame.value.envelope?.payload.equals(payload)).toBe(
@@ -123,7 +133,7 @@ describe("encodePublishAck", () => {
     fc.assert(
       fc.property(alias, maybe, fc.boolean(), (requestId, position, duplicate) => {
         const place = position === null ? undefined : wire(position);
-        const value = { requestId, position: place, duplicate };
+        const value = { requestId, position: place, duplicate, traceId: "" };
         const bytes = encodePublishAck(requestId, position, duplicate);
         expect(ServerFrame.decode(bytes).frame).toEqual({ $case: "publishAck", value });
       }),

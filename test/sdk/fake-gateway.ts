@@ -254,12 +254,14 @@ export function messageOf(alias: number, seq: number, prevSeq = seq - 1): Server
     position: positionOf(seq),
     prevSeq: BigInt(prevSeq),
     ephemeralSeq: 0n,
+    traceparent: "",
     envelope: {
       firstSentUs: SERVER_TIME_US,
       user: "bob",
       producer: Buffer.alloc(16),
       producerSeq: BigInt(seq),
       payload: Buffer.from(String(seq)),
+      traceparent: "",
     },
   };
   return { $case: "message", value };
@@ -275,5 +277,6 @@ export function ephemeralOf(alias: number, ephemeralSeq: number): ServerKind {
 
 /** A PublishAck of a durable room. */
 export function ackOf(requestId: number, seq: number, duplicate = false): ServerKind {
-  return { $case: "publishAck", value: { requestId, position: positionOf(seq), duplicate } };
+  const value = { requestId, position: positionOf(seq), duplicate, traceId: "" };
+  return { $case: "publishAck", value };
 }

@@ -12,6 +12,7 @@ const message = (seq: number, prevSeq: number, epoch = 1): Message => ({
   prevSeq,
   envelope: undefined,
   ephemeralSeq: 0,
+  traceparent: "",
 });
 const ephemeral = (ephemeralSeq: number): Message => ({
   roomAlias: 1,
@@ -19,6 +20,7 @@ const ephemeral = (ephemeralSeq: number): Message => ({
   prevSeq: 0,
   envelope: undefined,
   ephemeralSeq,
+  traceparent: "",
 });
 const joined = (rest: Partial<Joined> = {}, durable = true): Joined => ({
   requestId: 1,

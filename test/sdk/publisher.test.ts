@@ -318,7 +318,7 @@ describe("ephemeral rooms", () => {
     const room = await joinRoom(scene, "live:a", 1, {}, { policy });
     const published = room.publish("x");
     const { requestId } = await scene.connection.take("publish");
-    const value = { requestId, position: undefined, duplicate: false };
+    const value = { requestId, position: undefined, duplicate: false, traceId: "" };
     scene.connection.send({ $case: "publishAck", value });
     expect(await published).toEqual({ position: null, isDuplicate: false });
   });

@@ -81,7 +81,7 @@ test("publish: into an ephemeral room changes no wait", async () => {
   const room = await joinRoom({ client, connection }, "live:a", 1, {}, { policy });
   const published = room.publish("x");
   const { requestId } = await connection.take("publish");
-  const value = { requestId, position: undefined, duplicate: false };
+  const value = { requestId, position: undefined, duplicate: false, traceId: "" };
   connection.send({ $case: "publishAck", value });
   await published;
   const waiting = await exhaust();

@@ -27,6 +27,7 @@ const envelope = fc.record({
   producer: bytes,
   producerSeq: u64,
   payload: bytes,
+  traceparent: fc.string(),
 });
 const message = fc.record({
   roomAlias: u32,
@@ -34,6 +35,7 @@ const message = fc.record({
   prevSeq: u64,
   envelope: maybe(envelope),
   ephemeralSeq: u64,
+  traceparent: fc.string(),
 });
 const policy = fc.record({
   durable: fc.boolean(),
@@ -108,7 +110,12 @@ const serverFrames = fc.oneof(
     sibling: fc.string({ unit: "grapheme" }),
   }),
   kindOf("left", { requestId: u32, roomAlias: u32, code: fc.string() }),
-  kindOf("publishAck", { requestId: u32, position: maybe(position), duplicate: fc.boolean() }),
+  kindOf("publishAck", {
+    requestId: u32,
+    position: maybe(position),
+    duplicate: fc.boolean(),
+    traceId: fc.string(),
+  }),
   fc.record({ $case: fc.constant("message"), value: message }),
   kindOf("gap", {
     roomAlias: u32,
@@ -191,6 +198,7 @@ const clientFrames = fc.oneof(
     producerSeq: u64,
     firstSentUs: sf64,
     payload: fc.uint8Array({ maxLength: 2000 }),
+    traceparent: fc.string(),
   }),
   kindOf("history", { requestId: u32, target, cursor, limit: u32 }),
   kindOf("ping", { id: u32 }),

@@ -74,6 +74,11 @@ export interface Message {
    * the way to it. 0 in durable rooms.
    */
   ephemeralSeq: bigint;
+  /**
+   * W3C traceparent of this gateway's fan-out: the parent of the span in which a client receives it.
+   * Only on live messages that are sampled.
+   */
+  traceparent: string;
 }
 
 /**
@@ -95,6 +100,8 @@ export interface Envelope {
   producerSeq: bigint;
   /** The application's bytes, untouched. */
   payload: Buffer;
+  /** W3C traceparent of the gateway's publish to the bus; empty unless the message is sampled. */
+  traceparent: string;
 }
 
 /** Messages are missing in this room, here in the order of messages. */
@@ -182,7 +189,7 @@ export const Position: MessageFns<Position> = {
 };
 
 function createBaseMessage(): Message {
-  return { roomAlias: 0, position: undefined, prevSeq: 0n, envelope: undefined, ephemeralSeq: 0n };
+  return { roomAlias: 0, position: undefined, prevSeq: 0n, envelope: undefined, ephemeralSeq: 0n, traceparent: "" };
 }
 
 export const Message: MessageFns<Message> = {
@@ -207,6 +214,9 @@ export const Message: MessageFns<Message> = {
         throw new globalThis.Error("value provided for field message.ephemeralSeq of type uint64 too large");
       }
       writer.uint32(40).uint64(message.ephemeralSeq);
+    }
+    if (message.traceparent !== "") {
+      writer.uint32(50).string(message.traceparent);
     }
     return writer;
   },
@@ -264,6 +274,14 @@ export const Message: MessageFns<Message> = {
             message.ephemeralSeq = reader.uint64() as bigint;
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.traceparent = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -278,7 +296,14 @@ export const Message: MessageFns<Message> = {
 };
 
 function createBaseEnvelope(): Envelope {
-  return { firstSentUs: 0n, user: "", producer: Buffer.alloc(0), producerSeq: 0n, payload: Buffer.alloc(0) };
+  return {
+    firstSentUs: 0n,
+    user: "",
+    producer: Buffer.alloc(0),
+    producerSeq: 0n,
+    payload: Buffer.alloc(0),
+    traceparent: "",
+  };
 }
 
 export const Envelope: MessageFns<Envelope> = {
@@ -303,6 +328,9 @@ export const Envelope: MessageFns<Envelope> = {
     }
     if (message.payload.length !== 0) {
       writer.uint32(42).bytes(message.payload);
+    }
+    if (message.traceparent !== "") {
+      writer.uint32(50).string(message.traceparent);
     }
     return writer;
   },
@@ -358,6 +386,14 @@ export const Envelope: MessageFns<Envelope> = {
             }
 
             message.payload = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.traceparent = reader.string();
             continue;
           }
         }

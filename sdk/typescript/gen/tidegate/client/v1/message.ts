@@ -73,6 +73,11 @@ export interface Message {
    * the way to it. 0 in durable rooms.
    */
   ephemeralSeq: number;
+  /**
+   * W3C traceparent of this gateway's fan-out: the parent of the span in which a client receives it.
+   * Only on live messages that are sampled.
+   */
+  traceparent: string;
 }
 
 /**
@@ -94,6 +99,8 @@ export interface Envelope {
   producerSeq: number;
   /** The application's bytes, untouched. */
   payload: Uint8Array;
+  /** W3C traceparent of the gateway's publish to the bus; empty unless the message is sampled. */
+  traceparent: string;
 }
 
 /** Messages are missing in this room, here in the order of messages. */

@@ -39,6 +39,12 @@ export interface Publish {
   firstSentUs: number;
   /** 0 bytes up to what fits a frame. Opaque. */
   payload: Uint8Array;
+  /**
+   * W3C Trace Context of the client's own span, "00-<32 hex>-<16 hex>-<2 hex>"; empty: none. With the
+   * sampled flag it asks for a trace of this message, which needs the capability "trace"; without the
+   * capability, and when it is not well formed, it counts as none.
+   */
+  traceparent: string;
 }
 
 /** Durable rooms: stored, and will reach every member. Ephemeral rooms: passed on to the bus. */
@@ -50,4 +56,6 @@ export interface PublishAck {
     | undefined;
   /** True when an earlier try had already been stored; `position` is that one's. */
   duplicate: boolean;
+  /** The trace of this message, 32 hex digits: quote it to operators. Empty: not sampled. */
+  traceId: string;
 }

@@ -24,21 +24,21 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tidegate/client/v1/message.proto\x12\x12tidegate.client.v1\"7\n\x08Position\x12\r\n\x05\x65poch\x18\x01 \x01(\r\x12\x0b\n\x03seq\x18\x02 \x01(\x04\x12\x0f\n\x07time_us\x18\x03 \x01(\x03\"\xa6\x01\n\x07Message\x12\x12\n\nroom_alias\x18\x01 \x01(\r\x12.\n\x08position\x18\x02 \x01(\x0b\x32\x1c.tidegate.client.v1.Position\x12\x10\n\x08prev_seq\x18\x03 \x01(\x04\x12.\n\x08\x65nvelope\x18\x04 \x01(\x0b\x32\x1c.tidegate.client.v1.Envelope\x12\x15\n\rephemeral_seq\x18\x05 \x01(\x04\"h\n\x08\x45nvelope\x12\x15\n\rfirst_sent_us\x18\x01 \x01(\x10\x12\x0c\n\x04user\x18\x02 \x01(\t\x12\x10\n\x08producer\x18\x03 \x01(\x0c\x12\x14\n\x0cproducer_seq\x18\x04 \x01(\x04\x12\x0f\n\x07payload\x18\x05 \x01(\x0c\"\x8b\x01\n\x03Gap\x12\x12\n\nroom_alias\x18\x01 \x01(\r\x12-\n\x06reason\x18\x02 \x01(\x0e\x32\x1d.tidegate.client.v1.GapReason\x12\x14\n\x0cmissed_count\x18\x03 \x01(\x04\x12+\n\x05\x61\x66ter\x18\x04 \x01(\x0b\x32\x1c.tidegate.client.v1.Position*\xac\x01\n\tGapReason\x12\x1a\n\x16GAP_REASON_UNSPECIFIED\x10\x00\x12\x18\n\x14GAP_REASON_RETENTION\x10\x01\x12\x1f\n\x1bGAP_REASON_POSITION_UNKNOWN\x10\x02\x12\x1a\n\x16GAP_REASON_SLOW_MEMBER\x10\x03\x12\x18\n\x14GAP_REASON_EPHEMERAL\x10\x04\x12\x12\n\x0eGAP_REASON_BUS\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tidegate/client/v1/message.proto\x12\x12tidegate.client.v1\"7\n\x08Position\x12\r\n\x05\x65poch\x18\x01 \x01(\r\x12\x0b\n\x03seq\x18\x02 \x01(\x04\x12\x0f\n\x07time_us\x18\x03 \x01(\x03\"\xbb\x01\n\x07Message\x12\x12\n\nroom_alias\x18\x01 \x01(\r\x12.\n\x08position\x18\x02 \x01(\x0b\x32\x1c.tidegate.client.v1.Position\x12\x10\n\x08prev_seq\x18\x03 \x01(\x04\x12.\n\x08\x65nvelope\x18\x04 \x01(\x0b\x32\x1c.tidegate.client.v1.Envelope\x12\x15\n\rephemeral_seq\x18\x05 \x01(\x04\x12\x13\n\x0btraceparent\x18\x06 \x01(\t\"}\n\x08\x45nvelope\x12\x15\n\rfirst_sent_us\x18\x01 \x01(\x10\x12\x0c\n\x04user\x18\x02 \x01(\t\x12\x10\n\x08producer\x18\x03 \x01(\x0c\x12\x14\n\x0cproducer_seq\x18\x04 \x01(\x04\x12\x0f\n\x07payload\x18\x05 \x01(\x0c\x12\x13\n\x0btraceparent\x18\x06 \x01(\t\"\x8b\x01\n\x03Gap\x12\x12\n\nroom_alias\x18\x01 \x01(\r\x12-\n\x06reason\x18\x02 \x01(\x0e\x32\x1d.tidegate.client.v1.GapReason\x12\x14\n\x0cmissed_count\x18\x03 \x01(\x04\x12+\n\x05\x61\x66ter\x18\x04 \x01(\x0b\x32\x1c.tidegate.client.v1.Position*\xac\x01\n\tGapReason\x12\x1a\n\x16GAP_REASON_UNSPECIFIED\x10\x00\x12\x18\n\x14GAP_REASON_RETENTION\x10\x01\x12\x1f\n\x1bGAP_REASON_POSITION_UNKNOWN\x10\x02\x12\x1a\n\x16GAP_REASON_SLOW_MEMBER\x10\x03\x12\x18\n\x14GAP_REASON_EPHEMERAL\x10\x04\x12\x12\n\x0eGAP_REASON_BUS\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tidegate.client.v1.message_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GAPREASON']._serialized_start=531
-  _globals['_GAPREASON']._serialized_end=703
+  _globals['_GAPREASON']._serialized_start=573
+  _globals['_GAPREASON']._serialized_end=745
   _globals['_POSITION']._serialized_start=56
   _globals['_POSITION']._serialized_end=111
   _globals['_MESSAGE']._serialized_start=114
-  _globals['_MESSAGE']._serialized_end=280
-  _globals['_ENVELOPE']._serialized_start=282
-  _globals['_ENVELOPE']._serialized_end=386
-  _globals['_GAP']._serialized_start=389
-  _globals['_GAP']._serialized_end=528
+  _globals['_MESSAGE']._serialized_end=301
+  _globals['_ENVELOPE']._serialized_start=303
+  _globals['_ENVELOPE']._serialized_end=428
+  _globals['_GAP']._serialized_start=431
+  _globals['_GAP']._serialized_end=570
 # @@protoc_insertion_point(module_scope)

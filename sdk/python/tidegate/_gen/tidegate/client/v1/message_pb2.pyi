@@ -32,32 +32,36 @@ class Position(_message.Message):
     def __init__(self, epoch: _Optional[int] = ..., seq: _Optional[int] = ..., time_us: _Optional[int] = ...) -> None: ...
 
 class Message(_message.Message):
-    __slots__ = ("room_alias", "position", "prev_seq", "envelope", "ephemeral_seq")
+    __slots__ = ("room_alias", "position", "prev_seq", "envelope", "ephemeral_seq", "traceparent")
     ROOM_ALIAS_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
     PREV_SEQ_FIELD_NUMBER: _ClassVar[int]
     ENVELOPE_FIELD_NUMBER: _ClassVar[int]
     EPHEMERAL_SEQ_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
     room_alias: int
     position: Position
     prev_seq: int
     envelope: Envelope
     ephemeral_seq: int
-    def __init__(self, room_alias: _Optional[int] = ..., position: _Optional[_Union[Position, _Mapping]] = ..., prev_seq: _Optional[int] = ..., envelope: _Optional[_Union[Envelope, _Mapping]] = ..., ephemeral_seq: _Optional[int] = ...) -> None: ...
+    traceparent: str
+    def __init__(self, room_alias: _Optional[int] = ..., position: _Optional[_Union[Position, _Mapping]] = ..., prev_seq: _Optional[int] = ..., envelope: _Optional[_Union[Envelope, _Mapping]] = ..., ephemeral_seq: _Optional[int] = ..., traceparent: _Optional[str] = ...) -> None: ...
 
 class Envelope(_message.Message):
-    __slots__ = ("first_sent_us", "user", "producer", "producer_seq", "payload")
+    __slots__ = ("first_sent_us", "user", "producer", "producer_seq", "payload", "traceparent")
     FIRST_SENT_US_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
     PRODUCER_FIELD_NUMBER: _ClassVar[int]
     PRODUCER_SEQ_FIELD_NUMBER: _ClassVar[int]
     PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
     first_sent_us: int
     user: str
     producer: bytes
     producer_seq: int
     payload: bytes
-    def __init__(self, first_sent_us: _Optional[int] = ..., user: _Optional[str] = ..., producer: _Optional[bytes] = ..., producer_seq: _Optional[int] = ..., payload: _Optional[bytes] = ...) -> None: ...
+    traceparent: str
+    def __init__(self, first_sent_us: _Optional[int] = ..., user: _Optional[str] = ..., producer: _Optional[bytes] = ..., producer_seq: _Optional[int] = ..., payload: _Optional[bytes] = ..., traceparent: _Optional[str] = ...) -> None: ...
 
 class Gap(_message.Message):
     __slots__ = ("room_alias", "reason", "missed_count", "after")

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from tidegate._gen.tidegate.client.v1 import message_pb2 as tidegate_dot_client_dot_v1_dot_message__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tidegate/client/v1/publish.proto\x12\x12tidegate.client.v1\x1a tidegate/client/v1/message.proto\"\x8b\x01\n\x07Publish\x12\x12\n\nrequest_id\x18\x01 \x01(\r\x12\x14\n\nroom_alias\x18\x02 \x01(\rH\x00\x12\x0e\n\x04room\x18\x03 \x01(\tH\x00\x12\x14\n\x0cproducer_seq\x18\x04 \x01(\x04\x12\x15\n\rfirst_sent_us\x18\x05 \x01(\x10\x12\x0f\n\x07payload\x18\x06 \x01(\x0c\x42\x08\n\x06target\"c\n\nPublishAck\x12\x12\n\nrequest_id\x18\x01 \x01(\r\x12.\n\x08position\x18\x02 \x01(\x0b\x32\x1c.tidegate.client.v1.Position\x12\x11\n\tduplicate\x18\x03 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tidegate/client/v1/publish.proto\x12\x12tidegate.client.v1\x1a tidegate/client/v1/message.proto\"\xa0\x01\n\x07Publish\x12\x12\n\nrequest_id\x18\x01 \x01(\r\x12\x14\n\nroom_alias\x18\x02 \x01(\rH\x00\x12\x0e\n\x04room\x18\x03 \x01(\tH\x00\x12\x14\n\x0cproducer_seq\x18\x04 \x01(\x04\x12\x15\n\rfirst_sent_us\x18\x05 \x01(\x10\x12\x0f\n\x07payload\x18\x06 \x01(\x0c\x12\x13\n\x0btraceparent\x18\x07 \x01(\tB\x08\n\x06target\"u\n\nPublishAck\x12\x12\n\nrequest_id\x18\x01 \x01(\r\x12.\n\x08position\x18\x02 \x01(\x0b\x32\x1c.tidegate.client.v1.Position\x12\x11\n\tduplicate\x18\x03 \x01(\x08\x12\x10\n\x08trace_id\x18\x04 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,7 +33,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tidegate.client.v1.publish_
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PUBLISH']._serialized_start=91
-  _globals['_PUBLISH']._serialized_end=230
-  _globals['_PUBLISHACK']._serialized_start=232
-  _globals['_PUBLISHACK']._serialized_end=331
+  _globals['_PUBLISH']._serialized_end=251
+  _globals['_PUBLISHACK']._serialized_start=253
+  _globals['_PUBLISHACK']._serialized_end=370
 # @@protoc_insertion_point(module_scope)
