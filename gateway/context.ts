@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import type { Bus } from "../bus/bus.ts";
 import { type ClientContext, clientContext } from "../proto/client-context.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Authenticate } from "./auth/authenticate.ts";
 import type { Revocations } from "./auth/revocations.ts";
 import type { TokenWatch } from "./auth/token-watch.ts";
@@ -37,6 +38,7 @@ export interface GatewayContext {
   readonly bus: Bus;
   readonly clock: Clock;
   readonly log: Log;
+  readonly telemetry: Telemetry;
   readonly options: GatewayOptions;
   readonly authenticate: Authenticate;
   readonly readiness: Readiness;

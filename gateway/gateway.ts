@@ -6,6 +6,7 @@
  */
 import type { Bus } from "../bus/bus.ts";
 import { ServingState } from "../proto/gen/tidegate/control/v1/gateway_facts.ts";
+import { NO_TELEMETRY, type Telemetry } from "../telemetry/telemetry.ts";
 import type { Authenticate } from "./auth/authenticate.ts";
 import type { KeyStatus } from "./auth/key-source.ts";
 import { followRevocations } from "./auth/revocation-watch.ts";
@@ -75,6 +76,8 @@ export interface GatewayParts {
   readonly clock?: Clock;
   /** How overload is measured. Default: this process is. */
   readonly readOverload?: ReadOverload;
+  /** Default: none. */
+  readonly telemetry?: Telemetry;
 }
 
 /** A running gateway. */
@@ -257,6 +260,7 @@ function assemble(
     { id: gatewayId, region, url: advertiseUrl },
   );
   const context: GatewayContext = {
+    telemetry: parts.telemetry ?? NO_TELEMETRY,
     ...{ bus, log, clock, options, sender, rooms, gatewayId, version, authenticate },
     readiness: new Readiness(bus),
     directory,

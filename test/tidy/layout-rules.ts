@@ -26,11 +26,12 @@ const LINE_CHARS_MAX = 100;
  */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   proto: [],
-  bus: ["proto"],
-  gateway: ["proto", "bus"],
-  controlplane: ["proto", "bus"],
+  telemetry: ["proto"],
+  bus: ["proto", "telemetry"],
+  gateway: ["proto", "bus", "telemetry"],
+  controlplane: ["proto", "bus", "telemetry"],
   // A parent of processes: it knows no part, only how to start, end and ask them.
-  workers: ["proto"],
+  workers: ["proto", "telemetry"],
   "sdk/typescript": [],
   cli: ["proto", "sdk/typescript"],
   deploy: ["proto"],
@@ -40,7 +41,8 @@ const browserFolder = "examples/page/browser/";
 const browserMayImport: readonly string[] = [browserFolder, "sdk/typescript/"];
 
 const importDirection: Rule = {
-  title: "imports run one way: proto <- bus <- gateway, controlplane; proto <- sdk <- cli",
+  title:
+    "imports run one way: proto <- telemetry <- bus <- gateway, controlplane; proto <- sdk <- cli",
   appliesTo: (file) => isTypeScript(file) && !isGenerated(file),
   find: (source) =>
     importsOf(source)
@@ -49,6 +51,7 @@ const importDirection: Rule = {
   bad: [
     ["proto/a.ts", 'import { b } from "../bus/b.ts";'],
     ["bus/a.ts", 'export type { B } from "../gateway/b.ts";'],
+    ["telemetry/a.ts", 'import type { B } from "../bus/b.ts";'],
     ["gateway/a.ts", 'import type { B } from "../controlplane/b.ts";'],
     ["controlplane/a.ts", 'const b = await import("../gateway/b.ts");'],
     ["sdk/typescript/a.ts", 'import { b } from "../../proto/b.ts";'],
@@ -63,6 +66,7 @@ const importDirection: Rule = {
   ],
   good: [
     ["gateway/a.ts", 'import { b } from "../bus/b.ts";\nimport uws from "uWebSockets.js";'],
+    ["bus/a.ts", 'import { b } from "../telemetry/b.ts";'],
     ["cli/a.ts", 'import { b } from "../sdk/typescript/index.ts";'],
     ["examples/page/browser/a.ts", 'import { b } from "../../../sdk/typescript/index.ts";'],
     ["main.ts", 'import { b } from "./gateway/b.ts";\nimport { c } from "./controlplane/c.ts";'],
