@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import WebSocket from "ws";
+import { NODE_FLAGS } from "../deploy/node-flags.ts";
 import { RawClient } from "./gateway/raw-client.ts";
 import { type Server, startServer } from "./start-server.ts";
 
@@ -26,7 +27,7 @@ async function runMain(env: Record<string, string>, args: readonly string[] = []
   const dataDir = mkdtempSync(path.join(tmpdir(), "tidegate-main-"));
   const child = spawn(
     path.join(root, "node_modules/.bin/node"),
-    ["--disable-warning=ExperimentalWarning", "main.ts", ...args],
+    [...NODE_FLAGS, "main.ts", ...args],
     {
       cwd: root,
       env: {

@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
+import { NODE_FLAGS } from "../deploy/node-flags.ts";
 
 const root = path.resolve(import.meta.dirname, "..");
 
@@ -61,7 +62,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   const dataDir = options.dataDir ?? mkdtempSync(path.join(tmpdir(), "tidegate-"));
   const child = spawn(
     path.join(root, "node_modules/.bin/node"),
-    ["--disable-warning=ExperimentalWarning", ...(options.nodeArgs ?? []), "main.ts"],
+    [...NODE_FLAGS, ...(options.nodeArgs ?? []), "main.ts"],
     {
       cwd: root,
       env: {

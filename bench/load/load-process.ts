@@ -4,6 +4,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import { NODE_FLAGS } from "../../deploy/node-flags.ts";
 import { pinned } from "../servers/pin.ts";
 
 /** Any message between parent and generator. */
@@ -36,7 +37,7 @@ export class LoadProcess<Command extends Kinded, Reply extends Kinded> {
   constructor(file: GeneratorFile, core: number | null, nodeFlags: readonly string[] = []) {
     const [command, ...args] = pinned(core, [
       process.execPath,
-      "--disable-warning=ExperimentalWarning",
+      ...NODE_FLAGS,
       ...nodeFlags,
       fileURLToPath(new URL(file, import.meta.url)),
     ]);

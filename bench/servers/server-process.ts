@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { NODE_FLAGS } from "../../deploy/node-flags.ts";
 import type { System } from "../load/protocol.ts";
 import type { NatsTarget } from "./nats-fleet.ts";
 import { pinned } from "./pin.ts";
@@ -74,7 +75,7 @@ export class ServerProcess {
     const dataDir = await mkdtemp(path.join(tmpdir(), "tidegate-bench-"));
     const [command, ...args] = pinned(options.core, [
       process.execPath,
-      "--disable-warning=ExperimentalWarning",
+      ...NODE_FLAGS,
       ...options.nodeFlags,
       fileOf[options.system],
       ...argumentsOf(options, dataDir),

@@ -11,6 +11,7 @@ import { createInterface } from "node:readline";
 import { CodedError } from "../../proto/coded-error.ts";
 import { startNats } from "../nats/cluster.ts";
 import { findNatsServer } from "../nats/find-server.ts";
+import { NODE_FLAGS } from "../node-flags.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
 
@@ -72,7 +73,7 @@ ${rows.map(([name, value]) => `  ${name.padEnd(12)}${value}`).join("\n")}
 async function startPart(part: string, natsUrl: string): Promise<Ready> {
   const child = spawn(
     path.join(root, "node_modules/.bin/node"),
-    ["--disable-warning=ExperimentalWarning", "main.ts", "--parts", part],
+    [...NODE_FLAGS, "main.ts", "--parts", part],
     {
       cwd: root,
       env: {

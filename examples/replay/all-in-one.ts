@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
+import { NODE_FLAGS } from "../../deploy/node-flags.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
 
@@ -35,7 +36,7 @@ export class AllInOne {
 
   /** Starts it, on free ports the first time; resolves when it is ready. */
   async start(): Promise<void> {
-    const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", "main.ts"], {
+    const child = spawn(process.execPath, [...NODE_FLAGS, "main.ts"], {
       cwd: root,
       env: {
         PORT: String(this.#addresses.port),

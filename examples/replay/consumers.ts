@@ -7,6 +7,7 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { createInterface } from "node:readline";
+import { NODE_FLAGS } from "../../deploy/node-flags.ts";
 import { CHROMIUM_ARGS } from "../chromium.ts";
 import type { ConsumerLog, ReceivedMessage } from "./judge.ts";
 import type { Report } from "./report.ts";
@@ -33,7 +34,7 @@ export interface Work {
 /** The Node SDK in a process of its own. */
 export function startNode(work: Work): Consumer {
   const script = path.join(import.meta.dirname, "consumer-node.ts");
-  const args = ["--disable-warning=ExperimentalWarning", script, work.url, ...work.rooms];
+  const args = [...NODE_FLAGS, script, work.url, ...work.rooms];
   return startProcess("Node", process.execPath, args);
 }
 

@@ -2,12 +2,13 @@
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { NODE_FLAGS } from "../../deploy/node-flags.ts";
 
 const mainFile = fileURLToPath(new URL("../../bench/main.ts", import.meta.url));
 
 /** Runs the command line to its end. */
 function bench(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const flags = ["--disable-warning=ExperimentalWarning", "--expose-gc", mainFile, ...args];
+  const flags = [...NODE_FLAGS, "--expose-gc", mainFile, ...args];
   return new Promise((resolve) => {
     execFile(process.execPath, flags, (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });

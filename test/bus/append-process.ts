@@ -7,6 +7,7 @@ import type { Readable } from "node:stream";
 import { onTestFinished } from "vitest";
 import { type Position, parsePosition } from "../../bus/position.ts";
 import { type RoomAddress, roomAddress } from "../../bus/subjects.ts";
+import { NODE_FLAGS } from "../../deploy/node-flags.ts";
 
 /** What the child is asked to do. */
 export interface AppendTask {
@@ -40,8 +41,7 @@ export function commandOf(task: AppendTask): string[] {
   const { dataDir, producer, roomCount, inFlight, total } = task;
   const { isSynchronous = true, shardCount = 1 } = task;
   const numbers = [roomCount, inFlight, total, reportDescriptor, isSynchronous ? 1 : 0, shardCount];
-  const flags = ["--disable-warning=ExperimentalWarning"];
-  return [process.execPath, ...flags, child, dataDir, producer, ...numbers.map(String)];
+  return [process.execPath, ...NODE_FLAGS, child, dataDir, producer, ...numbers.map(String)];
 }
 
 export function killRoom(index: number): RoomAddress {

@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import path from "node:path";
 import { createInterface } from "node:readline";
+import { NODE_FLAGS } from "../../deploy/node-flags.ts";
 import type { ClientLine, ConsumerWork, ProducerWork } from "./clients/lines.ts";
 import {
   type Absence,
@@ -35,7 +36,7 @@ export class ClientProcess {
     const isPython = language === "python";
     const args = isPython
       ? [`${file}.py`, JSON.stringify(work)]
-      : ["--disable-warning=ExperimentalWarning", `${file}.ts`, JSON.stringify(work)];
+      : [...NODE_FLAGS, `${file}.ts`, JSON.stringify(work)];
     this.#child = spawn(isPython ? PYTHON : process.execPath, args, {
       cwd: root,
       env: { PYTHONPATH: path.join(root, "sdk/python"), PYTHONUNBUFFERED: "1" },

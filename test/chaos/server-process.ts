@@ -7,6 +7,7 @@ import { once } from "node:events";
 import { createWriteStream, type WriteStream } from "node:fs";
 import path from "node:path";
 import { createInterface } from "node:readline";
+import { NODE_FLAGS } from "../../deploy/node-flags.ts";
 
 /** Longest wait for readiness, ms: also with NATS nodes missing. */
 const START_MS_MAX = 60_000;
@@ -79,24 +80,20 @@ export class ServerProcess {
    */
   async #startOnce(isLast: boolean): Promise<boolean> {
     const { root, parts, env, name } = this.setup;
-    const child = spawn(
-      process.execPath,
-      ["--disable-warning=ExperimentalWarning", "main.ts", "--parts", parts],
-      {
-        cwd: root,
-        env: {
-          PORT: String(this.#port),
-          CONTROL_PORT: this.#grpc.split(":").at(-1) ?? "0",
-          GATEWAY_ID: name,
-          LOG_FORMAT: "json",
-          LOG_LEVEL: "info",
-          PAGE: "off",
-          DRAIN_DEADLINE_MS: "0", // an end is a fault here: at once
-          ...env,
-        },
-        stdio: ["ignore", "pipe", "pipe"],
+    const child = spawn(process.execPath, [...NODE_FLAGS, "main.ts", "--parts", parts], {
+      cwd: root,
+      env: {
+        PORT: String(this.#port),
+        CONTROL_PORT: this.#grpc.split(":").at(-1) ?? "0",
+        GATEWAY_ID: name,
+        LOG_FORMAT: "json",
+        LOG_LEVEL: "info",
+        PAGE: "off",
+        DRAIN_DEADLINE_MS: "0", // an end is a fault here: at once
+        ...env,
       },
-    );
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     this.#child = child;
     this.#isEndWanted = false;
     let [isReady, hasGivenUp] = [false, false];

@@ -7,6 +7,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, onTestFinished, test } from "vitest";
+import { NODE_FLAGS } from "../../deploy/node-flags.ts";
 import { RawClient } from "../gateway/raw-client.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
@@ -15,7 +16,7 @@ test("dev:cluster: starts, carries a message between its gateways, and stops cle
   const folder = mkdtempSync(path.join(tmpdir(), "tidegate-dev-"));
   const child = spawn(
     path.join(root, "node_modules/.bin/node"),
-    ["--disable-warning=ExperimentalWarning", "deploy/dev-cluster/main.ts"],
+    [...NODE_FLAGS, "deploy/dev-cluster/main.ts"],
     { cwd: root, env: { ...process.env, DATA_DIR: folder }, stdio: ["ignore", "pipe", "ignore"] },
   );
   const exited = once(child, "exit");

@@ -8,6 +8,7 @@ import { Kvm } from "@nats-io/kv";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { LEASE_BUCKET, leaseKey } from "../../bus/nats/lease-records.ts";
+import { NODE_FLAGS } from "../../deploy/node-flags.ts";
 import { RawClient } from "../gateway/raw-client.ts";
 import { type Server, startServer } from "../start-server.ts";
 import { startTestNats, type TestNats } from "./start-nats.ts";
@@ -103,7 +104,7 @@ function startChild(id: string, ttlMs: number, room: string) {
   const args = [path.join(import.meta.dirname, "lease-child.ts"), nats.urls.join(","), id];
   const child: ChildProcess = spawn(
     process.execPath,
-    ["--disable-warning=ExperimentalWarning", ...args, String(ttlMs), room],
+    [...NODE_FLAGS, ...args, String(ttlMs), room],
     { stdio: ["ignore", "pipe", "inherit"] },
   );
   const exited = once(child, "exit");

@@ -10,6 +10,7 @@ import { type NatsBus, openNatsBus } from "../../bus/nats/nats-bus.ts";
 import { routeKey } from "../../bus/record-keys.ts";
 import { encodeRoute, firstRoute, startSealing } from "../../bus/route.ts";
 import { startControlPlane } from "../../controlplane/control-plane.ts";
+import { NODE_FLAGS } from "../../deploy/node-flags.ts";
 import { CONTROL_BUCKET } from "../../proto/control-bucket.ts";
 import { GatewayState } from "../../proto/gen/tidegate/control/v1/gateway.ts";
 import { GatewayServiceClient } from "../../proto/gen/tidegate/control/v1/gateway_service.ts";
@@ -39,7 +40,7 @@ async function openBus(name: string): Promise<NatsBus> {
 async function startOther(id: string): Promise<{ child: ChildProcess; exited: Promise<unknown> }> {
   const file = path.join(import.meta.dirname, "lease-child.ts");
   const args = [file, nats.urls.join(","), id, String(leaseTtlMs), "chat:topology"];
-  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", ...args], {
+  const child = spawn(process.execPath, [...NODE_FLAGS, ...args], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const exited = once(child, "exit");

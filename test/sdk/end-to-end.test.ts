@@ -4,6 +4,7 @@ import { once } from "node:events";
 import path from "node:path";
 import { credentials } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { NODE_FLAGS } from "../../deploy/node-flags.ts";
 import {
   PublishPermission,
   RoomClass,
@@ -138,7 +139,7 @@ describe("two processes", () => {
   test("one publishes, killed without a word; the other has each acknowledged message", async () => {
     const room = await (await open()).join("chat:processes");
     const script = path.join(import.meta.dirname, "publish-process.ts");
-    const flags = ["--disable-warning=ExperimentalWarning", script, server.url, "chat:processes"];
+    const flags = [...NODE_FLAGS, script, server.url, "chat:processes"];
     const child = spawn(process.execPath, flags, { stdio: ["ignore", "pipe", "inherit"] });
     let acked: string[] = [];
     let said = "";

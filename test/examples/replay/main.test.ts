@@ -2,6 +2,7 @@
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { expect, test } from "vitest";
+import { NODE_FLAGS } from "../../../deploy/node-flags.ts";
 import { findChromium } from "../../../examples/chromium.ts";
 import type { Outcome } from "../../../examples/replay/run.ts";
 import { from } from "../../tidy/source.ts";
@@ -22,7 +23,7 @@ async function replay(...args: string[]) {
     stdout: string;
     stderr: string;
   }>((resolve) => {
-    const node = ["--disable-warning=ExperimentalWarning", main, ...args];
+    const node = [...NODE_FLAGS, main, ...args];
     execFile(process.execPath, node, (error, stdout, stderr) =>
       resolve({ code: error === null ? 0 : error.code, stdout, stderr }),
     );
