@@ -8,6 +8,7 @@ import {
   type ScaleAdvice,
   ScaleMeasure,
 } from "../../proto/gen/tidegate/control/v1/fleet.ts";
+import type { MetricName } from "../../telemetry/metrics/catalogue.ts";
 
 const labels: Readonly<Record<number, string>> = {
   [ScaleMeasure.CONNECTIONS]: "connections",
@@ -53,7 +54,7 @@ function rows(parts: readonly PartUtilisation[]): [string, number][] {
   );
 }
 
-function metric(name: string, help: string, values: readonly (readonly [string, number])[]) {
+function metric(name: MetricName, help: string, values: readonly (readonly [string, number])[]) {
   const lines = values.map(([label, value]) => `${name}${label} ${rounded(value)}`);
   return [`# HELP ${name} ${help}`, `# TYPE ${name} gauge`, ...lines];
 }

@@ -1,0 +1,36 @@
+/**
+ * What a control plane exports.
+ *
+ * Pure. `name` is of a gateway or shard, which are few.
+ */
+import { counter, gauge, histogram, type MetricRow, planned } from "./metric-row.ts";
+
+/** Name to row. */
+export const CONTROL_METRICS = {
+  tidegate_scale_trigger: gauge("Utilisation above which more is advised."),
+  tidegate_gateways: gauge("Number of gateways that are measured."),
+  tidegate_gateways_wanted: gauge("Number of gateways that there should be."),
+  tidegate_gateways_utilisation: gauge("Mean of the highest measure, 1 at the limit."),
+  tidegate_shards: gauge("Number of shards that are measured."),
+  tidegate_shards_wanted: gauge("Number of shards that there should be."),
+  tidegate_shards_utilisation: gauge("Mean of the highest measure, 1 at the limit."),
+  tidegate_gateway_utilisation: gauge("By gateway and measure.", "name", "measure"),
+  tidegate_shard_utilisation: gauge("By shard and measure.", "name", "measure"),
+  tidegate_stream_messages: planned(gauge("Messages that a shard stores.", "shard")),
+  tidegate_stream_bytes: planned(gauge("Bytes that a shard stores.", "shard")),
+  tidegate_stream_bytes_max: planned(gauge("Bytes that a shard may store.", "shard")),
+  tidegate_control_calls_total: planned(
+    counter("gRPC calls by method and status.", "method", "status"),
+  ),
+  tidegate_control_call_seconds: planned(histogram("What a gRPC call takes; not of streams.")),
+  tidegate_control_calls: planned(gauge("gRPC calls in progress, and open streams.")),
+  tidegate_control_leader: planned(gauge("1: this control plane does the background work.")),
+  tidegate_control_watchers: planned(gauge("Gateways that follow the configuration here.")),
+  tidegate_operations: planned(gauge("Operations under way by kind.", "kind")),
+  tidegate_operation_oldest_seconds: planned(
+    gauge("Age of the oldest operation under way; 0 without one.", "kind"),
+  ),
+  tidegate_operation_stalled_seconds: planned(
+    gauge("How long ago an operation under way last went on, the worst.", "kind"),
+  ),
+} as const satisfies Readonly<Record<string, MetricRow>>;
