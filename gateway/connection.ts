@@ -7,9 +7,10 @@
 import type { WebSocket } from "uWebSockets.js";
 import type { Position } from "../bus/position.ts";
 import type { ClientProfile } from "../proto/client-context.ts";
-import { CodedError, type ErrorCode } from "../proto/coded-error.ts";
+import type { ErrorCode } from "../proto/coded-error.ts";
 import type { Gate } from "../proto/gates/compile-gate.ts";
 import type { Identity } from "./identity.ts";
+import { LimitError } from "./limit-error.ts";
 import type { LocalRoom } from "./local-room.ts";
 import type { ConnectionRates } from "./rates/rates.ts";
 import type { ConnectionSeats } from "./seats/connection-seats.ts";
@@ -125,17 +126,14 @@ export function newConnection(number: number, address = "", cookieToken = ""): C
   };
 }
 
-/**
- * Counts one more unanswered request; whoever answers it counts it off.
- *
- * @throws {CodedError} `IN_FLIGHT_LIMIT` when there are `inFlightMax` already.
- */
-export function beginRequest(connection: Connection, inFlightMax: number): void {
-  if (connection.inFlightCount >= inFlightMax) {
-    const detail = `${connection.inFlightCount} requests are unanswered, the limit; await some`;
-    throw new CodedError("IN_FLIGHT_LIMIT", detail);
-  }
-  connection.inFlightCount += 1;
+/** What one more request is refused with: as many are unanswered already. Null: it is not. */
+export function refuseInFlight(
+  { inFlightCount }: Connection,
+  inFlightMax: number,
+): LimitError | null {
+  if (inFlightCount < inFlightMax) return null;
+  const detail = `${inFlightCount} requests are unanswered, the limit; await some`;
+  return new LimitError("IN_FLIGHT_LIMIT", "in-flight", inFlightMax, detail);
 }
 
 /** The membership of a room by its alias, or null. */

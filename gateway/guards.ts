@@ -42,7 +42,7 @@ export interface Guards {
 export function openGuards(parts: GuardParts): Guards {
   const { bus, clock, log, options, limits, sender, readOverload } = parts;
   const blocks = new Blocks(bus, clock, log, options.blockMs);
-  void blocks.follow();
+  blocks.follow();
   const rates = new Rates(limits);
   const stored = new StoredUsage(bus, log);
   const overload = new Overload(bus, log, options.memoryMibMax, readOverload);

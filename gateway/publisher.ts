@@ -22,7 +22,14 @@ const SWEEP_MS = 1000;
  */
 export const PUBLISH_BYTES_MAX = 64 * 1024 ** 2;
 
-const fullDetail = `${PUBLISH_BYTES_MAX / 1024 ** 2} MiB of publishes wait for the bus; try again`;
+const full = `${PUBLISH_BYTES_MAX / 1024 ** 2} MiB of publishes wait for the bus; try again`;
+
+/**
+ * Lanes beyond which a refused publish of another room is not remembered: it ends as
+ * OUTCOME_UNKNOWN, since its retry could be stored behind a later one. Some 40 MB, for 20 s; it
+ * takes a client that floods ever new rooms while nothing is taken.
+ */
+export const LANE_COUNT_MAX = 50_000;
 
 /** A durable publish on its way. */
 interface PendingPublish {
@@ -66,7 +73,7 @@ export class Publisher {
     return this.#bytes;
   }
 
-  /** Takes a checked publish; `connection.inFlightCount` already counts it. */
+  /** Takes a checked publish, and counts it in `connection.inFlightCount` until it is answered. */
   submit(
     connection: Connection,
     requestId: number,
@@ -77,12 +84,12 @@ export class Publisher {
   ): void {
     const { producer } = connection;
     const nowUs = this.#clock.nowUs();
-    const lane = this.#laneOf(producer + address.token);
     const ids = { connection, requestId, address, producer, producerSeq };
     const entry = { ...ids, firstSentUs, startedUs: nowUs, envelope };
+    connection.inFlightCount += 1;
     this.#bytes += envelope.length;
-    if (this.#bytes <= PUBLISH_BYTES_MAX) lane.submit(entry, nowUs);
-    else lane.refuse(entry, new CodedError("UNAVAILABLE", fullDetail));
+    if (this.#bytes > PUBLISH_BYTES_MAX) this.#refuse(entry, new CodedError("UNAVAILABLE", full));
+    else this.#laneOf(producer + address.token).submit(entry, nowUs);
   }
 
   /**
@@ -101,11 +108,21 @@ export class Publisher {
     const ids = { connection, requestId, address, producer, producerSeq };
     const entry = { ...ids, firstSentUs, startedUs: this.#clock.nowUs(), envelope: noBytes };
     connection.inFlightCount += 1; // the answer counts it off
-    this.#laneOf(producer + address.token).refuse(entry, error);
+    this.#refuse(entry, error);
   }
 
   close(): void {
     clearInterval(this.#sweep);
+  }
+
+  #refuse(entry: PendingPublish, error: CodedError): void {
+    const key = entry.producer + entry.address.token;
+    if (this.#lanes.size < LANE_COUNT_MAX || this.#lanes.has(key)) {
+      this.#laneOf(key).refuse(entry, error);
+      return;
+    }
+    const detail = `${this.#lanes.size} rooms have publishes that are under way or were refused`;
+    this.#answer(entry, new CodedError("OUTCOME_UNKNOWN", detail), null);
   }
 
   #laneOf(key: string): Lane {

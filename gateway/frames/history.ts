@@ -10,7 +10,7 @@ import { Envelope } from "../../proto/gen/tidegate/client/v1/message.ts";
 import { GateAction } from "../../proto/gen/tidegate/control/v1/version_gate.ts";
 import { HISTORY_COUNT_MAX } from "../../proto/room-class.ts";
 import { isPermitted } from "../auth/permission.ts";
-import { beginRequest, type Connection, findMembership } from "../connection.ts";
+import { type Connection, findMembership, refuseInFlight } from "../connection.ts";
 import type { GatewayContext } from "../context.ts";
 import { wirePosition } from "../fanout.ts";
 import { gatedRoom } from "../gates/gated-room.ts";
@@ -55,7 +55,9 @@ async function answer(
   history: History,
 ): Promise<void> {
   const target = findTarget(context, connection, identity, history);
-  beginRequest(connection, inFlightMax(context, identity));
+  const refusal = refuseInFlight(connection, inFlightMax(context, identity));
+  if (refusal !== null) throw refusal;
+  connection.inFlightCount += 1;
   try {
     const page = await readShown(context, target, history);
     sendPage(context, connection, history.requestId, page);

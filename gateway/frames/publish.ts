@@ -7,7 +7,7 @@ import type { PublishLimits } from "../../bus/void.ts";
 import { CodedError } from "../../proto/coded-error.ts";
 import { PublishPermission } from "../../proto/gen/tidegate/control/v1/room_class.ts";
 import { isPermitted } from "../auth/permission.ts";
-import { beginRequest, type Connection, findMembership, type Membership } from "../connection.ts";
+import { type Connection, findMembership, type Membership, refuseInFlight } from "../connection.ts";
 import type { GatewayContext } from "../context.ts";
 import { gatedRoom, leavesPublishing } from "../gates/gated-room.ts";
 import { readOnlyRefusal } from "../gates/tell-client.ts";
@@ -169,18 +169,22 @@ function publishDurable(
   frame: Uint8Array,
 ): void {
   const { requestId, producerSeq, firstSentUs } = scan;
+  const { publisher, traffic } = context;
   checkDurable(connection, scan, context.clock.nowUs(), context.bus.publishLimits);
+  const refusal = refuseInFlight(connection, inFlightMax(context, identity));
+  if (refusal !== null) {
+    publisher.refuse(connection, requestId, target.address, producerSeq, firstSentUs, refusal);
+    return;
+  }
   const bytesMax = context.limits.rates(identity.tenant).storedBytes;
   const payloadBytes = scan.payloadEnd - scan.payloadStart;
   if (bytesMax > 0) context.guards.stored.take(identity.tenant, bytesMax, payloadBytes);
-  beginRequest(connection, inFlightMax(context, identity));
   const envelope = encodeEnvelope(
     { firstSentUs, user: identity.user, producer: connection.producer, producerSeq },
     frame,
     scan.payloadStart,
     scan.payloadEnd,
   );
-  const { publisher, traffic } = context;
   traffic.countDurable(target.address.slot, envelope.length);
   publisher.submit(connection, requestId, target.address, producerSeq, firstSentUs, envelope);
 }

@@ -5,10 +5,11 @@
  * follow the bucket. The gateway that found the abuse keeps it out at once, and also when the bus
  * is away.
  */
-import type { Bus } from "../../bus/bus.ts";
+import type { Bus, Unsubscribe } from "../../bus/bus.ts";
 import { CodedError } from "../../proto/coded-error.ts";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
+import { followBucket } from "./follow-bucket.ts";
 
 /** Bus KV bucket: keys as of seats, values the end in ms since 1970, as text. */
 export const BLOCK_BUCKET = "blocks";
@@ -16,8 +17,6 @@ export const BLOCK_BUCKET = "blocks";
 export const BLOCK_COUNT_MAX = 10_000;
 /** Blocks that this gateway writes a second; more are its own alone. */
 export const WRITES_PER_SECOND = 20;
-/** A bucket that could not be opened is tried again after this, ms. */
-const RETRY_MS = 5000;
 
 export class Blocks {
   readonly #bus: Bus;
@@ -26,9 +25,7 @@ export class Blocks {
   readonly #blockMs: number;
   /** When each ends, ms since 1970; in the order in which they were made. */
   readonly #ends = new Map<string, number>();
-  #unwatch: (() => void) | null = null;
-  #timer: NodeJS.Timeout | null = null;
-  #isClosed = false;
+  #unfollow: Unsubscribe = () => {};
   #writeSecond = 0;
   #writeCount = 0;
   /** Blocks that were found here. */
@@ -47,27 +44,17 @@ export class Blocks {
     return this.#ends.size;
   }
 
-  /** Follows the blocks of the others from now on, as soon as the bus lets it. */
-  async follow(): Promise<void> {
-    try {
-      const keys = await this.#bus.keyValue(BLOCK_BUCKET);
-      if (this.#isClosed) return;
-      const unwatch = await keys.watch("", {
-        onChange: ({ key, value }) => {
-          const endMs = Number(Buffer.from(value ?? []).toString() || 0);
-          if (endMs > this.#nowMs()) this.#keep(key, endMs);
-          else this.#ends.delete(key);
-        },
-        onSynced() {},
-      });
-      if (this.#isClosed) unwatch();
-      else this.#unwatch = unwatch;
-    } catch (error) {
-      if (this.#isClosed) return;
-      const { code, detail } = CodedError.from(error);
-      this.#log.warn({ code, detail }, "blocks of other gateways are not known; trying on");
-      this.#timer = setTimeout(() => void this.follow(), RETRY_MS).unref();
-    }
+  /** Follows the blocks of the others from now on, as soon as the bus lets it. Called once. */
+  follow(): void {
+    this.#unfollow = followBucket(this.#bus, this.#log, {
+      ...{ bucket: BLOCK_BUCKET, prefix: "" },
+      trouble: "blocks of other gateways are not known; trying on",
+      onChange: ({ key, value }) => {
+        const endMs = Number(Buffer.from(value ?? []).toString() || 0);
+        if (endMs > this.#nowMs()) this.#keep(key, endMs);
+        else this.#ends.delete(key);
+      },
+    });
   }
 
   /**
@@ -96,9 +83,7 @@ export class Blocks {
   }
 
   close(): void {
-    this.#isClosed = true;
-    this.#unwatch?.();
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#unfollow();
   }
 
   #nowMs(): number {

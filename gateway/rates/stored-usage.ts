@@ -2,8 +2,7 @@
  * What tenants with a limit store, as this gateway knows it: what the control plane counted last,
  * and what was published here since.
  */
-import type { Bus } from "../../bus/bus.ts";
-import { CodedError } from "../../proto/coded-error.ts";
+import type { Bus, Unsubscribe } from "../../bus/bus.ts";
 import {
   decodeStored,
   STORED_COUNT_MS,
@@ -13,9 +12,7 @@ import {
 } from "../../proto/stored-usage.ts";
 import { LimitError } from "../limit-error.ts";
 import type { Log } from "../log.ts";
-
-/** A bucket that could not be opened is tried again after this, ms. */
-const RETRY_MS = 5000;
+import { followBucket } from "./follow-bucket.ts";
 
 interface Usage {
   countedBytes: number;
@@ -27,9 +24,7 @@ export class StoredUsage {
   readonly #bus: Bus;
   readonly #log: Log;
   readonly #tenants = new Map<string, Usage>();
-  #following: Promise<void> | null = null;
-  #unwatch: (() => void) | null = null;
-  #isClosed = false;
+  #unfollow: Unsubscribe | null = null;
   refusedCount = 0;
 
   constructor(bus: Bus, log: Log) {
@@ -43,7 +38,7 @@ export class StoredUsage {
    * @throws {CodedError} `STORAGE_LIMIT` when its rooms hold as much already.
    */
   take(tenant: string, limit: number, byteCount: number): void {
-    this.#following ??= this.#follow();
+    this.#unfollow ??= this.#follow();
     const usage = this.#of(tenant);
     if (usage.countedBytes + usage.sinceBytes < limit) {
       usage.sinceBytes += byteCount;
@@ -55,8 +50,7 @@ export class StoredUsage {
   }
 
   close(): void {
-    this.#isClosed = true;
-    this.#unwatch?.();
+    this.#unfollow?.();
   }
 
   #of(tenant: string): Usage {
@@ -68,27 +62,15 @@ export class StoredUsage {
   }
 
   /** The bucket is opened with the first publish under a limit. */
-  async #follow(): Promise<void> {
-    try {
-      const keys = await this.#bus.keyValue(USAGE_BUCKET);
-      if (this.#isClosed) return;
-      const unwatch = await keys.watch(STORED_PREFIX, {
-        onChange: ({ key, value }) => {
-          const usage = this.#of(storedTenant(key));
-          usage.countedBytes = decodeStored(value);
-          usage.sinceBytes = 0;
-        },
-        onSynced() {},
-      });
-      if (this.#isClosed) unwatch();
-      else this.#unwatch = unwatch;
-    } catch (error) {
-      if (this.#isClosed) return;
-      const { code, detail } = CodedError.from(error);
-      this.#log.warn({ code, detail }, "what tenants store is not known; trying on");
-      setTimeout(() => {
-        this.#following = null; // the next publish tries again
-      }, RETRY_MS).unref();
-    }
+  #follow(): Unsubscribe {
+    return followBucket(this.#bus, this.#log, {
+      ...{ bucket: USAGE_BUCKET, prefix: STORED_PREFIX },
+      trouble: "what tenants store is not known; trying on",
+      onChange: ({ key, value }) => {
+        const usage = this.#of(storedTenant(key));
+        usage.countedBytes = decodeStored(value);
+        usage.sinceBytes = 0;
+      },
+    });
   }
 }

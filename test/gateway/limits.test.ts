@@ -108,7 +108,8 @@ describe("IN_FLIGHT_LIMIT", () => {
     const first = [1, 2, 3].map((seq) => client.publish({ room, seq, payload: `m${seq}` }));
     const over = client.publish({ room, seq: 4, payload: "m4" });
     const error = await client.error(over);
-    expect([error.code, error.retryable, error.room]).toEqual(["IN_FLIGHT_LIMIT", true, room]);
+    expect(error).toMatchObject({ code: "IN_FLIGHT_LIMIT", retryable: true, room });
+    expect(error).toMatchObject({ limit: "in-flight", limitValue: 3n });
     const requestId = client.nextId();
     const target = { $case: "room" as const, value: room };
     const history = { requestId, target, cursor: undefined, limit: 5 };
@@ -127,7 +128,41 @@ describe("IN_FLIGHT_LIMIT", () => {
     while (held.length < 3) await client.settle();
     for (const release of held.splice(0)) release();
     for (const id of again) await client.ack(id);
+    const comeAgain = client.publish({ room, seq: 7, payload: "m7" });
+    while (held.length < 1) await client.settle();
+    for (const release of held.splice(0)) release();
+    await client.ack(comeAgain);
     while (gateway.gateway.stats().laneCount > 0) await client.settle();
+  });
+
+  test("R3: one refused has to come again before a later one of its room is stored", async () => {
+    const held: (() => void)[] = [];
+    const gateway = await testGateway({
+      options: { inFlightMax: 2 },
+      wrapBus: (bus) => holdAppends(bus, held),
+    });
+    const client = await gateway.client();
+    const { roomAlias } = await client.join("chat:a");
+    const publish = (seq: number) =>
+      client.publish({ alias: roomAlias, seq, payload: `m${seq}`, firstSentUs });
+    const firstSentUs = Date.now() * 1000;
+    const free = async () => {
+      while (held.length === 0) await client.settle();
+      for (const release of held.splice(0)) release();
+    };
+    const taken = [publish(1), publish(2)];
+    expect((await client.error(publish(3))).code).toBe("IN_FLIGHT_LIMIT");
+    while (held.length < 2) await client.settle();
+    await free();
+    for (const id of taken) await client.ack(id);
+    // There is room now. The fourth was sent before its client heard of the third.
+    expect((await client.error(publish(4))).code).toBe("UNAVAILABLE");
+    for (const seq of [3, 4]) {
+      const id = publish(seq);
+      await free();
+      await client.ack(id);
+    }
+    expect(await client.texts(roomAlias, 4)).toEqual(["m1", "m2", "m3", "m4"]);
   });
 
   test("a client that vanishes with publishes in flight leaves nothing when they are answered", async () => {

@@ -49,7 +49,7 @@ test("BLOCKED: anonymous floods block the address for anonymous clients, on othe
   const log = { debug() {}, info() {}, warn() {}, error() {} };
   const clock = { nowUs: () => Date.now() * 1000 };
   const other = new Blocks(first.bus, clock, log, 60_000);
-  await other.follow();
+  other.follow();
   await until(() => other.count === 1);
   other.close();
   expect((await attempt(first.port)).code).toBe(4009);
