@@ -144,11 +144,8 @@ async function startWorkers(options: OptionValues, args: readonly string[]): Pro
     },
   );
   const health = async () => {
-    const { isStopping } = fleet;
-    const { rss } = process.memoryUsage();
-    const own = { isStopping, version: readVersion(), pid: process.pid, rssBytes: rss };
     const facts = await askChildren(fleet.children);
-    return decideFleetHealth(facts, { ...own, uptimeS: process.uptime() });
+    return decideFleetHealth(facts, ownFacts(fleet.isStopping));
   };
   const metrics = async () => joinMetrics(await askMetrics(fleet.children));
   const page = options.integer("ADMIN_PORT") === 0 ? null : adminPage(options, port);
@@ -316,17 +313,28 @@ async function ownHealth(
   bus: Bus,
   isStopping: () => boolean,
 ): Promise<() => Promise<AdminHealth>> {
-  const { decideHealth } = await import("./gateway/health.ts");
-  return async () => {
-    if (gateway !== null) {
-      const body = decideHealth(gateway.stats(), process.memoryUsage(), process.uptime());
+  if (gateway !== null) {
+    const [{ decideHealth }, { readProcess }] = await Promise.all([
+      import("./gateway/health.ts"),
+      import("./gateway/read-process.ts"),
+    ]);
+    return async () => {
+      const body = decideHealth(gateway.stats(), readProcess());
       return { isReady: body.status === "ok", body };
-    }
-    const { isConnected, detail } = bus.status();
-    const status = isStopping() ? "stopping" : isConnected ? "ok" : "degraded";
-    const memory = { rss_bytes: process.memoryUsage().rss };
-    const body = { status, version: readVersion(), memory, bus: { isConnected, detail } };
-    return { isReady: status === "ok", body };
+    };
+  }
+  const { decideControlHealth } = await import("./controlplane/process-health.ts");
+  return async () => {
+    const body = decideControlHealth({ ...ownFacts(isStopping()), bus: bus.status() });
+    return { isReady: body.status === "ok", body };
+  };
+}
+
+/** What /health says of any process. */
+function ownFacts(isStopping: boolean) {
+  return {
+    ...{ isStopping, version: readVersion(), nodeVersion: process.versions.node },
+    ...{ pid: process.pid, rssBytes: process.memoryUsage.rss(), uptimeS: process.uptime() },
   };
 }
 

@@ -38,7 +38,7 @@ import { followGates } from "./gates/apply-gates.ts";
 import { Gates } from "./gates/gates.ts";
 import { guardCounters, openGuards } from "./guards.ts";
 import { decideHealth, decideStatus, type HealthFacts } from "./health.ts";
-import type { PageSource } from "./http.ts";
+import type { Health, PageSource } from "./http.ts";
 import { Lagging } from "./lagging.ts";
 import { Listeners } from "./listeners.ts";
 import type { Log } from "./log.ts";
@@ -49,6 +49,7 @@ import { Profiles } from "./profiles.ts";
 import { PublishLog } from "./publish-log.ts";
 import { Publisher } from "./publisher.ts";
 import { answerQuestions } from "./questions/answer-questions.ts";
+import { readProcess } from "./read-process.ts";
 import { Readiness } from "./readiness.ts";
 import { ResumeReads } from "./resume-reads.ts";
 import { Rooms } from "./rooms.ts";
@@ -86,6 +87,8 @@ export interface Gateway {
   readonly port: number;
   /** Counters and state, as /health shows them. */
   stats(): HealthFacts;
+  /** What /readyz says. */
+  status(): Health["status"];
   /** Follows control planes beside the bus; not needed, and waited for by nobody. Called once. */
   followControlPlanes(at: ControlLinkOptions): void;
   /**
@@ -115,16 +118,21 @@ export async function startGateway(
   const { feed } = config;
   const followers = makeFollowers(feed);
   const [tokens] = await Promise.all([SessionTokens.open(bus), feed.open(bus)]);
-  const port = new ClientPort(options, clock, log, () => decideStatus(stats()) === "ok");
+  const port = new ClientPort(options, clock, log, () => status() === "ok");
   const assembled = assemble(parts, options, port.apps, {
     ...{ ...followers, tokens, addresses: config.addresses },
   });
   const { context, connections, fanout } = assembled;
   const upkeep = followPolicies(context, followers.classes, connections);
   let isStopping = false;
+  const readyFacts = () => ({
+    ...{ isStopping, drain: drain.status, config: config.status, bus: bus.status() },
+    connectionCount: connections.count,
+    connectionCountMax: options.connectionCountMax,
+  });
+  const status = () => decideStatus(readyFacts());
   const stats = (): HealthFacts => ({
-    ...{ isStopping, drain: drain.status, config: config.status, edge: port.status },
-    keys: parts.keyStatus?.() ?? null,
+    ...{ ...readyFacts(), edge: port.status, keys: parts.keyStatus?.() ?? null },
     ...readCounts(assembled),
   });
   const drain = new Drain({
@@ -135,7 +143,8 @@ export async function startGateway(
   port.route(
     { connections, dispatch: new Dispatch(context) },
     {
-      health: () => decideHealth(stats(), process.memoryUsage(), process.uptime()),
+      health: () => decideHealth(stats(), readProcess()),
+      status,
       page: parts.page ?? null,
     },
   );
@@ -164,7 +173,7 @@ export async function startGateway(
   let closed: Promise<void> | null = null;
   return {
     port: listeners.port,
-    stats,
+    ...{ stats, status },
     followControlPlanes: (at) => config.follow(at, context.traffic),
     drain: () => drain.end(),
     close() {
@@ -192,11 +201,10 @@ function closable({ publisher, rooms, guards, tokenWatch }: GatewayContext) {
 }
 
 /** What can be read of the parts at any time. */
-function readCounts({ context, connections, fanout, lagging }: ReturnType<typeof assemble>) {
-  const { bus, rooms, publisher, version, gatewayId } = context;
+function readCounts({ context, fanout, lagging }: ReturnType<typeof assemble>) {
+  const { rooms, publisher, version, gatewayId } = context;
   return {
-    ...{ version, gatewayId, bus: bus.status() },
-    connectionCount: connections.count,
+    ...{ version, gatewayId },
     roomCount: rooms.count,
     memberCount: rooms.memberCount,
     laneCount: publisher.laneCount,

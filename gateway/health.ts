@@ -1,26 +1,37 @@
 /**
- * What /health says, from plain facts.
+ * What /readyz and /health say, from plain facts.
  *
- * Pure.
+ * Pure. Ready is who is on the bus, has its configuration, stays, and has room; nothing of that
+ * concerns /livez, which says no more than that the event loop runs.
  */
 import type { BusStatus } from "../bus/bus.ts";
 import type { KeyStatus } from "./auth/key-source.ts";
 import type { ConfigStatus } from "./control-link/config.ts";
 import type { DrainStatus } from "./drain/drain.ts";
 import type { EdgeStatus } from "./edge/client-port.ts";
+import { SUBPROTOCOL } from "./edge/subprotocol.ts";
 import type { FlagStatus } from "./flags/client-flags.ts";
 import type { Health } from "./http.ts";
 import type { AdmissionStatus } from "./overload/admission.ts";
 import type { OverloadStatus } from "./overload/overload.ts";
 
-/** Counters and state of a gateway. */
-export interface HealthFacts {
+/** What readiness depends on. */
+export interface ReadyFacts {
   readonly isStopping: boolean;
+  readonly drain: Pick<DrainStatus, "state">;
+  readonly bus: Pick<BusStatus, "isConnected">;
+  readonly config: Pick<ConfigStatus, "isReceived">;
+  readonly connectionCount: number;
+  /** CONNECTION_COUNT_MAX. */
+  readonly connectionCountMax: number;
+}
+
+/** Counters and state of a gateway. */
+export interface HealthFacts extends ReadyFacts {
   readonly drain: DrainStatus;
   readonly bus: BusStatus;
   readonly config: ConfigStatus;
   readonly edge: EdgeStatus;
-  readonly connectionCount: number;
   /** Rooms with an interest on the bus. */
   readonly roomCount: number;
   /** Members of these rooms, and those that are joining. */
@@ -53,23 +64,28 @@ export interface HealthFacts {
   readonly gatewayId: string;
 }
 
-/**
- * The JSON of /health.
- *
- * @param memory as process.memoryUsage() gives it, bytes.
- * @param uptimeS seconds since the process started.
- */
-export function decideHealth(
-  facts: HealthFacts,
-  memory: { rss: number; heapUsed: number; external: number },
-  uptimeS: number,
-): Health {
+/** What is known of the process. */
+export interface ProcessFacts {
+  /** As process.memoryUsage() gives it, bytes. */
+  readonly memory: { readonly rss: number; readonly heapUsed: number; readonly external: number };
+  /** Since it started, seconds. */
+  readonly uptimeS: number;
+  /** Version of Node, without "v". */
+  readonly nodeVersion: string;
+}
+
+/** The JSON of /health. */
+export function decideHealth(facts: HealthFacts, process: ProcessFacts): Health {
+  const { memory, uptimeS, nodeVersion } = process;
   return {
     status: decideStatus(facts),
+    ready: describeReadiness(facts),
     version: facts.version,
+    versions: { tidegate: facts.version, node: nodeVersion, protocol: SUBPROTOCOL },
     gateway: facts.gatewayId,
     uptime_s: Math.round(uptimeS * 10) / 10,
     connections: facts.connectionCount,
+    connections_max: facts.connectionCountMax,
     rooms: facts.roomCount,
     members: facts.memberCount,
     publish_lanes: facts.laneCount,
@@ -132,8 +148,9 @@ function describeAdmission(status: AdmissionStatus): object {
   };
 }
 
-function describeConfig({ version, ageMs, trouble, link }: ConfigStatus) {
+function describeConfig({ isReceived, version, ageMs, trouble, link }: ConfigStatus) {
   return {
+    received: isReceived,
     version,
     age_ms: Math.round(ageMs),
     trouble,
@@ -159,11 +176,28 @@ function describeEdge({ door, certificate }: EdgeStatus) {
   };
 }
 
-/** A gateway that announces its drain is not ready, though it still accepts. */
-export function decideStatus({ isStopping, drain, bus }: HealthFacts): Health["status"] {
-  if (isStopping) return "stopping";
-  if (drain.state !== "serving") return "draining";
-  return bus.isConnected ? "ok" : "degraded";
+/**
+ * Where a gateway stands: ready is who is "ok" alone, and the first thing that is in the way names
+ * the status. One that announces its drain is not ready, though it still accepts.
+ */
+export function decideStatus(facts: ReadyFacts): Health["status"] {
+  if (facts.isStopping) return "stopping";
+  const { bus, configuration, not_draining, below_connection_limit } = describeReadiness(facts);
+  if (!not_draining) return "draining";
+  if (!configuration) return "starting";
+  if (!bus) return "degraded";
+  return below_connection_limit ? "ok" : "full";
+}
+
+/** Each thing that a gateway which is ready has. */
+function describeReadiness(facts: ReadyFacts) {
+  const { isStopping, drain, bus, config, connectionCount, connectionCountMax } = facts;
+  return {
+    bus: bus.isConnected,
+    configuration: config.isReceived,
+    not_draining: !isStopping && drain.state === "serving",
+    below_connection_limit: connectionCount < connectionCountMax,
+  };
 }
 
 function describeDrain(status: DrainStatus): object {

@@ -10,8 +10,11 @@ import type { Log } from "./log.ts";
 
 /** What /health tells. */
 export interface Health {
-  /** "ok", "degraded" (serving, but the bus is away), "draining" or "stopping". */
-  readonly status: "ok" | "degraded" | "draining" | "stopping";
+  /**
+   * "ok", which alone is ready; "starting" (its configuration has not come), "degraded" (serving,
+   * but the bus is away), "full" (CONNECTION_COUNT_MAX), "draining" or "stopping".
+   */
+  readonly status: "ok" | "starting" | "degraded" | "full" | "draining" | "stopping";
   readonly [detail: string]: unknown;
 }
 
@@ -36,6 +39,8 @@ export const PAGE_HEADERS: Readonly<Record<string, string>> = {
 /** What HTTP needs of the gateway. */
 export interface HttpParts {
   readonly health: () => Health;
+  /** The status alone: probes ask often, and all of the health costs more. */
+  readonly status: () => Health["status"];
   readonly page: PageSource | null;
   /** Whether anything but upgrades is answered at all. */
   readonly answersHttp: boolean;
@@ -54,7 +59,7 @@ export function routeHttp(app: TemplatedApp, parts: HttpParts): void {
   }
   app.get("/livez", (res) => sendText(res, "200 OK", "ok\n"));
   app.get("/readyz", (res) => {
-    const { status } = parts.health();
+    const status = parts.status();
     sendText(res, status === "ok" ? "200 OK" : "503 Service Unavailable", `${status}\n`);
   });
   app.get("/health", (res, req) => {

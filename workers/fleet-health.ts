@@ -24,6 +24,8 @@ export type ChildHealth = Readonly<Record<string, unknown>>;
 export interface ParentFacts {
   readonly isStopping: boolean;
   readonly version: string;
+  /** Version of Node, without "v". */
+  readonly nodeVersion: string;
   readonly pid: number;
   readonly uptimeS: number;
   readonly rssBytes: number;
@@ -46,8 +48,7 @@ export function decideFleetHealth(
   parent: ParentFacts,
 ): AdminHealth {
   const workers = children.filter(({ spec }) => spec.role === "gateway");
-  const hasReady = workers.some(isOk);
-  const isReady = hasReady && !parent.isStopping;
+  const isReady = workers.some(isOk) && !parent.isStopping;
   const sums = Object.fromEntries(
     summedNames.map((name) => [name, sum(workers.map(({ health }) => health?.[name]))]),
   );
@@ -55,23 +56,39 @@ export function decideFleetHealth(
     const memory = health?.memory as { rss_bytes?: unknown } | undefined;
     return memory?.rss_bytes;
   });
-  const status = parent.isStopping
-    ? "stopping"
-    : hasReady
-      ? children.every(isOk)
-        ? "ok"
-        : "degraded"
-      : "unavailable";
   const body = {
-    status,
+    status: decideStatus(children, parent.isStopping),
+    workers_ready: workers.filter(isOk).length,
     version: parent.version,
+    versions: { tidegate: parent.version, node: parent.nodeVersion },
     pid: parent.pid,
     uptime_s: Math.round(parent.uptimeS * 10) / 10,
+    config: { age_ms: oldestConfigMs(workers) },
     sums: { ...sums, rss_bytes: parent.rssBytes + sum(memories) },
     workers: workers.map(describeChild),
     controlplanes: children.filter(({ spec }) => spec.role !== "gateway").map(describeChild),
   };
   return { isReady, body };
+}
+
+/**
+ * "ok" when all are; "degraded" when a worker is ready, and something is not. When no worker is:
+ * "full" when one of them only lacks room, else "unavailable".
+ */
+function decideStatus(children: readonly ChildFacts[], isStopping: boolean): string {
+  if (isStopping) return "stopping";
+  const workers = children.filter(({ spec }) => spec.role === "gateway");
+  if (workers.some(isOk)) return children.every(isOk) ? "ok" : "degraded";
+  return workers.some(({ health }) => health?.status === "full") ? "full" : "unavailable";
+}
+
+/** Age of the oldest configuration that a worker works by, ms; null when none says. */
+function oldestConfigMs(workers: readonly ChildFacts[]): number | null {
+  const ages = workers.flatMap(({ health }) => {
+    const age = (health?.config as { age_ms?: unknown } | undefined)?.age_ms;
+    return typeof age === "number" ? [age] : [];
+  });
+  return ages.length === 0 ? null : Math.max(...ages);
 }
 
 function isOk({ state, health }: ChildFacts): boolean {

@@ -10,6 +10,8 @@ import { ControlLink, type ControlLinkOptions, type ControlLinkState } from "./c
 
 /** For /health. */
 export interface ConfigStatus {
+  /** Whether all of it has come since the start; what is known then stays, whoever goes away. */
+  readonly isReceived: boolean;
   readonly version: number;
   readonly ageMs: number;
   readonly trouble: string;
@@ -39,8 +41,8 @@ export class GatewayConfig {
   }
 
   get status(): ConfigStatus {
-    const { version, ageMs, trouble } = this.feed;
-    return { version, ageMs, trouble, link: this.#link?.state ?? null };
+    const { isReceived, version, ageMs, trouble } = this.feed;
+    return { isReceived, version, ageMs, trouble, link: this.#link?.state ?? null };
   }
 
   /** Follows nothing more. */

@@ -40,6 +40,7 @@ export class ControlFeed {
   #keys: KeyValue | null = null;
   #unwatch: () => void = () => {};
   #timer: NodeJS.Timeout | null = null;
+  #isReceived = false;
   #version = 0;
   #provenMs = performance.now();
 
@@ -63,8 +64,14 @@ export class ControlFeed {
       onSynced: resolve,
     });
     await promise;
+    this.#isReceived = true;
     this.proven(0);
     this.#timer = setInterval(() => void this.#prove(), PROVE_MS).unref();
+  }
+
+  /** Whether all records have been read once. */
+  get isReceived(): boolean {
+    return this.#isReceived;
   }
 
   /** Highest revision that is applied. */

@@ -7,7 +7,7 @@
 import type { Unsubscribe } from "../../bus/bus.ts";
 import { GoAwayReason } from "../../proto/gen/tidegate/client/v1/session.ts";
 import type { GatewayContext } from "../context.ts";
-import { READY_SUBPROTOCOL } from "../edge/front-door.ts";
+import { READY_SUBPROTOCOL } from "../edge/subprotocol.ts";
 import type { Drain } from "./drain.ts";
 import type { Peer } from "./peer.ts";
 

@@ -41,7 +41,7 @@ export class ClientPort {
   /** Puts the routes on every app, also on later ones. Called once. */
   route(
     sockets: Pick<WebSocketParts, "connections" | "dispatch">,
-    http: Pick<HttpParts, "health" | "page">,
+    http: Pick<HttpParts, "health" | "status" | "page">,
   ): void {
     const [options, log, door] = [this.#options, this.#log, this.door];
     this.apps.route((app, count) => {

@@ -15,14 +15,8 @@ import { addressOf } from "../seats/address.ts";
 import { decideClientAddress } from "./client-address.ts";
 import { FloodGuard } from "./flood-guard.ts";
 import { isInNetworks, type Network, normalAddress, parseNetwork } from "./networks.ts";
+import { READY_SUBPROTOCOL, SUBPROTOCOL } from "./subprotocol.ts";
 
-/** The WebSocket subprotocol (RFC 6455 section 1.9). */
-export const SUBPROTOCOL = "tidegate.v1";
-/**
- * A subprotocol that only a gateway which is ready agrees to: gateways ask each other with it, on a
- * port that answers nothing else.
- */
-export const READY_SUBPROTOCOL = "tidegate.ready";
 /** An address may open this many times as many sockets as WebSockets: health checks, a page. */
 const SOCKET_FACTOR = 4;
 /** Until somebody who is refused shall try again, seconds. */

@@ -1,6 +1,6 @@
 /** What /health says of plain facts. */
 import { expect, test } from "vitest";
-import { decideHealth, type HealthFacts } from "../../gateway/health.ts";
+import { decideHealth, decideStatus, type HealthFacts } from "../../gateway/health.ts";
 
 const facts: HealthFacts = {
   isStopping: false,
@@ -13,7 +13,7 @@ const facts: HealthFacts = {
     ...{ setCount: 1, flagCount: 3, clientFlagCount: 2, isStale: true, toldCount: 5 },
     ...{ conflicts: [], isLive: true, countsExposures: true, ackWindowMs: 10, exposures: [] },
   },
-  config: { version: 9, ageMs: 1.6, trouble: "", link: null },
+  config: { isReceived: true, version: 9, ageMs: 1.6, trouble: "", link: null },
   edge: {
     door: { floodRefusals: 6, policyRefusals: 8 },
     certificate: {
@@ -21,7 +21,7 @@ const facts: HealthFacts = {
       trouble: "t",
     },
   },
-  connectionCount: 3,
+  ...{ connectionCount: 3, connectionCountMax: 10 },
   roomCount: 2,
   memberCount: 5,
   laneCount: 1,
@@ -42,15 +42,20 @@ const facts: HealthFacts = {
   version: "1.2.3",
   gatewayId: "gw",
 };
-const memory = { rss: 100, heapUsed: 50, external: 25, heapTotal: 60, arrayBuffers: 1 };
+const ownProcess = {
+  memory: { rss: 100, heapUsed: 50, external: 25 },
+  ...{ uptimeS: 12.345, nodeVersion: "22.1.0" },
+};
 
 test("decideHealth: every fact, under the names that operators read", () => {
-  expect(decideHealth(facts, memory, 12.345)).toEqual({
+  expect(decideHealth(facts, ownProcess)).toEqual({
     status: "ok",
+    ready: { bus: true, configuration: true, not_draining: true, below_connection_limit: true },
     version: "1.2.3",
+    versions: { tidegate: "1.2.3", node: "22.1.0", protocol: "tidegate.v1" },
     gateway: "gw",
     uptime_s: 12.3,
-    connections: 3,
+    ...{ connections: 3, connections_max: 10 },
     rooms: 2,
     members: 5,
     publish_lanes: 1,
@@ -73,7 +78,7 @@ test("decideHealth: every fact, under the names that operators read", () => {
     drain: { state: "serving" },
     memory: { rss_bytes: 100, heap_used_bytes: 50, external_bytes: 25 },
     bus: { connected: true, detail: "store in data", lost: 7, troubles: {} },
-    config: { version: 9, age_ms: 2, trouble: "", control_plane: null },
+    config: { received: true, version: 9, age_ms: 2, trouble: "", control_plane: null },
     tokens: { ending: 6, revocations: 7 },
     token_keys: { count: 2, age_ms: 5, trouble: "down" },
     edge: {
@@ -86,8 +91,34 @@ test("decideHealth: every fact, under the names that operators read", () => {
   });
 });
 
-test("decideHealth: degraded without its bus, stopping above all", () => {
-  const away = { ...facts, bus: { isConnected: false, detail: "gone" } };
-  expect(decideHealth(away, memory, 1).status).toBe("degraded");
-  expect(decideHealth({ ...away, isStopping: true }, memory, 1).status).toBe("stopping");
+const away = { bus: { isConnected: false, detail: "gone" } };
+const unconfigured = { config: { ...facts.config, isReceived: false } };
+const full = { connectionCount: 10 };
+const announcing = { drain: { ...facts.drain, state: "announcing" as const } };
+
+test.each([
+  ["on the bus, configured, with room", {}, "ok"],
+  ["one place is left", { connectionCount: 9 }, "ok"],
+  ["the bus is away", away, "degraded"],
+  ["its configuration has not come", unconfigured, "starting"],
+  ["at its connection limit", full, "full"],
+  ["above it", { connectionCount: 11 }, "full"],
+  ["its drain is announced", announcing, "draining"],
+  ["drained", { drain: { ...facts.drain, state: "drained" as const } }, "draining"],
+  ["it ends", { isStopping: true }, "stopping"],
+  ["no bus and full", { ...away, ...full }, "degraded"],
+  ["drains without a bus", { ...away, ...announcing }, "draining"],
+  ["ends without a bus", { ...away, ...announcing, isStopping: true }, "stopping"],
+])("readiness: %s", (_name, changes, status) => {
+  expect(decideStatus({ ...facts, ...changes })).toBe(status);
+});
+
+test("/health names every condition of readiness that is not met", () => {
+  const health = decideHealth({ ...facts, ...away, ...unconfigured, ...full }, ownProcess);
+  expect(health.ready).toEqual({
+    ...{ bus: false, configuration: false, not_draining: true, below_connection_limit: false },
+  });
+  expect(decideHealth({ ...facts, isStopping: true }, ownProcess).ready).toMatchObject({
+    not_draining: false,
+  });
 });

@@ -1,8 +1,14 @@
-/** R12 at the door: a gateway that may not publish takes no clients, but for a moment's wait. */
-import { expect, test } from "vitest";
+/**
+ * R12 at the door: a gateway that may not publish takes no clients, but for a moment's wait. And
+ * what probes are told meanwhile.
+ */
+import { expect, onTestFinished, test, vi } from "vitest";
 import type { Bus } from "../../bus/bus.ts";
+import type { KeyValue } from "../../bus/key-value.ts";
+import { freePorts } from "../../deploy/nats/node.ts";
+import { wrapMethods } from "../controlplane/start-control-plane.ts";
 import { RawClient } from "./raw-client.ts";
-import { testGateway } from "./start-gateway.ts";
+import { openTestGateway, testGateway } from "./start-gateway.ts";
 
 /** A gateway whose bus says what `isConnected` says. */
 async function gatewayWith(isConnected: () => boolean) {
@@ -17,6 +23,11 @@ async function gatewayWith(isConnected: () => boolean) {
       },
     });
   return testGateway({ wrapBus });
+}
+
+async function ask(port: number, path: string): Promise<[number, string]> {
+  const response = await fetch(`http://127.0.0.1:${port}${path}`);
+  return [response.status, (await response.text()).trim()];
 }
 
 test("Hello: waits for a bus that comes back soon, and is answered then", async () => {
@@ -41,9 +52,54 @@ test("Hello: a bus that stays away closes with a code that reconnects; /readyz s
   const { code, reason } = await late.closed;
   expect(code).toBe(4006);
   expect(reason).toContain("GATEWAY_NOT_READY");
-  expect((await fetch(`http://127.0.0.1:${port}/readyz`)).status).toBe(503);
+  expect(await ask(port, "/readyz")).toEqual([503, "degraded"]);
+  expect(await ask(port, "/livez")).toEqual([200, "ok"]);
   await early.settle(); // who is here stays
   isConnected = true;
   await (await RawClient.open(port)).settle();
-  expect((await fetch(`http://127.0.0.1:${port}/readyz`)).status).toBe(200);
+  expect(await ask(port, "/readyz")).toEqual([200, "ok"]);
+});
+
+test("at CONNECTION_COUNT_MAX: not ready, alive, and ready again when one has gone", async () => {
+  const { port, client } = await testGateway({ options: { connectionCountMax: 2 } });
+  const first = await client();
+  expect(await ask(port, "/readyz")).toEqual([200, "ok"]);
+  await client();
+  expect(await ask(port, "/readyz")).toEqual([503, "full"]);
+  const health = await fetch(`http://127.0.0.1:${port}/health`);
+  expect(health.status).toBe(503);
+  expect(await health.json()).toMatchObject({
+    ...{ status: "full", connections: 2, connections_max: 2 },
+    ready: { bus: true, configuration: true, not_draining: true, below_connection_limit: false },
+  });
+  expect(await ask(port, "/livez")).toEqual([200, "ok"]);
+  await first.close();
+  await vi.waitFor(async () => expect(await ask(port, "/readyz")).toEqual([200, "ok"]));
+});
+
+test("before its configuration has come nobody is answered; then it is ready", async () => {
+  const [port = 0] = await freePorts(1);
+  const { promise: released, resolve: release } = Promise.withResolvers<void>();
+  const { promise: asked, resolve: tellAsked } = Promise.withResolvers<void>();
+  /** All records come, but not the word that these were all. */
+  const late = (keys: KeyValue) =>
+    wrapMethods(keys, {
+      watch: (...[prefixes, handlers]: Parameters<KeyValue["watch"]>) =>
+        keys.watch(prefixes, {
+          ...handlers,
+          onSynced: () => {
+            tellAsked();
+            void released.then(() => handlers.onSynced());
+          },
+        }),
+    });
+  const wrapBus = (bus: Bus) =>
+    wrapMethods(bus, { keyValue: async (name: string) => late(await bus.keyValue(name)) });
+  const starting = openTestGateway({ options: { port }, wrapBus });
+  await asked;
+  await expect(ask(port, "/readyz")).rejects.toThrow("fetch failed");
+  release();
+  const { close } = await starting;
+  onTestFinished(close);
+  expect(await ask(port, "/readyz")).toEqual([200, "ok"]);
 });

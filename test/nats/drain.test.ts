@@ -33,6 +33,9 @@ test("SIGTERM: not ready while it still accepts, then everybody is sent to the o
   process.kill(a.pid, "SIGTERM");
   while ((await fetch(`${a.http}/readyz`)).status === 200);
   expect((await healthOf(a)).status).toBe("draining");
+  const isTold = ({ $case }: { readonly $case: string }) => $case === "goAway";
+  expect(clients.filter(({ frames }) => frames.some(isTold))).toEqual([]); // readiness fell first
+  expect((await fetch(`${a.http}/livez`)).status).toBe(200);
   const newcomer = await RawClient.open(a.port); // it is still taken
   clients.push(newcomer);
   const told = await Promise.all(clients.map((client) => client.next("goAway")));

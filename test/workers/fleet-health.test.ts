@@ -3,7 +3,10 @@ import { describe, expect, test } from "vitest";
 import type { ChildState } from "../../workers/child.ts";
 import { type ChildFacts, decideFleetHealth } from "../../workers/fleet-health.ts";
 
-const parent = { isStopping: false, version: "1.0.0", pid: 1, uptimeS: 12.34, rssBytes: 100 };
+const parent = {
+  ...{ isStopping: false, version: "1.0.0", nodeVersion: "22.1.0", pid: 1 },
+  ...{ uptimeS: 12.34, rssBytes: 100 },
+};
 
 function child(
   id: string,
@@ -45,6 +48,13 @@ describe("status", () => {
       "degraded",
       true,
     ],
+    ["one is full", [child("1", "ready", "ok"), child("2", "ready", "full")], "degraded", true],
+    [
+      "none has room",
+      [child("1", "ready", "full"), child("2", "ready", "degraded")],
+      "full",
+      false,
+    ],
     ["none has a bus", [child("1", "ready", "degraded"), plane], "unavailable", false],
     [
       "none is there, a control plane is",
@@ -69,10 +79,23 @@ test("counts of workers add up; a silent child counts nothing; what they say sta
   const silent = child("3", "ready", null);
   const { body } = decideFleetHealth([child("1", "ready", "ok"), killed, silent], parent);
   expect(body.sums).toMatchObject({ connections: 6, rooms: 4, members: 0, rss_bytes: 200 });
-  expect(body.uptime_s).toBe(12.3);
+  expect(body).toMatchObject({
+    ...{ uptime_s: 12.3, versions: { tidegate: "1.0.0", node: "22.1.0" }, workers_ready: 2 },
+  });
   expect(body.workers).toMatchObject([
     { id: "1", state: "ready", restarts: 0, last_end: null },
     { id: "2", restarts: 4, last_end: { signal: "SIGKILL", at: "1970-01-01T00:00:00.000Z" } },
     { id: "3", state: "silent", health: null },
   ]);
+});
+
+test("the age of the configuration is that of the worker with the oldest", () => {
+  const aged = (id: string, ageMs: number): ChildFacts => {
+    const each = child(id, "ready", "ok");
+    return { ...each, health: { ...each.health, config: { age_ms: ageMs } } };
+  };
+  const silent = child("3", "ready", null);
+  const { body } = decideFleetHealth([aged("1", 20), aged("2", 9000), silent], parent);
+  expect(body.config).toEqual({ age_ms: 9000 });
+  expect(decideFleetHealth([silent], parent).body.config).toEqual({ age_ms: null });
 });

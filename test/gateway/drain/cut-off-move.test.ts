@@ -8,7 +8,7 @@ import { followCutOffMoves } from "../../../gateway/drain/cut-off-move.ts";
 import type { Drain } from "../../../gateway/drain/drain.ts";
 import type { MoveOrder } from "../../../gateway/drain/mover.ts";
 import type { Peer } from "../../../gateway/drain/peer.ts";
-import { READY_SUBPROTOCOL } from "../../../gateway/edge/front-door.ts";
+import { READY_SUBPROTOCOL } from "../../../gateway/edge/subprotocol.ts";
 import { GoAwayReason } from "../../../proto/gen/tidegate/client/v1/session.ts";
 
 /** Another gateway, as far as its readiness goes. */

@@ -3,7 +3,8 @@ import type { HttpRequest, HttpResponse, TemplatedApp } from "uWebSockets.js";
 import { expect, test } from "vitest";
 import WebSocket from "ws";
 import { ADDRESS_COUNT_MAX } from "../../../gateway/edge/flood-guard.ts";
-import { FrontDoor, READY_SUBPROTOCOL } from "../../../gateway/edge/front-door.ts";
+import { FrontDoor } from "../../../gateway/edge/front-door.ts";
+import { READY_SUBPROTOCOL } from "../../../gateway/edge/subprotocol.ts";
 import { GATEWAY_DEFAULTS, type GatewayOptions } from "../../../gateway/options.ts";
 import { testGateway } from "../start-gateway.ts";
 
