@@ -150,13 +150,7 @@ export async function startGateway(
   );
   const listeners = await Listeners.open(port.apps.listener, options);
   const announcer = announceGateway(context, connections, config.feed, () => fanout.messageCount);
-  const stops = [
-    followCutOff(context, connections.all()),
-    followCutOffMoves(context, drain),
-    answerDrainOrders(context, drain, () => connections.count),
-    answerQuestions(context, connections.all()),
-    ...applyChanges(context, connections.all()),
-  ];
+  const stops = startFollowing(context, connections, drain);
   const close = async () => {
     isStopping = true;
     for (const stop of stops) stop();
@@ -187,6 +181,17 @@ export async function startGateway(
 function makeFollowers(feed: ControlFeed) {
   const quotas = { classes: new Classes(feed), limits: new Limits(feed), gates: new Gates(feed) };
   return { ...quotas, flags: new ClientFlags(feed), revocations: new Revocations(feed) };
+}
+
+/** What goes on by itself from now on; each is called to end it. */
+function startFollowing(context: GatewayContext, connections: Connections, drain: Drain) {
+  return [
+    followCutOff(context, connections.all()),
+    followCutOffMoves(context, drain),
+    answerDrainOrders(context, drain, () => connections.count),
+    answerQuestions(context, connections.all()),
+    ...applyChanges(context, connections.all()),
+  ];
 }
 
 /** What takes changes of the configuration to the connections that are open. */
