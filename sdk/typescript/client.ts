@@ -7,7 +7,7 @@ import type { HistoryOptions, HistoryPage } from "./history.ts";
 import { JOIN_HISTORY_MAX, Membership } from "./membership.ts";
 import { type ConnectOptions, checkNumber, validateLimits, validateUrl } from "./options.ts";
 import { type Position, parsePosition } from "./position.ts";
-import type { PublishResult } from "./publisher.ts";
+import type { PublishResult } from "./publish-queue.ts";
 import { JoinedRoom, type PublishOptions, type Room } from "./room.ts";
 import { SDK_VERSION, Session } from "./session.ts";
 import type { ClientStatus, Runtime } from "./session-setup.ts";
@@ -55,6 +55,7 @@ export class Client<T = Uint8Array> {
       attributes: options.attributes ?? {},
       region: options.region ?? "",
       flags: options.flags,
+      tracing: options.tracing,
       build: options.build ?? { name: "tidegate-ts", version: SDK_VERSION },
       limits: this.#limits,
       runtime,

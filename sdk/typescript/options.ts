@@ -4,6 +4,7 @@
 import type { Codec } from "./codec.ts";
 import { TidegateError } from "./error.ts";
 import type { Flags } from "./flags.ts";
+import type { TraceHooks } from "./trace-hooks.ts";
 
 /** What the application is; operators see it. Each part 0 to 64 bytes. */
 export interface Build {
@@ -55,6 +56,8 @@ export interface ConnectOptions<T = Uint8Array> extends Partial<ClientLimits> {
   readonly region?: string;
   /** Feature flags: a `new Flags()` of "@tidegate/sdk/flags", of this client alone. */
   readonly flags?: Flags;
+  /** Spans of publishes and messages: a `new Tracing()` of "@tidegate/sdk/tracing". */
+  readonly tracing?: TraceHooks;
   /** Default: this SDK. */
   readonly build?: Build;
   /** Of every room that names none. Default bytes as they are. */

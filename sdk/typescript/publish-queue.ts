@@ -9,10 +9,23 @@
  */
 import { TidegateError } from "./error.ts";
 import { Fifo } from "./fifo.ts";
+import type { Position } from "./position.ts";
+
+/** The answer to a publish. */
+export interface PublishResult {
+  /** Where it is stored; null in ephemeral rooms and when no answer was asked for. */
+  readonly position: Position | null;
+  /** True when an earlier try of this same publish had been stored already. */
+  readonly isDuplicate: boolean;
+  /** The trace of this message, 32 hex digits: quote it to operators. Empty: not sampled. */
+  readonly traceId: string;
+}
 
 /** One publish. `seq` and `firstSentUs` are fixed when it is first written (R1, R2). */
 export interface PublishItem {
   readonly payload: Uint8Array;
+  /** Of the span it is published in; empty: none. */
+  readonly traceparent: string;
   /** False: done once written (ephemeral rooms). */
   readonly needsAck: boolean;
   readonly addedAtMs: number;

@@ -12,18 +12,15 @@ import type { Publish, PublishAck } from "./gen/tidegate/client/v1/publish.ts";
 import type { HistoryRequests } from "./history.ts";
 import type { Link } from "./link.ts";
 import type { ClientLimits } from "./options.ts";
-import { formatPosition, type Position } from "./position.ts";
-import { type PublishItem, PublishQueue, publishError } from "./publish-queue.ts";
+import { formatPosition } from "./position.ts";
+import {
+  type PublishItem,
+  PublishQueue,
+  type PublishResult,
+  publishError,
+} from "./publish-queue.ts";
 import type { Rooms } from "./rooms.ts";
 import { UnsureAcks } from "./unsure-acks.ts";
-
-/** The answer to a publish. */
-export interface PublishResult {
-  /** Where it is stored; null in ephemeral rooms and when no answer was asked for. */
-  readonly position: Position | null;
-  /** True when an earlier try of this same publish had been stored already. */
-  readonly isDuplicate: boolean;
-}
 
 /** How often deadlines are looked at while anything is pending, milliseconds. */
 const TICK_MS = 250;
@@ -106,7 +103,12 @@ export class Publisher {
    *
    * @throws {TidegateError} any code; docs/errors.md says which are worth repeating.
    */
-  publish(room: string, payload: Uint8Array, needsAck: boolean): Promise<PublishResult> {
+  publish(
+    room: string,
+    payload: Uint8Array,
+    needsAck: boolean,
+    traceparent: string,
+  ): Promise<PublishResult> {
     return new Promise((resolve, reject) => {
       if (this.#closedWith !== null) throw this.#closedWith;
       const { publishQueueCountMax, publishQueueBytesMax } = this.#limits;
@@ -122,7 +124,7 @@ export class Publisher {
       const lane = this.#lane(room);
       const addedAtMs = this.#link.clock.nowMs();
       const fresh = { seq: 0, firstSentUs: 0, isUncertain: false, error: null };
-      lane.queue.add({ payload, needsAck, addedAtMs, ...fresh, resolve, reject });
+      lane.queue.add({ payload, traceparent, needsAck, addedAtMs, ...fresh, resolve, reject });
       lane.usedAtMs = addedAtMs;
       this.#waitingCount += 1;
       this.#waitingBytes = bytes;
@@ -169,12 +171,13 @@ export class Publisher {
   onAck(ack: PublishAck): void {
     const lane = this.#settle(ack.requestId);
     if (lane === undefined) return;
-    const { position, duplicate: isDuplicate } = ack;
+    const { position, duplicate: isDuplicate, traceId } = ack;
     lane.queue.isDurable = position !== undefined;
     const item = lane.queue.onAnswer(ack.requestId, true);
-    if (position === undefined) item?.resolve({ position: null, isDuplicate });
+    if (position === undefined) item?.resolve({ position: null, isDuplicate, traceId });
     else if (item !== undefined) {
-      lane.acks.add(item, position, { position: formatPosition(position), isDuplicate });
+      const at = formatPosition(position);
+      lane.acks.add(item, position, { position: at, isDuplicate, traceId });
     }
     this.#rest(lane);
     this.#pump();
@@ -255,7 +258,7 @@ export class Publisher {
       target: alias > 0 ? { $case: "roomAlias", value: alias } : { $case: "room", value: room },
       producerSeq: item.seq,
       firstSentUs: item.firstSentUs,
-      traceparent: "",
+      traceparent: item.traceparent,
       payload: item.payload,
     };
     if (!this.#link.send({ $case: "publish", value })) {
@@ -263,7 +266,7 @@ export class Publisher {
       const text = `a payload of ${item.payload.length} bytes does not fit one frame`;
       this.#fail(item, new TidegateError("PAYLOAD_TOO_LARGE", text));
     } else if (item.needsAck) this.#laneOfRequest.set(requestId, lane);
-    else item.resolve({ position: null, isDuplicate: false });
+    else item.resolve({ position: null, isDuplicate: false, traceId: "" });
     return true;
   }
 

@@ -9,8 +9,9 @@ import type { Joined, JoinRoom, RoomPolicyChanged } from "./gen/tidegate/client/
 import type { HistoryRequests } from "./history.ts";
 import type { Link } from "./link.ts";
 import type { Membership, MembershipState } from "./membership.ts";
-import type { PublishResult } from "./publisher.ts";
+import type { PublishResult } from "./publish-queue.ts";
 import type { ReadPause } from "./read-pause.ts";
+import type { TraceHooks } from "./trace-hooks.ts";
 
 /** What a room needs of its client. */
 export interface RoomLink extends Link {
@@ -20,7 +21,14 @@ export interface RoomLink extends Link {
   /** Where the runtime can stop reading. */
   readonly pause: ReadPause | undefined;
   readonly history: Pick<HistoryRequests, "ask">;
-  publish(room: string, payload: Uint8Array, needsAck: boolean): Promise<PublishResult>;
+  /** Who hears of publishes and messages. */
+  readonly tracing: TraceHooks | undefined;
+  publish(
+    room: string,
+    payload: Uint8Array,
+    needsAck: boolean,
+    traceparent: string,
+  ): Promise<PublishResult>;
   /** @throws {TidegateError} what closed the client. */
   throwIfClosed(): void;
 }

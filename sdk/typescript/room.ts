@@ -24,7 +24,7 @@ import type { Joined, JoinRoom, RoomPolicyChanged } from "./gen/tidegate/client/
 import type { HistoryOptions, HistoryPage } from "./history.ts";
 import type { Membership, MembershipState } from "./membership.ts";
 import { formatPosition, type Position } from "./position.ts";
-import type { PublishResult } from "./publisher.ts";
+import type { PublishResult } from "./publish-queue.ts";
 import type { RoomEnd, RoomLink, RoomSetup } from "./room-link.ts";
 import { publishValue, readPage } from "./value.ts";
 
@@ -223,6 +223,7 @@ export class JoinedRoom<T> implements Room<T>, RoomEnd {
       return;
     }
     this.#membership.onTaken(message);
+    this.#link.tracing?.onArrival(message);
     this.#isAfterGap = false;
     if (this.#queue.isHigh) this.#link.pause?.onFill(this.#link.rooms);
     this.#wake();
@@ -294,7 +295,9 @@ export class JoinedRoom<T> implements Room<T>, RoomEnd {
   #toEvent(item: Message | RoomGap | RoomPolicyChange): RoomEvent<T> {
     if ("type" in item) return item;
     if (item.position !== undefined) this.#position = formatPosition(item.position);
-    return messageEvent(item, this.name, this.#link.ownProducer, this.#setup.codec);
+    const event = messageEvent(item, this.name, this.#link.ownProducer, this.#setup.codec);
+    this.#link.tracing?.onTaken(item, event);
+    return event;
   }
 
   #onTaken(): void {

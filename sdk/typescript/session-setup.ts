@@ -7,6 +7,7 @@ import type { Flags } from "./flags.ts";
 import type { Build, ClientLimits } from "./options.ts";
 import type { OpenSocket } from "./socket.ts";
 import type { makePause } from "./socket-node.ts";
+import type { TraceHooks } from "./trace-hooks.ts";
 
 /** What the client is doing. */
 export type ClientStatus =
@@ -50,6 +51,7 @@ export interface SessionSetup {
   readonly attributes: Readonly<Record<string, string>>;
   readonly region: string;
   readonly flags: Flags | undefined;
+  readonly tracing: TraceHooks | undefined;
   readonly limits: ClientLimits;
   readonly runtime: Runtime;
 }

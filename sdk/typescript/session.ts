@@ -15,13 +15,15 @@ import type { Flags } from "./flags.ts";
 import type { ClientFrameKind } from "./frame.ts";
 import type { GoAway, Welcome } from "./gen/tidegate/client/v1/session.ts";
 import { HistoryRequests } from "./history.ts";
-import { Publisher, type PublishLink, type PublishResult } from "./publisher.ts";
+import type { PublishResult } from "./publish-queue.ts";
+import { Publisher, type PublishLink } from "./publisher.ts";
 import type { ReadPause } from "./read-pause.ts";
 import type { RoomLink } from "./room-link.ts";
 import { Rooms, type RoomsLink } from "./rooms.ts";
 import type { ClientStatus, SessionSetup } from "./session-setup.ts";
 import { takeFrame } from "./take-frame.ts";
 import { type TokenLink, Tokens } from "./tokens.ts";
+import type { TraceHooks } from "./trace-hooks.ts";
 import type { VersionMismatch } from "./version.ts";
 
 /** Version of this SDK, as package.json has it. */
@@ -46,6 +48,7 @@ export class Session implements PublishLink, RoomLink, RoomsLink, TokenLink {
   readonly publisher: Publisher;
   readonly history: HistoryRequests;
   readonly flags: Flags | undefined;
+  readonly tracing: TraceHooks | undefined;
   readonly tokens: Tokens;
   /** What a version gate last said of the whole connection. */
   versionMismatch: VersionMismatch | null = null;
@@ -79,6 +82,7 @@ export class Session implements PublishLink, RoomLink, RoomsLink, TokenLink {
     this.history = new HistoryRequests(this);
     this.tokens = new Tokens(this, setup);
     this.flags = setup.flags;
+    this.tracing = setup.tracing;
     this.flags?.attach(this);
   }
 
@@ -126,8 +130,13 @@ export class Session implements PublishLink, RoomLink, RoomsLink, TokenLink {
   }
 
   /** As {@link Publisher.publish}; a long wait for the next dial is cut short. */
-  publish(room: string, payload: Uint8Array, needsAck: boolean): Promise<PublishResult> {
-    const published = this.publisher.publish(room, payload, needsAck);
+  publish(
+    room: string,
+    payload: Uint8Array,
+    needsAck: boolean,
+    traceparent: string,
+  ): Promise<PublishResult> {
+    const published = this.publisher.publish(room, payload, needsAck, traceparent);
     this.#hastenDial();
     return published;
   }

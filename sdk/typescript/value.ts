@@ -6,7 +6,7 @@ import type { Codec } from "./codec.ts";
 import { errorText, TidegateError } from "./error.ts";
 import { messageEvent } from "./event.ts";
 import type { HistoryOptions, HistoryPage } from "./history.ts";
-import type { PublishResult } from "./publisher.ts";
+import type { PublishResult } from "./publish-queue.ts";
 import type { RoomLink } from "./room-link.ts";
 
 /** Publishes a value. @throws {TidegateError} also `PAYLOAD_INVALID`, for what its codec threw. */
@@ -24,7 +24,8 @@ export async function publishValue<T>(
     const detail = `the codec refused the value: ${errorText(cause)}`;
     throw new TidegateError("PAYLOAD_INVALID", detail, { cause });
   }
-  return await link.publish(room, payload, needsAck);
+  const send = (traceparent: string) => link.publish(room, payload, needsAck, traceparent);
+  return await (link.tracing?.publish(room, payload.length, send) ?? send(""));
 }
 
 /** Reads a page of history. */

@@ -34,7 +34,10 @@ beforeAll(() => {
   mkdirSync(installed, { recursive: true });
   const tarball = path.join(folder, packed?.filename ?? "");
   execFileSync("tar", ["-xzf", tarball, "--strip-components=1", "-C", installed]);
-  symlinkSync(from("node_modules/ws"), path.join(folder, "node_modules/ws"));
+  mkdirSync(path.join(folder, "node_modules/@opentelemetry"));
+  for (const peer of ["ws", "@opentelemetry/api"]) {
+    symlinkSync(from("node_modules", peer), path.join(folder, "node_modules", peer));
+  }
 }, 120_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -63,10 +66,11 @@ describe("the package", () => {
     const program = `
 import { connect, json, type Position, type Room, TidegateError } from "@tidegate/sdk";
 import { Flags } from "@tidegate/sdk/flags";
+import { Tracing } from "@tidegate/sdk/tracing";
 interface Line { text: string }
 export async function main(url: string, after: Position): Promise<string> {
   const flags = new Flags();
-  const client = await connect(url, { codec: json<Line>(), flags });
+  const client = await connect(url, { codec: json<Line>(), flags, tracing: new Tracing() });
   if (flags.value("loud", false)) return flags.value("greeting", "hello");
   // @ts-expect-error a flag's value has the type of its fallback
   const wrong: number = flags.value("greeting", "hello");
@@ -112,7 +116,8 @@ export async function main(url: string, after: Position): Promise<string> {
     await run(from("node_modules/.bin/esbuild"), [entry, ...flags, ...out], { cwd: folder });
     const meta = JSON.parse(readFileSync(metafile, "utf8")) as { inputs: Record<string, unknown> };
     const inputs = Object.keys(meta.inputs);
-    expect(inputs.filter((name) => /node_modules\/ws\/|socket-node/.test(name))).toEqual([]);
+    const unwanted = /node_modules\/(ws|@opentelemetry)\/|socket-node|tracing\.js/;
+    expect(inputs.filter((name) => unwanted.test(name))).toEqual([]);
     expect(inputs.some((name) => name.endsWith("socket-browser.js"))).toBe(true);
     const kB = gzipSync(readFileSync(bundled), { level: 9 }).length / 1000;
     expect(kB).toBeLessThanOrEqual(15);

@@ -21,6 +21,7 @@ function makeItem(needsAck = true, addedAtMs = 0): Item {
   return {
     n: count,
     payload,
+    traceparent: "",
     needsAck,
     addedAtMs,
     seq: 0,
