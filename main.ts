@@ -238,6 +238,7 @@ async function openBus(
       roomMessageCountMax: options.integer("ROOM_MESSAGE_COUNT_MAX"),
       retentionMs: options.integer("RETENTION_MS"),
       storeBytesMax: options.integer("STORE_BYTES_MAX"),
+      journalBytesMax: options.integer("JOURNAL_BYTES_MAX"),
     });
     return { bus, store, lease: null };
   }

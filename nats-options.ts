@@ -34,6 +34,7 @@ export function natsOptions(
     shardSettings: readOptionFile(options, "SHARD_SETTINGS_FILE"),
     dedupeWindowMs: options.integer("DEDUPE_WINDOW_MS"),
     roomMessageCountMax: options.integer("ROOM_MESSAGE_COUNT_MAX"),
+    journalBytesMax: options.integer("JOURNAL_BYTES_MAX"),
     retentionMs: options.integer("RETENTION_MS"),
   };
 }

@@ -211,6 +211,12 @@ export const OPTIONS = [
     BUS.storeBytesMax,
     "Bytes of the store; beyond it publishes are refused with STORE_FULL, reads go on.",
   ),
+  row(
+    "JOURNAL_BYTES_MAX",
+    integer(0, 1024 ** 4),
+    BUS.journalBytesMax,
+    "Bytes of what is written down for `tidegatectl explain`, for a day; 0: nothing, else 16 MiB or more.",
+  ),
   row("NATS_URL", list, "", "nats://host:port of NATS servers; empty: the embedded bus."),
   row("NATS_CREDS_FILE", text, "", "For NATS_URL: credentials file of the NATS account."),
   row("NATS_TOKEN", text, "", "For NATS_URL: token; better in the environment than as a flag."),

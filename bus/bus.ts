@@ -5,6 +5,7 @@
  * is the promise both keep. Rules R1 to R9 are those of docs/guarantees.md.
  */
 import type { CodedError } from "../proto/coded-error.ts";
+import type { Journal } from "./journal.ts";
 import type { KeyValue, KeyValueChange } from "./key-value.ts";
 import type { Position } from "./position.ts";
 import type { ShardAdmin } from "./shard-admin.ts";
@@ -245,6 +246,9 @@ export interface Bus {
    * must not wait for an acknowledgement to be written. Never called where there are no leases.
    */
   beforeResume(step: ResumeStep): void;
+
+  /** What happened to clients, written down for a day. */
+  readonly journal: Journal;
 
   /** Changes shards, groups and which shard has which slot. */
   readonly shards: ShardAdmin;

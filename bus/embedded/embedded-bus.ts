@@ -22,12 +22,15 @@ import type {
   Unsubscribe,
 } from "../bus.ts";
 import { checkFloorCount, checkLimit, checkSlot } from "../check-arguments.ts";
+import { JournalWriter, NO_JOURNAL } from "../journal/journal-writer.ts";
+import type { Journal } from "../journal.ts";
 import type { KeyValue } from "../key-value.ts";
 import type { Position } from "../position.ts";
 import type { RoomAddress } from "../subjects.ts";
 import { PUBLISH_LIMITS } from "../void.ts";
 import { AppendQueue } from "./append-queue.ts";
 import { Interest } from "./interest.ts";
+import { EmbeddedJournal } from "./journal-client.ts";
 import { EmbeddedKeyValue } from "./key-value-client.ts";
 import { decodeAfter, decodeBefore, type EncodedPage } from "./message-page.ts";
 import { type EmbeddedBusOptions, validateEmbeddedBusOptions } from "./options.ts";
@@ -53,6 +56,7 @@ export class EmbeddedBus implements Bus {
   readonly publishLimits = PUBLISH_LIMITS;
   readonly topology: EmbeddedTopology;
   readonly shards: EmbeddedShards;
+  readonly journal: Journal;
   readonly #link: WorkerLink;
   readonly #name: string;
   readonly #dataDir: string;
@@ -85,6 +89,7 @@ export class EmbeddedBus implements Bus {
       shardSettings: () => this.topology.shardSettings(),
       write: (request) => this.#link.request("write", request),
     });
+    this.journal = options.journalBytesMax === 0 ? NO_JOURNAL : this.#openJournal();
     this.#appends = new AppendQueue(link, (room, message) =>
       this.#interest.deliverDurable(room, message),
     );
@@ -206,8 +211,19 @@ export class EmbeddedBus implements Bus {
     const closed = new CodedError("UNAVAILABLE", "the bus is closed");
     this.#end ??= closed;
     this.#appends.refuseNew(closed);
-    await this.#appends.drained();
+    await Promise.all([this.#appends.drained(), this.journal.close()]);
     await this.#link.close();
+  }
+
+  #openJournal(): Journal {
+    return new JournalWriter({
+      store: new EmbeddedJournal(this.#link),
+      self: () => this.self,
+      nowUs: () => Date.now() * 1000,
+      onFail: (error) => {
+        this.#trouble = `the journal can not be written: ${CodedError.from(error).detail}`;
+      },
+    });
   }
 
   #request(request: ReadRequest): Promise<AnswerValue> {

@@ -2,6 +2,7 @@
  * Options of the embedded bus, their defaults and bounds.
  */
 import { CodedError } from "../../proto/coded-error.ts";
+import { checkJournalBytes, JOURNAL_BYTES_MAX } from "../journal.ts";
 
 /** How the embedded bus keeps durable rooms and keys, and who its process is. */
 export interface EmbeddedBusOptions {
@@ -31,6 +32,11 @@ export interface EmbeddedBusOptions {
    */
   readonly storeBytesMax: number;
   /**
+   * Bytes of the journal, 16 MiB to 1 TiB; 0: no journal. Default 1 GiB. They count as bytes of
+   * the file, so that they are at most an eighth of `storeBytesMax`.
+   */
+  readonly journalBytesMax: number;
+  /**
    * True: an ack means that the message is on the disk (SQLite's synchronous=FULL). False
    * (synchronous=OFF) breaks that promise: it exists only so that a test can show that the test of
    * durability notices.
@@ -49,6 +55,7 @@ export const EMBEDDED_BUS_DEFAULTS: EmbeddedBusOptions = {
   roomMessageCountMax: 100_000,
   retentionMs: 30 * dayMs,
   storeBytesMax: 8 * 1024 ** 3,
+  journalBytesMax: JOURNAL_BYTES_MAX,
   isSynchronous: true,
 };
 
@@ -70,6 +77,7 @@ export function validateEmbeddedBusOptions(
   checkWhole("roomMessageCountMax", options.roomMessageCountMax, 1, 1_000_000);
   checkWhole("retentionMs", options.retentionMs, 60_000, 30 * dayMs);
   checkWhole("storeBytesMax", options.storeBytesMax, 1024 ** 2, 1024 ** 4);
+  checkJournalBytes(options.journalBytesMax);
   return options;
 }
 

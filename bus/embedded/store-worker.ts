@@ -13,6 +13,7 @@ import { SHARD_BOUNDS, type ShardLimits } from "../shard-limits.ts";
 import { Refusal } from "./append-batch.ts";
 import { type AppendMessage, AppendStage } from "./append-stage.ts";
 import { isFsyncError, storeError } from "./database.ts";
+import { JournalTable } from "./journal-table.ts";
 import { KeyTable } from "./key-table.ts";
 import { MessageLog } from "./message-log.ts";
 import { readPageAfter, readPageBefore } from "./message-page.ts";
@@ -23,7 +24,9 @@ import { ShardLogs } from "./shard-logs.ts";
 import { ShardRegistry } from "./shard-registry.ts";
 import type {
   AnswerValue,
+  CommitRequest,
   FromWorker,
+  JournalRequest,
   ReadRequest,
   ShardRequest,
   ToWorker,
@@ -39,7 +42,8 @@ const readBudgetMs = 4;
 const checkpointIdlePages = 64;
 const checkpointBusyPages = 8192;
 
-type WriteMessage = Extract<ToWorker, { kind: "write" }>;
+type WriteMessage = Extract<ToWorker, { kind: "write" }> & { readonly request: CommitRequest };
+type JournalMessage = Extract<ToWorker, { kind: "write" }> & { readonly request: JournalRequest };
 type ReadMessage = Extract<ToWorker, { kind: "read" }>;
 type WriteResult = number | readonly number[] | CodedError;
 type Post = (message: FromWorker, transfer?: ArrayBuffer[]) => void;
@@ -62,9 +66,11 @@ export class StoreWorker {
   readonly #keys: KeyTable;
   readonly #registry: ShardRegistry;
   readonly #retention: Retention;
+  readonly #journal: JournalTable;
   readonly #watchCounts = new Map<string, number>();
   #writes: WriteMessage[] = [];
   #reads: ReadMessage[] = [];
+  #journalWrites: JournalMessage[] = [];
   /** Set when the store can not go on: what to tell everyone. */
   #broken: CodedError | null = null;
   #walPages = 0;
@@ -86,6 +92,7 @@ export class StoreWorker {
     );
     database.exec("BEGIN IMMEDIATE");
     this.#registry.prepare(nowUs);
+    this.#journal = new JournalTable(database, journalBytesMax(options), nowUs);
     database.exec("COMMIT");
     this.#keys.takeChanges(); // nobody watches yet; who does later is told what is there
     const { routes } = this.#registry;
@@ -99,13 +106,19 @@ export class StoreWorker {
   /** Takes a message; {@link turn} works on it. */
   take(message: Exclude<ToWorker, { kind: "close" }>): void {
     if (message.kind === "append") this.#stage.add(message);
-    else if (message.kind === "write") this.#writes.push(message);
+    else if (message.kind === "write") this.#takeWrite(message);
     else this.#reads.push(message);
+  }
+
+  #takeWrite(message: Extract<ToWorker, { kind: "write" }>): void {
+    if (isOfJournal(message)) this.#journalWrites.push(message);
+    else this.#writes.push(message as WriteMessage);
   }
 
   /** Whether {@link turn} has work at once. */
   get hasWork(): boolean {
-    const isAsked = this.#stage.hasWork || this.#writes.length > 0 || this.#reads.length > 0;
+    const queues = [this.#writes, this.#reads, this.#journalWrites];
+    const isAsked = this.#stage.hasWork || queues.some((queue) => queue.length > 0);
     return isAsked || !this.#isRecalled || this.#isTrimming;
   }
 
@@ -124,6 +137,7 @@ export class StoreWorker {
       storedCount = this.#commit();
     }
     this.#readSome();
+    this.#writeJournal();
     if (this.#broken !== null) return;
     this.#trim(Math.max(TRIM_STEP_COUNT, storedCount));
     this.#checkpoint(isIdle ? checkpointIdlePages : checkpointBusyPages);
@@ -287,8 +301,35 @@ export class StoreWorker {
         else this.#watchCounts.delete(request.bucket);
         return null;
       }
+      case "journalRead":
+        return this.#journal.read(request.bucket, request.sinceUs, request.afterId);
+      case "journalSpan":
+        return this.#journal.span(this.#clock.wallUs());
       default:
         throw request satisfies never;
+    }
+  }
+
+  /** The journal need not survive a power cut, so its commit does without the fsync. */
+  #writeJournal(): void {
+    if (this.#journalWrites.length === 0) return;
+    const messages = this.#journalWrites.splice(0);
+    try {
+      if (this.#broken !== null) throw this.#broken;
+      if (this.#options.isSynchronous) this.#database.exec("PRAGMA synchronous = NORMAL");
+      this.#database.exec("BEGIN IMMEDIATE");
+      const batches = messages.flatMap(({ request }) => request.batches);
+      this.#journal.add(batches, this.#clock.wallUs());
+      this.#database.exec("COMMIT");
+      this.#walPages += 2 + batches.length;
+      for (const { id } of messages) this.#post({ kind: "answer", id, value: 0 });
+    } catch (reason) {
+      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+      if (this.#broken === null) this.#journal.rollBack();
+      const error = storeError(reason, this.#options.dataDir);
+      for (const { id } of messages) this.#fail(id, error);
+    } finally {
+      if (this.#options.isSynchronous) this.#database.exec("PRAGMA synchronous = FULL");
     }
   }
 
@@ -331,6 +372,15 @@ export class StoreWorker {
 
 function isShardRequest(request: WriteMessage["request"]): request is ShardRequest {
   return !request.op.startsWith("kv");
+}
+
+function isOfJournal(message: Extract<ToWorker, { kind: "write" }>): message is JournalMessage {
+  return message.request.op === "journalAdd";
+}
+
+/** It is part of the file, whose bytes are limited. */
+function journalBytesMax({ journalBytesMax: bytesMax, storeBytesMax }: EmbeddedBusOptions): number {
+  return Math.min(bytesMax, storeBytesMax / 8);
 }
 
 /** What a shard is made with that is wanted without limits: those of the options. */

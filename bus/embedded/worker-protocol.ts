@@ -5,9 +5,12 @@
  * are the only thing that comes by the ten thousand.
  */
 import type { ErrorCode } from "../../proto/coded-error.ts";
+import type { StoredBatch } from "../journal/journal-writer.ts";
+import type { JournalSpan } from "../journal.ts";
 import type { KeyValueChange, KeyValueEntry, KeyWrite } from "../key-value.ts";
 import type { Position } from "../position.ts";
 import type { GroupWish, ShardChange, ShardWish } from "../shard-admin.ts";
+import type { JournalRow } from "./journal-table.ts";
 import type { EncodedPage } from "./message-page.ts";
 import type { EmbeddedBusOptions } from "./options.ts";
 import type { LogFacts, RoomCount } from "./shard-log.ts";
@@ -28,7 +31,9 @@ export type ReadRequest =
   | { readonly op: "kvGet"; bucket: string; key: string }
   | { readonly op: "kvList"; bucket: string; prefix: string }
   | { readonly op: "kvWatch"; bucket: string; prefixes: readonly string[] }
-  | { readonly op: "kvUnwatch"; bucket: string };
+  | { readonly op: "kvUnwatch"; bucket: string }
+  | { readonly op: "journalRead"; bucket: string; sinceUs: number; afterId: number }
+  | { readonly op: "journalSpan" };
 
 interface PageRequest<Op> {
   readonly op: Op;
@@ -94,8 +99,17 @@ export type KeyRequest =
   | { readonly op: "kvDelete"; bucket: string; key: string; revision: number | null }
   | { readonly op: "kvCommit"; bucket: string; writes: readonly KeyWrite[] };
 
-/** Changes; committed together with the appends that wait. */
-export type WriteRequest = KeyRequest | ShardRequest;
+/** Records to keep; committed apart, and without an fsync. */
+export interface JournalRequest {
+  readonly op: "journalAdd";
+  readonly batches: readonly StoredBatch[];
+}
+
+/** Changes that are committed together with the appends that wait. */
+export type CommitRequest = KeyRequest | ShardRequest;
+
+/** Changes. */
+export type WriteRequest = CommitRequest | JournalRequest;
 
 /** One batch of appends. */
 export interface BatchMessage {
@@ -123,6 +137,8 @@ export type AnswerValue =
   | Position
   | readonly (LogFacts | null)[]
   | readonly RoomCount[]
+  | readonly JournalRow[]
+  | JournalSpan
   | KeyValueEntry
   | KeyValueEntry[]
   | readonly number[]

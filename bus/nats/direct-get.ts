@@ -15,6 +15,8 @@ export const ANSWER_MS_MAX = 2000;
 /** A query of the Direct Get API (NATS ADR-31). */
 export interface DirectQuery {
   readonly seq?: number;
+  /** In the form of RFC 3339; instead of `seq`. */
+  readonly start_time?: string;
   readonly next_by_subj?: string;
   readonly multi_last?: readonly string[];
   readonly up_to_seq?: number;

@@ -21,6 +21,7 @@ import type {
   Unsubscribe,
 } from "../bus.ts";
 import { checkFloorCount, checkLimit, checkSlot } from "../check-arguments.ts";
+import type { Journal } from "../journal.ts";
 import type { KeyValue, KeyValueChange } from "../key-value.ts";
 import { type Log, SILENT_LOG } from "../log.ts";
 import type { Position } from "../position.ts";
@@ -33,6 +34,7 @@ import { connectNats, untilReady } from "./connect.ts";
 import { DurableRooms } from "./durable-rooms.ts";
 import { Ephemeral } from "./ephemeral.ts";
 import { NatsInterest } from "./interest.ts";
+import { openJournal } from "./journal-stream.ts";
 import { NatsKeyValue } from "./key-value.ts";
 import { type Lease, openLease } from "./lease.ts";
 import { LEASE_BUCKET } from "./lease-records.ts";
@@ -98,6 +100,7 @@ export class NatsBus implements Bus {
   readonly lease: Lease;
   readonly topology: Topology;
   readonly shards: NatsShards;
+  readonly journal: Journal;
   readonly #routes: Routes;
   readonly #troubles: Troubles;
   readonly #connection: NatsConnection;
@@ -123,6 +126,7 @@ export class NatsBus implements Bus {
     this.#buckets = new Buckets(connection, options.replicaCount);
     this.#clock = new ClockCheck(connection, () => registry.numbers(), troubles);
     this.#questions = new Questions(connection, lease.id);
+    this.journal = openJournal(connection, lease, options, troubles);
     this.topology = new NatsTopology({
       ...{ ...parts, leaseTtlMs: options.leaseTtlMs },
       read: (read) => this.#read(read),
@@ -266,7 +270,7 @@ export class NatsBus implements Bus {
   async #close(): Promise<void> {
     const closed = new CodedError("UNAVAILABLE", "the bus is closed");
     this.#end ??= closed;
-    await this.#durable.close(closed);
+    await Promise.all([this.#durable.close(closed), this.journal.close()]);
     this.#clock.close();
     this.#questions.close(closed);
     this.#ephemeral.close();

@@ -2,6 +2,7 @@
  * Options of the NATS bus, their defaults and bounds.
  */
 import { CodedError } from "../../proto/coded-error.ts";
+import { checkJournalBytes, JOURNAL_BYTES_MAX } from "../journal.ts";
 import { checkShardLimits } from "../shard-limits.ts";
 import { DEDUPE_WINDOW_US } from "../void.ts";
 import { LEASE_TTL_MS, LEASE_TTL_MS_MIN } from "./lease-rules.ts";
@@ -52,6 +53,11 @@ export interface NatsBusOptions {
   readonly placementTags: readonly string[];
   /** Contents of SHARD_SETTINGS_FILE (shard-settings.ts), or empty. */
   readonly shardSettings: string;
+  /**
+   * Bytes of the journal's stream, in each copy, 16 MiB to 1 TiB; 0: no journal. Default 1 GiB. The
+   * oldest go first.
+   */
+  readonly journalBytesMax: number;
   /** Publishes without an ack, 1 to 100 000. Default 8192: 50 ms at 160 000/s. */
   readonly inFlightMax: number;
   /** Time to live of the lease, ms, 45 000; less only where a test waits for its end. */
@@ -82,6 +88,7 @@ export const NATS_BUS_DEFAULTS: NatsBusOptions = {
   sweepMs: 10_000,
   placementTags: [],
   shardSettings: "",
+  journalBytesMax: JOURNAL_BYTES_MAX,
   inFlightMax: 8192,
   leaseTtlMs: LEASE_TTL_MS,
 };
@@ -108,6 +115,7 @@ export function validateNatsBusOptions(partial: Partial<NatsBusOptions>): NatsBu
     }
   }
   checkShardLimits(options);
+  checkJournalBytes(options.journalBytesMax);
   if (options.servers.length < 1 || options.servers.length > 16) {
     throw new CodedError(
       "OPTION_INVALID",

@@ -33,6 +33,10 @@ export interface StreamFacts {
   readonly firstSeq: number;
   readonly lastSeq: number;
   readonly bytes: number;
+  /** When the oldest message was stored, ms since 1970-01-01 UTC; of an empty stream, nothing. */
+  readonly firstMs: number;
+  /** When the stream was made, likewise. */
+  readonly createdMs: number;
   /** Name of the leading server; empty for a single one. */
   readonly leader: string;
   /** The leader's clock as it answered, ms since 1970-01-01 UTC. */
@@ -44,6 +48,7 @@ interface ApiAnswer {
   readonly state?: {
     readonly messages: number;
     readonly first_seq: number;
+    readonly first_ts?: string;
     readonly last_seq: number;
     readonly bytes: number;
     readonly subjects?: Readonly<Record<string, number>>;
@@ -51,6 +56,7 @@ interface ApiAnswer {
   /** Of the list of subjects, which comes in pages. */
   readonly total?: number;
   readonly ts?: string;
+  readonly created?: string;
   readonly cluster?: { readonly leader?: string };
   readonly seq?: number;
   readonly message?: { readonly subject: string; readonly seq: number; readonly time: string };
@@ -130,6 +136,20 @@ export async function newestUs(connection: NatsConnection, stream: string): Prom
   throw refusal(subject, answer);
 }
 
+/** A subject's newest message as the leader has it; null when there is none, or no stream. */
+export async function newestOf(
+  connection: NatsConnection,
+  stream: string,
+  subject: string,
+): Promise<{ seq: number; timeUs: number } | null> {
+  const api = `$JS.API.STREAM.MSG.GET.${stream}`;
+  const answer = await request(connection, api, JSON.stringify({ last_by_subj: subject }));
+  const { message, error } = answer;
+  if (message !== undefined) return { seq: message.seq, timeUs: timeStampUs(message.time) };
+  if (error?.code === 404) return null; // also a missing stream
+  throw refusal(api, answer);
+}
+
 /** Messages of each room's subject, by the room's token; nothing for a stream that is not there. */
 export async function subjectCounts(
   connection: NatsConnection,
@@ -189,7 +209,8 @@ async function request(
   }
 }
 
-function toFacts(stream: string, { config, state, cluster, ts }: ApiAnswer): StreamFacts {
+function toFacts(stream: string, answer: ApiAnswer): StreamFacts {
+  const { config, state, cluster, ts, created } = answer;
   if (config === undefined || state === undefined) {
     throw new CodedError("UNAVAILABLE", `stream ${stream} gave an answer without its state`);
   }
@@ -199,6 +220,8 @@ function toFacts(stream: string, { config, state, cluster, ts }: ApiAnswer): Str
     firstSeq: state.first_seq,
     lastSeq: state.last_seq,
     bytes: state.bytes,
+    firstMs: Date.parse(state.first_ts ?? ""),
+    createdMs: Date.parse(created ?? ""),
     leader: cluster?.leader ?? "",
     serverMs: Date.parse(ts ?? ""),
   };

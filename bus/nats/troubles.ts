@@ -32,6 +32,8 @@ const texts = {
     "the clocks of this machine and of a NATS server differ; let both follow a time server",
   /** JetStream refused to store: the stream, the disk or the account has no room. */
   store_refused: "NATS can not store: a stream, its disk or its account is at a limit",
+  /** Records of the journal could not be written; they wait, bounded, and are tried again. */
+  journal_not_written: "the journal can not be written; what happens meanwhile may not be in it",
 } as const;
 
 /** What can be counted. */

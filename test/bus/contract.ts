@@ -11,6 +11,7 @@ import { askRules } from "./contract-asks.ts";
 import { commitRules } from "./contract-commits.ts";
 import { closeRules, durableRules, nameRules } from "./contract-durable.ts";
 import { groupRules } from "./contract-groups.ts";
+import { journalRules } from "./contract-journal.ts";
 import { keyRules, watchRules } from "./contract-keys.ts";
 import { liveRules } from "./contract-live.ts";
 import { readRules } from "./contract-reads.ts";
@@ -53,6 +54,7 @@ export function busContract(name: string, open: () => Promise<Bus>, skip: Skip =
   shardRules(rule);
   groupRules(rule);
   askRules(rule);
+  journalRules(rule);
   closeRules(rule);
   if (unknown.size > 0) throw new Error(`no such rules to skip: ${[...unknown].join(", ")}`);
 }

@@ -15,6 +15,7 @@ describe("validateEmbeddedBusOptions", () => {
       roomMessageCountMax: 100_000,
       retentionMs: 2_592_000_000,
       storeBytesMax: 8_589_934_592,
+      journalBytesMax: 1024 ** 3,
       isSynchronous: true,
     });
     expect(EMBEDDED_BUS_DEFAULTS).toEqual(validateEmbeddedBusOptions({}));

@@ -1,0 +1,261 @@
+/**
+ * The journal of a process: gathers records, writes them to a store, and counts what it drops.
+ *
+ * Records wait for GATHER_MS and are then written in one batch for each bucket: a join costs some
+ * microseconds, not a message. A store that fails is tried again, with what waits bounded.
+ */
+import { JournalBatch, type JournalRecord } from "../../proto/gen/tidegate/bus/v1/journal.ts";
+import type {
+  Journal,
+  JournalCounters,
+  JournalEntry,
+  JournalNote,
+  JournalRead,
+  JournalSpan,
+  JournalSubject,
+} from "../journal.ts";
+import { bucketOf, subjectOf } from "./buckets.ts";
+import { kindOf, NOTE_RATES, NoteBucket, type NoteKind, type NoteRate } from "./note-rate.ts";
+
+/** Records gather for so long, ms: what a crash can cost. */
+export const GATHER_MS = 100;
+/** A failed write is tried again after this, ms. */
+const RETRY_MS = 1000;
+/** A stop waits so long for a store that takes none, ms. */
+const CLOSE_MS_MAX = 1000;
+/** Records that wait for a store that takes none, some 30 MB; the next ones are dropped. */
+export const WAITING_COUNT_MAX = 300_000;
+/** Records of one turn of writing: 10 ms of work. */
+const TURN_COUNT_MAX = 5000;
+/** Bytes of one batch, but for a last record: small beside NATS's 1 MB. */
+const BATCH_BYTES_MAX = 128 * 1024;
+/** Records that one read gives at most. */
+export const READ_ENTRY_COUNT_MAX = 20_000;
+
+/** A batch, encoded, and its bucket. */
+export interface StoredBatch {
+  readonly bucket: string;
+  readonly bytes: Uint8Array;
+}
+
+/** Where batches are kept. */
+export interface JournalStore {
+  /** Rejects when one of them may not be kept; all may then be written again. */
+  write(batches: readonly StoredBatch[]): Promise<void>;
+  /** Calls `visit` with a bucket's batches since then, oldest first, while it returns true. */
+  read(bucket: string, sinceUs: number, visit: (bytes: Uint8Array) => boolean): Promise<void>;
+  span(): Promise<JournalSpan | null>;
+}
+
+/** What the writer is told of its process, and tells it. */
+export interface JournalWriterParts {
+  readonly store: JournalStore;
+  /** This process. */
+  readonly self: () => { readonly id: string; readonly incarnation: string };
+  readonly nowUs: () => number;
+  /** Called when a write has failed. */
+  readonly onFail: (error: unknown) => void;
+  /** For tests. */
+  readonly rates?: Readonly<Record<NoteKind, NoteRate>>;
+}
+
+/** See the file's header. */
+export class JournalWriter implements Journal {
+  readonly isOn = true;
+  readonly #parts: JournalWriterParts;
+  readonly #buckets: Readonly<Record<NoteKind, NoteBucket>>;
+  #waiting: JournalRecord[] = [];
+  #timer: NodeJS.Timeout | null = null;
+  #writing: Promise<void> | null = null;
+  #isClosed = false;
+  #seq = 0;
+  #keptCount = 0;
+  #droppedCount = 0;
+  /** Drops that no record tells yet. */
+  #untoldCount = 0;
+  #untoldSinceUs = 0;
+
+  constructor(parts: JournalWriterParts) {
+    this.#parts = parts;
+    const { membership, loss, refusal } = parts.rates ?? NOTE_RATES;
+    this.#buckets = {
+      membership: new NoteBucket(membership),
+      loss: new NoteBucket(loss),
+      refusal: new NoteBucket(refusal),
+    };
+  }
+
+  note(note: JournalNote): void {
+    if (this.#isClosed) return;
+    const timeUs = note.timeUs ?? BigInt(this.#parts.nowUs());
+    const kind = kindOf(note.what);
+    const isFull = this.#waiting.length >= WAITING_COUNT_MAX;
+    if (isFull || (kind !== null && !this.#buckets[kind].take(Number(timeUs)))) {
+      this.#drop(1, Number(timeUs));
+      return;
+    }
+    this.#push({ ...EMPTY_RECORD, ...note, timeUs });
+  }
+
+  async flush(): Promise<void> {
+    if (this.#writing !== null) await this.#writing; // may have begun before the last note
+    if (this.#waiting.length > 0 || this.#untoldCount > 0) await this.#write();
+  }
+
+  async read(
+    subject: JournalSubject,
+    sinceUs: number,
+    wanted: (entry: JournalEntry) => boolean,
+  ): Promise<JournalRead> {
+    const found = new Map<string, JournalEntry>();
+    let isCut = false;
+    await this.#parts.store.read(bucketOf(subject), sinceUs, (bytes) => {
+      const { process, incarnation, records } = JournalBatch.decode(bytes);
+      for (const record of records) {
+        const entry = { process, incarnation, record };
+        if (Number(record.timeUs) < sinceUs || !wanted(entry)) continue;
+        found.set(`${process} ${record.timeUs} ${record.seq}`, entry);
+      }
+      isCut = found.size >= READ_ENTRY_COUNT_MAX;
+      return !isCut;
+    });
+    const entries = [...found.values()].sort(byTime);
+    return { entries, isCut };
+  }
+
+  span(): Promise<JournalSpan | null> {
+    return this.#parts.store.span();
+  }
+
+  counters(): JournalCounters {
+    return {
+      keptCount: this.#keptCount,
+      droppedCount: this.#droppedCount,
+      waitingCount: this.#waiting.length,
+    };
+  }
+
+  async close(): Promise<void> {
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, CLOSE_MS_MAX);
+    await Promise.race([this.flush(), late]);
+    clearTimeout(timer);
+    this.#isClosed = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+
+  #push(record: JournalRecord): void {
+    this.#seq += 1;
+    record.seq = BigInt(this.#seq);
+    this.#waiting.push(record);
+    this.#schedule(GATHER_MS);
+  }
+
+  #drop(count: number, nowUs: number): void {
+    this.#droppedCount += count;
+    if (this.#untoldCount === 0) this.#untoldSinceUs = nowUs;
+    this.#untoldCount += count;
+    this.#schedule(RETRY_MS); // told once a second at most
+  }
+
+  #schedule(ms: number): void {
+    if (this.#timer !== null || this.#writing !== null || this.#isClosed) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      void this.#write();
+    }, ms);
+    this.#timer.unref();
+  }
+
+  /** One turn at a time. */
+  #write(): Promise<void> {
+    this.#writing ??= this.#writeTurn().then((isKept) => {
+      this.#writing = null;
+      if (this.#waiting.length > 0) this.#schedule(isKept ? GATHER_MS : RETRY_MS);
+    });
+    return this.#writing;
+  }
+
+  async #writeTurn(): Promise<boolean> {
+    this.#tellDrops();
+    while (this.#waiting.length > 0) {
+      const records = this.#waiting.slice(0, TURN_COUNT_MAX);
+      this.#waiting = this.#waiting.slice(TURN_COUNT_MAX);
+      try {
+        await this.#parts.store.write(this.#batches(records));
+      } catch (error) {
+        this.#parts.onFail(error);
+        this.#keepForLater(records);
+        return false;
+      }
+      this.#keptCount += records.length;
+    }
+    return true;
+  }
+
+  #tellDrops(): void {
+    if (this.#untoldCount === 0) return;
+    const value = { count: BigInt(this.#untoldCount), sinceUs: BigInt(this.#untoldSinceUs) };
+    this.#untoldCount = 0;
+    const timeUs = BigInt(this.#parts.nowUs());
+    this.#push({ ...EMPTY_RECORD, timeUs, what: { $case: "dropped", value } });
+  }
+
+  #keepForLater(records: JournalRecord[]): void {
+    const room = Math.max(0, WAITING_COUNT_MAX - this.#waiting.length);
+    const kept = records.slice(0, room);
+    this.#waiting = [...kept, ...this.#waiting];
+    if (kept.length < records.length) {
+      this.#drop(records.length - kept.length, Number(records[0]?.timeUs ?? 0));
+    }
+  }
+
+  #batches(records: readonly JournalRecord[]): StoredBatch[] {
+    const { id: process, incarnation } = this.#parts.self();
+    const open = new Map<string, { records: JournalRecord[]; bytes: number }>();
+    const done: StoredBatch[] = [];
+    const end = (bucket: string, batch: JournalRecord[]) => {
+      const bytes = JournalBatch.encode({ process, incarnation, records: batch }).finish();
+      done.push({ bucket, bytes });
+    };
+    for (const record of records) {
+      const bucket = bucketOf(subjectOf(record, process));
+      const batch = open.get(bucket) ?? { records: [], bytes: 0 };
+      batch.records.push(record);
+      batch.bytes += sizeOf(record);
+      open.set(bucket, batch);
+      if (batch.bytes < BATCH_BYTES_MAX) continue;
+      end(bucket, batch.records);
+      open.delete(bucket);
+    }
+    for (const [bucket, { records: rest }] of open) end(bucket, rest);
+    return done;
+  }
+}
+
+const EMPTY_RECORD: JournalRecord = {
+  ...{ seq: 0n, timeUs: 0n, tenant: "", user: "", connection: "", room: "" },
+  what: undefined,
+};
+
+/** About how many bytes a record takes: only closed ones can be large. */
+function sizeOf({ what }: JournalRecord): number {
+  return what?.$case === "closed" ? 100 + what.value.places.length * 60 : 150;
+}
+
+function byTime(a: JournalEntry, b: JournalEntry): number {
+  const ofTime = Number(a.record.timeUs - b.record.timeUs);
+  return ofTime || Number(a.record.seq - b.record.seq);
+}
+
+/** The journal of a bus without one. */
+export const NO_JOURNAL: Journal = {
+  isOn: false,
+  note: () => {},
+  flush: async () => {},
+  close: async () => {},
+  read: async () => ({ entries: [], isCut: false }),
+  span: async () => null,
+  counters: () => ({ keptCount: 0, droppedCount: 0, waitingCount: 0 }),
+};

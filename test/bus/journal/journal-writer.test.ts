@@ -1,0 +1,110 @@
+/**
+ * The journal's writer against a store that fails: nothing is lost within its bounds, what is lost
+ * is told, and what is written twice is read once.
+ */
+import { expect, test } from "vitest";
+import { BUCKET_COUNT } from "../../../bus/journal/buckets.ts";
+import {
+  type JournalStore,
+  JournalWriter,
+  type StoredBatch,
+  WAITING_COUNT_MAX,
+} from "../../../bus/journal/journal-writer.ts";
+import type { JournalEntry } from "../../../bus/journal.ts";
+import { JournalJoined } from "../../../proto/gen/tidegate/bus/v1/journal.ts";
+
+/** Keeps batches; a write that fails has kept the first of them. */
+class MemoryStore implements JournalStore {
+  readonly batches: StoredBatch[] = [];
+  isFailing = false;
+
+  async write(batches: readonly StoredBatch[]): Promise<void> {
+    this.batches.push(...(this.isFailing ? batches.slice(0, 1) : batches));
+    if (this.isFailing) throw new Error("the store takes none");
+  }
+
+  async read(bucket: string, _sinceUs: number, visit: (bytes: Uint8Array) => boolean) {
+    for (const batch of this.batches) {
+      if (batch.bucket === bucket && !visit(batch.bytes)) return;
+    }
+  }
+
+  async span() {
+    return null;
+  }
+}
+
+const NOTHING = new Uint8Array(0);
+const unbounded = { perSecond: 1e9, burst: 1e9 };
+const rates = { membership: unbounded, loss: unbounded, refusal: unbounded };
+
+function open() {
+  const store = new MemoryStore();
+  const failures: unknown[] = [];
+  let timeUs = 1_000_000;
+  const nowUs = () => {
+    timeUs += 1;
+    return timeUs;
+  };
+  const self = () => ({ id: "gw-1", incarnation: "one" });
+  const onFail = (error: unknown) => failures.push(error);
+  const journal = new JournalWriter({ store, self, nowUs, onFail, rates });
+  const note = (user: string, room: string) => {
+    const value = JournalJoined.decode(NOTHING);
+    journal.note({ tenant: "acme", user, room, what: { $case: "joined", value } });
+  };
+  const roomsOf = async (user: string) => {
+    const isOfUser = ({ record }: JournalEntry) => record.user === user;
+    const { entries } = await journal.read({ kind: "user", tenant: "acme", user }, 0, isOfUser);
+    return entries.map(({ record }) => record.room);
+  };
+  return { store, failures, journal, note, roomsOf };
+}
+
+test("a failed write is tried again; what was kept twice is read once, in order", async () => {
+  const { store, failures, journal, note, roomsOf } = open();
+  store.isFailing = true;
+  note("ann", "1");
+  note("bob", "1");
+  await journal.flush();
+  note("ann", "2");
+  await journal.flush();
+  expect(failures).toHaveLength(2);
+  expect(journal.counters()).toEqual({ keptCount: 0, droppedCount: 0, waitingCount: 3 });
+  store.isFailing = false;
+  await journal.flush();
+  expect(await roomsOf("ann")).toEqual(["1", "2"]);
+  expect(await roomsOf("bob")).toEqual(["1"]);
+  expect(journal.counters()).toEqual({ keptCount: 3, droppedCount: 0, waitingCount: 0 });
+});
+
+test("records gather: one batch for each bucket, however many records", async () => {
+  const { store, journal, note } = open();
+  for (let i = 0; i < 5000; i += 1) note(`user-${i}`, "a");
+  await journal.flush();
+  expect(store.batches.length).toBeLessThanOrEqual(BUCKET_COUNT);
+  expect(store.batches.length).toBeGreaterThan(BUCKET_COUNT / 2);
+});
+
+test("what waits is bounded; what is dropped is counted and told once the store is back", async () => {
+  const { store, journal, note } = open();
+  store.isFailing = true;
+  for (let i = 0; i < WAITING_COUNT_MAX + 10; i += 1) note("ann", "a");
+  expect(journal.counters()).toMatchObject({ droppedCount: 10, waitingCount: WAITING_COUNT_MAX });
+  store.isFailing = false;
+  await journal.flush();
+  const { entries } = await journal.read({ kind: "dropped" }, 0, () => true);
+  expect(entries.map(({ record }) => record.what)).toMatchObject([
+    { $case: "dropped", value: { count: 10n } },
+  ]);
+  expect(journal.counters()).toMatchObject({ droppedCount: 10, waitingCount: 0 });
+});
+
+test("close writes what waits, and takes nothing after it", async () => {
+  const { journal, note, roomsOf } = open();
+  note("ann", "1");
+  await journal.close();
+  note("ann", "2");
+  await journal.flush();
+  expect(await roomsOf("ann")).toEqual(["1"]);
+});
