@@ -212,11 +212,11 @@ async function prepareGateway(
     import("./gateway/gateway.ts"),
     import("./gateway/auth/open-authenticate.ts"),
   ]);
-  const { authenticate, keyStatus } = openAuthenticate(authOptions(options), log);
+  const { close: _, ...auth } = openAuthenticate(authOptions(options), log);
   const page = options.text("PAGE") === "on" ? demoPage : null;
   return (bus: Bus) =>
     startGateway(
-      { bus, log, authenticate, keyStatus, version: readVersion(), gatewayId, page },
+      { bus, log, ...auth, version: readVersion(), gatewayId, page },
       { ...gatewayOptions(options), sharesPort },
     );
 }

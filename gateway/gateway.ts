@@ -7,6 +7,7 @@
 import type { Bus } from "../bus/bus.ts";
 import { ServingState } from "../proto/gen/tidegate/control/v1/gateway_facts.ts";
 import { NO_TELEMETRY, type Telemetry } from "../telemetry/telemetry.ts";
+import { type Anchors, Withdrawals } from "./auth/anchors.ts";
 import type { Authenticate } from "./auth/authenticate.ts";
 import type { KeyStatus } from "./auth/key-source.ts";
 import { followRevocations } from "./auth/revocation-watch.ts";
@@ -67,6 +68,8 @@ export interface GatewayParts {
   readonly authenticate: Authenticate;
   /** Of the keys that tokens are checked with, for /health; null or left out: there are none. */
   readonly keyStatus?: (() => KeyStatus) | null;
+  /** What tokens are good by; null or left out: nothing that could be withdrawn. */
+  readonly anchors?: Anchors | null;
   /** Version of Tidegate, semantic. */
   readonly version: string;
   /** Name of this gateway, 1 to 32 of [a-z0-9-]: prefix of its connection ids. */
@@ -196,6 +199,7 @@ function startFollowing(context: GatewayContext, connections: Connections, drain
 
 /** What takes changes of the configuration to the connections that are open. */
 function applyChanges(context: GatewayContext, connections: ReadonlySet<Connection>) {
+  context.tokenWatch.followWithdrawals(connections);
   const parts = [followGates, startFlags, followRevocations];
   return parts.map((follow) => follow(context, connections));
 }
@@ -285,7 +289,7 @@ function assemble(
     guards: openGuards({ bus, clock, log, options, limits, sender, readOverload }),
     profiles: new Profiles(),
     gates,
-    tokenWatch: new TokenWatch(clock, sender),
+    tokenWatch: new TokenWatch(clock, sender, new Withdrawals(parts.anchors ?? null)),
     refreshing: new Set(),
     revocations,
     hasAnonymousAccess: (tenant) => classes.hasAnonymousAccess(tenant),

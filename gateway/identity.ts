@@ -49,6 +49,8 @@ export interface Identity {
   /** When it ends, seconds since 1970-01-01 UTC; 0: never. */
   readonly expiresAtS: number;
   readonly attributes: Attributes;
+  /** What the token is good by (auth/anchors.ts); empty: nothing that could be withdrawn. */
+  readonly anchor: string;
   /** It showed no token: what it may do beyond its grants, a room's class says. */
   readonly isAnonymous: boolean;
 }
@@ -59,7 +61,7 @@ const noAttributes: Attributes = {};
 export function makeIdentity(
   parts: Pick<Identity, "tenant" | "user" | "grants"> & Partial<Identity>,
 ): Identity {
-  const rest = { tokenId: "", issuedAtS: 0, expiresAtS: 0, attributes: noAttributes };
+  const rest = { tokenId: "", issuedAtS: 0, expiresAtS: 0, attributes: noAttributes, anchor: "" };
   return { ...rest, isAnonymous: false, ...parts };
 }
 

@@ -5,7 +5,13 @@
  * Pure. A key alone says which algorithms it is for, so that a token can not choose another: a
  * public key never checks an HMAC.
  */
-import { createPublicKey, createSecretKey, type JsonWebKey, type KeyObject } from "node:crypto";
+import {
+  createHash,
+  createPublicKey,
+  createSecretKey,
+  type JsonWebKey,
+  type KeyObject,
+} from "node:crypto";
 import { CodedError } from "./coded-error.ts";
 
 /** A key, and what it may be used for. */
@@ -15,6 +21,8 @@ export interface JwtKey {
   readonly id: string;
   /** Names as in RFC 7518 and 8037, at least one: "EdDSA", "ES256", "RS256", "HS256". */
   readonly algorithms: readonly string[];
+  /** 22 characters that tell it from any other key, and tell nothing of a secret. */
+  readonly print: string;
 }
 
 /** Clocks of issuer and verifier may differ by this, seconds: a minute is seen in practice. */
@@ -25,6 +33,8 @@ export const JWT_BYTES_MAX = 8192;
 export const KEY_COUNT_MAX = 64;
 /** Bytes of an HMAC secret; RFC 7518 section 3.2 wants as many as the hash has. */
 const secretBytes = { HS256: 32, HS384: 48, HS512: 64 };
+/** Of a key's print: 132 bits of a SHA-256. */
+const PRINT_CHARS = 22;
 /** RFC 7518 section 3.3. */
 const rsaBitsMin = 2048;
 
@@ -56,7 +66,7 @@ export function readJwtKeys(text: string, option: string): JwtKey[] {
     const algorithms = algorithmsOf(key);
     const { asymmetricKeyType: type, asymmetricKeyDetails: details } = key;
     const bits = details?.modulusLength === undefined ? "" : ` of ${details.modulusLength} bits`;
-    if (algorithms.length > 0) return { key, id: "", algorithms };
+    if (algorithms.length > 0) return { key, id: "", algorithms, print: printOf(key) };
     const wanted = `ed25519, an EC key of P-256, P-384 or P-521, or RSA from ${rsaBitsMin} bits`;
     return refuse(`is a ${type} key${bits}, must be ${wanted}`);
   });
@@ -79,7 +89,8 @@ function readSecret(text: string, option: string): JwtKey {
   const algorithms = Object.entries(secretBytes)
     .filter(([, bytes]) => secret.length >= bytes)
     .map(([name]) => name);
-  return { key: createSecretKey(secret), id: "", algorithms };
+  const key = createSecretKey(secret);
+  return { key, id: "", algorithms, print: printOf(key) };
 }
 
 /**
@@ -129,7 +140,12 @@ function readEntry(entry: JsonWebKey): JwtKey[] {
   }
   const algorithms = algorithmsOf(key).filter((each) => alg === undefined || alg === each);
   const id = typeof kid === "string" ? kid : "";
-  return algorithms.length === 0 ? [] : [{ key, id, algorithms }];
+  return algorithms.length === 0 ? [] : [{ key, id, algorithms, print: printOf(key) }];
+}
+
+function printOf(key: KeyObject): string {
+  const bytes = key.type === "secret" ? key.export() : key.export({ type: "spki", format: "der" });
+  return createHash("sha256").update(bytes).digest("base64url").slice(0, PRINT_CHARS);
 }
 
 /** What a public key may check; empty for a kind that is not used, or too weak. */

@@ -22,6 +22,13 @@ export interface JwtRules {
 /** What a token says; `exp` and `sub` are there. */
 export type JwtClaims = JWTPayload;
 
+/** A token that is right. */
+export interface VerifiedJwt {
+  readonly claims: JwtClaims;
+  /** That it is signed with. */
+  readonly key: JwtKey;
+}
+
 /** Why a token is refused: in a sentence that holds no secret, and as a kind. */
 export class JwtRefusedError extends Error {
   /**
@@ -37,7 +44,7 @@ export class JwtRefusedError extends Error {
 }
 
 /**
- * The claims of a token whose signature, times, issuer and audience are right.
+ * The claims and the key of a token whose signature, times, issuer and audience are right.
  *
  * @param nowMs since 1970-01-01 UTC; `exp` and `nbf` may be off by {@link JWT_CLOCK_TOLERANCE_S}.
  * @throws {JwtRefusedError}
@@ -47,22 +54,22 @@ export async function verifyJwt(
   keys: readonly JwtKey[],
   rules: JwtRules,
   nowMs: number,
-): Promise<JwtClaims> {
+): Promise<VerifiedJwt> {
   if (token.length > JWT_BYTES_MAX) {
     throw new JwtRefusedError("invalid", `it has more than ${JWT_BYTES_MAX} bytes`);
   }
   let refusal: unknown;
-  for (const { key, algorithms } of candidates(token, keys)) {
+  for (const key of candidates(token, keys)) {
     try {
-      const { payload } = await jwtVerify(token, key, {
-        algorithms: [...algorithms],
+      const { payload } = await jwtVerify(token, key.key, {
+        algorithms: [...key.algorithms],
         clockTolerance: JWT_CLOCK_TOLERANCE_S,
         currentDate: new Date(nowMs),
         requiredClaims: ["exp", "sub"],
         ...(rules.issuer === "" ? {} : { issuer: rules.issuer }),
         ...(rules.audience === "" ? {} : { audience: rules.audience }),
       });
-      return payload;
+      return { claims: payload, key };
     } catch (error) {
       refusal = error;
       if (!(error instanceof errors.JWSSignatureVerificationFailed)) break;

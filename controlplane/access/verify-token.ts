@@ -36,7 +36,7 @@ async function verify(
   rules: JwtRules,
 ): Promise<Readonly<Record<string, unknown>>> {
   try {
-    return await verifyJwt(token, keys, rules, Date.now());
+    return (await verifyJwt(token, keys, rules, Date.now())).claims;
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new CodedError("CREDENTIALS_INVALID", `the token was refused: ${reason}`, error);

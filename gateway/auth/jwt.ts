@@ -4,7 +4,7 @@
  * `exp` and the user's claim are required. `jose` is imported with the first token.
  */
 import { CodedError } from "../../proto/coded-error.ts";
-import type { JwtClaims, JwtRules } from "../../proto/verify-jwt.ts";
+import type { JwtRules, VerifiedJwt } from "../../proto/verify-jwt.ts";
 import type { Clock } from "../clock.ts";
 import type { Authenticate } from "./authenticate.ts";
 import { type ClaimNames, identityOfClaims } from "./claims.ts";
@@ -28,9 +28,9 @@ export function authenticateJwt(
     const verify = () => verifyJwt(token, source.keys(), rules, clock.nowUs() / 1000);
     const isKeyUnknown = (error: unknown) =>
       error instanceof JwtRefusedError && error.kind === "key unknown";
-    let claims: JwtClaims;
+    let verified: VerifiedJwt;
     try {
-      claims = await verify().catch(async (error: unknown) => {
+      verified = await verify().catch(async (error: unknown) => {
         if (!isKeyUnknown(error)) throw error;
         const isNewest = await source.renew();
         return verify().catch((again: unknown) => {
@@ -44,6 +44,7 @@ export function authenticateJwt(
       const code = error.kind === "expired" ? "TOKEN_EXPIRED" : "TOKEN_INVALID";
       throw new CodedError(code, `the token was refused: ${error.message}`, error);
     }
-    return identityOfClaims(claims, rules.claims);
+    const identity = identityOfClaims(verified.claims, rules.claims);
+    return { ...identity, anchor: verified.key.print };
   };
 }

@@ -3,6 +3,7 @@
  * issuer (remote-keys.ts).
  */
 import type { JwtKey } from "../../proto/jwt-key.ts";
+import type { Anchors } from "./anchors.ts";
 
 /** For /health. */
 export interface KeyStatus {
@@ -24,16 +25,34 @@ export interface KeySource {
    */
   renew(): Promise<boolean>;
   status(): KeyStatus;
+  /** Calls `listener` whenever there may be other keys. */
+  follow(listener: () => void): void;
   /** Looks for keys no more. */
   close(): void;
 }
 
-/** Keys that are here, or in a file. */
-export function heldKeys(read: () => readonly JwtKey[], close: () => void = () => {}): KeySource {
+/** Keys that are held here: in a file, mostly. */
+export interface HeldKeys {
+  readonly value: readonly JwtKey[];
+  follow(listener: () => void): void;
+  stop(): void;
+}
+
+/** As a source. */
+export function heldKeys(held: HeldKeys): KeySource {
   return {
-    keys: read,
+    keys: () => held.value,
     renew: () => Promise.resolve(true),
-    status: () => ({ count: read().length, ageMs: 0, trouble: "" }),
-    close,
+    status: () => ({ count: held.value.length, ageMs: 0, trouble: "" }),
+    follow: (listener) => held.follow(listener),
+    close: () => held.stop(),
+  };
+}
+
+/** The keys as what tokens are good by. */
+export function keyAnchors(source: Pick<KeySource, "keys" | "follow">): Anchors {
+  return {
+    has: (anchor) => source.keys().some(({ print }) => print === anchor),
+    follow: (listener) => source.follow(listener),
   };
 }

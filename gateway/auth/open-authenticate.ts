@@ -6,12 +6,13 @@ import { FreshFiles } from "../../proto/fresh-files.ts";
 import { readJwtKeys, readKeySet } from "../../proto/jwt-key.ts";
 import { systemClock } from "../clock.ts";
 import type { Log } from "../log.ts";
+import type { Anchors } from "./anchors.ts";
 import { type Authenticate, authenticateNone } from "./authenticate.ts";
 import { readClaimNames } from "./claims.ts";
 import { authenticateJwt } from "./jwt.ts";
-import { heldKeys, type KeySource, type KeyStatus } from "./key-source.ts";
+import { heldKeys, type KeySource, type KeyStatus, keyAnchors } from "./key-source.ts";
 import { RemoteKeys } from "./remote-keys.ts";
-import { authenticateStatic } from "./static-tokens.ts";
+import { findStaticToken, readStaticTokens } from "./static-tokens.ts";
 
 /** What the options say. Of the key options one is set where `mode` is "jwt". */
 export interface AuthOptions {
@@ -37,6 +38,8 @@ export interface OpenedAuth {
   readonly authenticate: Authenticate;
   /** Of the keys, for /health; null where there are none. */
   readonly keyStatus: (() => KeyStatus) | null;
+  /** What tokens are good by; null where nothing is. */
+  readonly anchors: Anchors | null;
   /** Follows files and issuer no more. */
   close(): void;
 }
@@ -48,12 +51,16 @@ export interface OpenedAuth {
  */
 export function openAuthenticate(options: AuthOptions, log: Log): OpenedAuth {
   if (options.mode === "none") {
-    return { authenticate: authenticateNone(), keyStatus: null, close: () => {} };
+    return { authenticate: authenticateNone(), keyStatus: null, anchors: null, close: () => {} };
   }
   if (options.mode === "static") {
-    const fresh = openFile("AUTH_TOKENS_FILE", options.tokensFile, authenticateStatic, log);
-    const authenticate: Authenticate = (token) => fresh.value(token);
-    return { authenticate, keyStatus: null, close: () => fresh.stop() };
+    const fresh = openFile("AUTH_TOKENS_FILE", options.tokensFile, readStaticTokens, log);
+    const authenticate: Authenticate = (token) => findStaticToken(fresh.value, token);
+    const anchors: Anchors = {
+      has: (anchor) => fresh.value.has(anchor),
+      follow: (listener) => fresh.follow(listener),
+    };
+    return { authenticate, keyStatus: null, anchors, close: () => fresh.stop() };
   }
   const { issuer, audience } = options;
   const claims = readClaimNames(options.claims);
@@ -61,18 +68,17 @@ export function openAuthenticate(options: AuthOptions, log: Log): OpenedAuth {
   return {
     authenticate: authenticateJwt(source, { issuer, audience, claims }, systemClock),
     keyStatus: () => source.status(),
+    anchors: keyAnchors(source),
     close: () => source.close(),
   };
 }
 
 function openKeys({ keyFile, keySetFile, keySetUrl }: AuthOptions, log: Log): KeySource {
   if (keySetUrl !== "") return new RemoteKeys(keySetUrl, log);
-  const fresh =
-    keySetFile === ""
-      ? openFile("AUTH_JWT_KEY_FILE", keyFile, readJwtKeys, log)
-      : openFile("AUTH_JWKS_FILE", keySetFile, readKeySet, log);
-  const close = () => fresh.stop();
-  return heldKeys(() => fresh.value, close);
+  if (keySetFile === "") {
+    return heldKeys(openFile("AUTH_JWT_KEY_FILE", keyFile, readJwtKeys, log));
+  }
+  return heldKeys(openFile("AUTH_JWKS_FILE", keySetFile, readKeySet, log));
 }
 
 /** @throws {CodedError} `OPTION_INVALID` naming the option. */

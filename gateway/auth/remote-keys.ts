@@ -47,6 +47,7 @@ export class RemoteKeys implements KeySource {
   #begunMs = Number.NEGATIVE_INFINITY;
   #goodMs = performance.now();
   #trouble = "";
+  #onChange: () => void = () => {};
 
   /**
    * Begins to follow a key set.
@@ -74,6 +75,11 @@ export class RemoteKeys implements KeySource {
   status(): KeyStatus {
     const ageMs = Math.round(performance.now() - this.#goodMs);
     return { count: this.#keys.length, ageMs, trouble: this.#trouble };
+  }
+
+  /** One listener. */
+  follow(listener: () => void): void {
+    this.#onChange = listener;
   }
 
   close(): void {
@@ -118,6 +124,7 @@ export class RemoteKeys implements KeySource {
     this.#goodMs = performance.now();
     if (this.#trouble !== "") this.#log.info({ url }, "the issuer's keys are here again");
     this.#trouble = "";
+    this.#onChange();
     return true;
   }
 

@@ -13,14 +13,16 @@ import { readIdentity } from "./claims.ts";
 /** Characters of a token at least: fewer could be guessed. */
 const tokenCharsMin = 16;
 
+/** By the hash of each token: a lookup's time tells nothing about the tokens. */
+export type StaticTokens = ReadonlyMap<string, Identity>;
+
 /**
- * Takes the tokens of a file. They are kept and compared as hashes, so a lookup's time tells
- * nothing about them.
+ * Takes the tokens of a file.
  *
  * @param json text of the file.
  * @throws {CodedError} `OPTION_INVALID` naming the entry and the fault.
  */
-export function authenticateStatic(json: string): Authenticate {
+export function readStaticTokens(json: string): StaticTokens {
   const identities = new Map<string, Identity>();
   for (const [index, entry] of readTokenEntries(json).entries()) {
     const where = `tokens[${index}]`;
@@ -32,13 +34,22 @@ export function authenticateStatic(json: string): Authenticate {
     if (identities.has(hash)) {
       throw new CodedError("OPTION_INVALID", `${where}.token stands in an earlier entry too`);
     }
-    identities.set(hash, readIdentity(entry, where));
+    identities.set(hash, { ...readIdentity(entry, where), anchor: hash });
   }
-  return (token) => {
-    const identity = identities.get(hashToken(token));
-    if (identity === undefined) throw new CodedError("TOKEN_INVALID", "the token is not known");
-    return identity;
-  };
+  return identities;
+}
+
+/** The identity of a token. @throws {CodedError} `TOKEN_INVALID`. */
+export function findStaticToken(tokens: StaticTokens, token: string): Identity {
+  const identity = tokens.get(hashToken(token));
+  if (identity === undefined) throw new CodedError("TOKEN_INVALID", "the token is not known");
+  return identity;
+}
+
+/** Tokens that never change. @throws {CodedError} as {@link readStaticTokens}. */
+export function authenticateStatic(json: string): Authenticate {
+  const tokens = readStaticTokens(json);
+  return (token) => findStaticToken(tokens, token);
 }
 
 function readTokenEntries(json: string): Record<string, unknown>[] {

@@ -4,7 +4,8 @@
  * Pure. It is closed when its token would not be taken by Hello any more: later than `exp` by what
  * clocks may differ, so that nobody is closed who could come back with the same token. It is told
  * before `exp`, each connection at a time of its own within some seconds: those whose tokens end
- * together shall not all ask their issuer at once.
+ * together shall not all ask their issuer at once. What a token is good by may be withdrawn: then
+ * it ends at that moment.
  */
 import { JWT_CLOCK_TOLERANCE_S } from "../../proto/jwt-key.ts";
 

@@ -20,7 +20,7 @@ const good = { sub: "anna", exp: nowS() + 3600 };
 function byFile(keyText: string, given: Partial<JwtAuthRules> = {}): Authenticate {
   const keys = readJwtKeys(keyText, "AUTH_JWT_KEY_FILE");
   return authenticateJwt(
-    heldKeys(() => keys),
+    heldKeys({ value: keys, follow() {}, stop() {} }),
     { ...rules, ...given },
     systemClock,
   );
@@ -28,11 +28,7 @@ function byFile(keyText: string, given: Partial<JwtAuthRules> = {}): Authenticat
 
 function bySet(json: string): Authenticate {
   const keys = readKeySet(json, "AUTH_JWKS_FILE");
-  return authenticateJwt(
-    heldKeys(() => keys),
-    rules,
-    systemClock,
-  );
+  return authenticateJwt(heldKeys({ value: keys, follow() {}, stop() {} }), rules, systemClock);
 }
 
 describe("algorithms", () => {
@@ -70,11 +66,18 @@ describe("claims", () => {
       attributes: { plan: "pro" },
     };
     expect(await authenticate(await signWithSecret(secret, claims))).toEqual({
+      anchor: readJwtKeys(secret, "x")[0]?.print,
       ...{ tenant: "acme", user: "anna", attributes: { plan: "pro" }, isAnonymous: false },
       grants: [{ rooms: "chat:*", actions: Action.JOIN }],
       ...{ tokenId: "t-1", issuedAtS: 1000, expiresAtS: good.exp },
     });
-    const plain = { tenant: "default", user: "anna", grants: everything, expiresAtS: good.exp };
+    const plain = {
+      anchor: readJwtKeys(secret, "x")[0]?.print ?? "",
+      tenant: "default",
+      user: "anna",
+      grants: everything,
+      expiresAtS: good.exp,
+    };
     expect(await authenticate(await signWithSecret(secret, good))).toEqual(makeIdentity(plain));
   });
 
@@ -105,7 +108,7 @@ describe("claims", () => {
     const clock = { nowUs: () => 5e15 };
     const keys = readJwtKeys(secret, "x");
     const authenticate = authenticateJwt(
-      heldKeys(() => keys),
+      heldKeys({ value: keys, follow() {}, stop() {} }),
       rules,
       clock,
     );

@@ -24,7 +24,9 @@ test("authenticateNone: everybody is anonymous in tenant default, and may do eve
 describe("authenticateStatic", () => {
   test("an entry with a token alone has the defaults", async () => {
     const identity = await authenticateStatic(file({ token }))(token);
-    expect(identity).toEqual(makeIdentity({ tenant: "default", user: "", grants: everything }));
+    const expected = makeIdentity({ tenant: "default", user: "", grants: everything });
+    expect(identity).toEqual({ ...expected, anchor: identity.anchor });
+    expect(identity.anchor).not.toContain(token.slice(0, 4));
   });
 
   test("every field is taken, and no token is taken for another", async () => {
@@ -36,8 +38,10 @@ describe("authenticateStatic", () => {
     const authenticate = authenticateStatic(
       file({ token, tenant: "acme", user: "Änna 1", grants }, { token: other, user: "b" }),
     );
-    expect(await authenticate(token)).toEqual(
+    const identity = await authenticate(token);
+    expect(identity).toEqual(
       makeIdentity({
+        anchor: identity.anchor,
         tenant: "acme",
         user: "Änna 1",
         grants: [
@@ -46,7 +50,8 @@ describe("authenticateStatic", () => {
         ],
       }),
     );
-    expect((await authenticate(other)).user).toBe("b");
+    const second = await authenticate(other);
+    expect([second.user, second.anchor === identity.anchor]).toEqual(["b", false]);
     for (const wrong of ["", token.slice(1), `${token} `, token.toUpperCase(), "tokens"]) {
       expect(() => authenticate(wrong)).toThrow("[TOKEN_INVALID]");
       expect(() => authenticate(wrong)).not.toThrow(token);
