@@ -2,9 +2,16 @@
  * The envelope: what the gateway writes around a payload, built once and never decoded on the way.
  *
  * Written by hand because it is made once per publish on the hot path; the bytes are exactly
- * tidegate.client.v1.Envelope with its fields in order, `first_sent_us` first, always present.
+ * tidegate.client.v1.Envelope: `first_sent_us` first, always present; then, if the message is
+ * sampled, `traceparent`, so that one byte at a fixed place tells, and no client can forge it.
  */
+
 import { varintSize, writeVarint } from "../proto/varint.ts";
+import {
+  parseTraceparent,
+  type SpanContext,
+  TRACEPARENT_LENGTH,
+} from "../telemetry/tracing/trace-context.ts";
 
 /** What goes into an envelope beside the payload. */
 export interface EnvelopeFields {
@@ -18,20 +25,29 @@ export interface EnvelopeFields {
   readonly producerSeq: number;
 }
 
+/** Where `traceparent` stands, if there is one: behind `first_sent_us`. */
+const traceAt = 9;
+/** Tag of traceparent: field 6, length-delimited. */
+const traceTag = 0x32;
+
 /**
  * Encodes an envelope around `payload[start, end)`, copying it.
  *
  * Hot path, once per publish. Budget: one buffer.
+ *
+ * @param traceparent of the span that publishes it; empty: not sampled.
  */
 export function encodeEnvelope(
   fields: EnvelopeFields,
   payload: Uint8Array,
   start = 0,
   end = payload.length,
+  traceparent = "",
 ): Uint8Array {
   const userBytes = fields.user === "" ? 0 : Buffer.byteLength(fields.user);
   const payloadBytes = end - start;
-  let size = 9;
+  let size = traceAt;
+  if (traceparent !== "") size += 2 + TRACEPARENT_LENGTH;
   if (userBytes > 0) size += 1 + varintSize(userBytes) + userBytes;
   if (fields.producer !== "") size += 2 + fields.producer.length;
   if (fields.producerSeq > 0) size += 1 + varintSize(fields.producerSeq);
@@ -41,7 +57,13 @@ export function encodeEnvelope(
   bytes[0] = 0x09; // first_sent_us: field 1, 64-bit
   bytes.writeUInt32LE(fields.firstSentUs % 0x1_0000_0000, 1);
   bytes.writeInt32LE(Math.floor(fields.firstSentUs / 0x1_0000_0000), 5);
-  let at = 9;
+  let at = traceAt;
+  if (traceparent !== "") {
+    bytes[at] = traceTag;
+    bytes[at + 1] = TRACEPARENT_LENGTH;
+    at += 2;
+    at += bytes.write(traceparent, at, "latin1");
+  }
   if (userBytes > 0) {
     bytes[at] = 0x12; // user: field 2, length-delimited
     at = writeVarint(bytes, at + 1, userBytes);
@@ -63,6 +85,28 @@ export function encodeEnvelope(
     bytes.set(start === 0 && end === payload.length ? payload : payload.subarray(start, end), at);
   }
   return bytes;
+}
+
+/** Whether the message in an envelope is sampled. Hot path, once per message and gateway. */
+export function isTraced(envelope: Uint8Array): boolean {
+  return envelope[traceAt] === traceTag;
+}
+
+/** The traceparent of an envelope that {@link isTraced}; empty when it is none. */
+export function traceparentOf(envelope: Uint8Array): string {
+  const start = traceAt + 2;
+  if (envelope[traceAt + 1] !== TRACEPARENT_LENGTH) return "";
+  const { buffer, byteOffset, length } = envelope;
+  return Buffer.from(buffer, byteOffset, length).toString(
+    "latin1",
+    start,
+    start + TRACEPARENT_LENGTH,
+  );
+}
+
+/** The span that has published an envelope; null when it is not sampled. */
+export function traceOf(envelope: Uint8Array): SpanContext | null {
+  return isTraced(envelope) ? parseTraceparent(traceparentOf(envelope)) : null;
 }
 
 /**

@@ -28,6 +28,7 @@ import type { Rooms } from "./rooms.ts";
 import type { Limits } from "./seats/limits.ts";
 import type { Seats } from "./seats/seats.ts";
 import type { Sender } from "./sender.ts";
+import type { MessageTraces } from "./tracing/message-traces.ts";
 import type { Traffic } from "./traffic.ts";
 
 export interface GatewayContext {
@@ -52,6 +53,7 @@ export interface GatewayContext {
   readonly limits: Limits;
   readonly seats: Seats;
   readonly guards: Guards;
+  readonly traces: MessageTraces;
   readonly traffic: Traffic;
   readonly profiles: Profiles;
   readonly flags: ClientFlags;

@@ -160,6 +160,7 @@ export class Dispatch {
     scan.firstSentUs = Number(publish.firstSentUs);
     scan.payloadStart = 0;
     scan.payloadEnd = publish.payload.length;
+    scan.traceparent = publish.traceparent;
     if (scan.producerSeq > Number.MAX_SAFE_INTEGER) scan.producerSeq = 0;
     handlePublish(this.#context, connection, identity, scan, publish.payload, limited);
   }

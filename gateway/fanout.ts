@@ -5,6 +5,7 @@
  * (bench fanout checks it). A socket over its limit drops out by `dropped` (lagging.ts).
  */
 import type { DurableMessage } from "../bus/bus.ts";
+import { isTraced } from "../bus/envelope.ts";
 import type { Position } from "../bus/position.ts";
 import { GapReason } from "../proto/gen/tidegate/client/v1/message.ts";
 import type { Lagging } from "./lagging.ts";
@@ -12,11 +13,15 @@ import type { LocalRoom, RoomOutput } from "./local-room.ts";
 import type { Log } from "./log.ts";
 import type { PublishLog } from "./publish-log.ts";
 import { encodeServerFrame, MessageFrameWriter } from "./server-frames.ts";
+import type { DeliverTrace } from "./tracing/deliver-trace.ts";
+import type { MessageTraces } from "./tracing/message-traces.ts";
 
 /** Where frames to topics go. */
 export interface TopicOutput {
   /** To every subscriber of a topic, as one binary message. */
   publish(topic: string, frame: Uint8Array): void;
+  /** Its subscribers now. */
+  subscriberCount(topic: string): number;
 }
 
 export class Fanout implements RoomOutput {
@@ -24,13 +29,21 @@ export class Fanout implements RoomOutput {
   readonly #publishLog: PublishLog;
   readonly #lagging: Lagging;
   readonly #log: Log;
+  readonly #traces: MessageTraces;
   readonly #writer = new MessageFrameWriter();
   /** Messages handed to topics. */
   messageCount = 0;
   /** Times members were told that messages were lost between gateways. */
   lossCount = 0;
 
-  constructor(output: TopicOutput, publishLog: PublishLog, lagging: Lagging, log: Log) {
+  constructor(
+    output: TopicOutput,
+    publishLog: PublishLog,
+    lagging: Lagging,
+    log: Log,
+    traces: MessageTraces,
+  ) {
+    this.#traces = traces;
     this.#output = output;
     this.#publishLog = publishLog;
     this.#lagging = lagging;
@@ -51,20 +64,29 @@ export class Fanout implements RoomOutput {
       before?.seq ?? 0,
       before?.timeUs ?? 0,
     );
-    const frame = this.#writer.durable(room.alias, message, prevSeq, message.envelope);
-    this.#output.publish(room.topic, frame);
-    this.messageCount += 1;
-    room.messageCount += 1;
+    const { envelope } = message;
+    const trace = isTraced(envelope)
+      ? this.#traces.beginDeliver(room.address, envelope, message)
+      : null;
+    const traceparent = trace === null ? "" : trace.traceparent;
+    const frame = this.#writer.durable(room.alias, message, prevSeq, envelope, traceparent);
+    this.#handOver(room, frame, trace);
   }
 
   ephemeral(room: LocalRoom, envelope: Uint8Array): void {
     this.#lagging.detachAll();
     const count = room.ephemeralCount;
     this.#publishLog.push(room.alias, count, 0, count - 1, 0);
-    const frame = this.#writer.ephemeral(room.alias, count, envelope);
-    this.#output.publish(room.topic, frame);
-    this.messageCount += 1;
-    room.messageCount += 1;
+    const trace = isTraced(envelope)
+      ? this.#traces.beginDeliver(room.address, envelope, null)
+      : null;
+    const traceparent = trace === null ? "" : trace.traceparent;
+    const frame = this.#writer.ephemeral(room.alias, count, envelope, traceparent);
+    this.#handOver(room, frame, trace);
+  }
+
+  held(_room: LocalRoom, message: DurableMessage): void {
+    if (isTraced(message.envelope)) this.#traces.noteArrival(message.envelope);
   }
 
   loss(room: LocalRoom, missedCount: number): void {
@@ -78,6 +100,15 @@ export class Fanout implements RoomOutput {
 
   warn(room: LocalRoom, error: unknown): void {
     this.#log.warn({ room: room.address.room, error }, "filling a gap failed; trying again");
+  }
+
+  #handOver(room: LocalRoom, frame: Uint8Array, trace: DeliverTrace | null): void {
+    this.#output.publish(room.topic, frame);
+    this.messageCount += 1;
+    room.messageCount += 1;
+    if (trace === null) return;
+    const recipients = this.#output.subscriberCount(room.topic);
+    trace.fannedOut(frame.length, recipients, Math.max(0, room.memberCount - recipients));
   }
 
   #publishGap(

@@ -18,7 +18,7 @@ import { Classes } from "./classes.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Connection } from "./connection.ts";
 import { Connections } from "./connections.ts";
-import type { GatewayContext } from "./context.ts";
+import { contextOf, type GatewayContext } from "./context.ts";
 import type { Addresses } from "./control-link/addresses.ts";
 import { GatewayConfig } from "./control-link/config.ts";
 import type { ControlFeed } from "./control-link/control-feed.ts";
@@ -59,6 +59,8 @@ import { Seats } from "./seats/seats.ts";
 import { SessionTokens } from "./seats/session-token.ts";
 import { Upkeep } from "./seats/upkeep.ts";
 import { Sender } from "./sender.ts";
+import { MessageTraces } from "./tracing/message-traces.ts";
+import { TraceRatios } from "./tracing/trace-ratios.ts";
 import { Traffic } from "./traffic.ts";
 
 /** What a gateway works with; each is made by the composition root. */
@@ -267,7 +269,10 @@ function assemble(
   const publishLog = new PublishLog();
   const lagging = new Lagging(publishLog, (connection, error) => sender.close(connection, error));
   const sender: Sender = new Sender(lagging, options.backpressureBytesMax);
-  const fanout = new Fanout(output, publishLog, lagging, log);
+  const { tracer } = parts.telemetry ?? NO_TELEMETRY;
+  const ratios = new TraceRatios(tracer, (...of) => contextOf(context, ...of));
+  const traces = new MessageTraces(tracer, gatewayId, ratios);
+  const fanout = new Fanout(output, publishLog, lagging, log, traces);
   const rooms = new Rooms(bus, classes, fanout);
   const clock = parts.clock ?? systemClock;
   const readOverload = parts.readOverload ?? null;
@@ -284,7 +289,8 @@ function assemble(
     redirects: new Redirects(directory, region),
     catchUp: new CatchUp(bus, sender, log),
     resumeReads: new ResumeReads(bus),
-    publisher: new Publisher(bus, clock, sender),
+    publisher: new Publisher(bus, clock, sender, traces),
+    traces,
     traffic: new Traffic(),
     guards: openGuards({ bus, clock, log, options, limits, sender, readOverload }),
     profiles: new Profiles(),

@@ -5,7 +5,14 @@
  */
 
 /** What a capability allows in a room. */
-export const Action = { JOIN: 1, PUBLISH: 2, HISTORY: 4, PRESENCE: 8, MANAGE: 16 } as const;
+export const Action = {
+  JOIN: 1,
+  PUBLISH: 2,
+  HISTORY: 4,
+  PRESENCE: 8,
+  MANAGE: 16,
+  TRACE: 32,
+} as const;
 export type Action = (typeof Action)[keyof typeof Action];
 
 /** Names of actions in tokens and token files. */
@@ -15,12 +22,13 @@ export const ACTION_NAMES: ReadonlyMap<string, Action> = new Map<string, Action>
   ["history", Action.HISTORY],
   ["presence", Action.PRESENCE],
   ["manage", Action.MANAGE],
+  ["trace", Action.TRACE],
 ]);
 
 /** All actions. */
-export const ALL_ACTIONS = 31;
-/** What a token without grants may do: all but `manage`, which has to be said. */
-export const DEFAULT_ACTIONS = ALL_ACTIONS & ~Action.MANAGE;
+export const ALL_ACTIONS = 63;
+/** What a token without grants may do: all but `manage` and `trace`, which have to be said. */
+export const DEFAULT_ACTIONS = ALL_ACTIONS & ~(Action.MANAGE | Action.TRACE);
 
 /** Grants of one identity; more would make each join slow. */
 export const GRANT_COUNT_MAX = 64;

@@ -40,6 +40,8 @@ export interface RoomOutput {
   loss(room: LocalRoom, missedCount: number): void;
   /** Messages after `after` are gone for good; every live member is told. */
   gap(room: LocalRoom, after: Position | null, reason: GapReason): void;
+  /** A durable message came, and waits for those before it. */
+  held(room: LocalRoom, message: DurableMessage): void;
   /** Something failed and is tried again. */
   warn(room: LocalRoom, error: unknown): void;
 }
@@ -130,6 +132,7 @@ export class LocalRoom implements RoomListener {
   onDurable(_token: string, message: DurableMessage): void {
     if (this.#isClosed || !this.policy.isDurable) return;
     if (!this.#isReady || this.#isFilling) {
+      this.#output.held(this, message);
       if (this.#pending.length < PENDING_COUNT_MAX) this.#pending.push(message);
       else this.#isPendingCut = true;
       return;
@@ -185,6 +188,7 @@ export class LocalRoom implements RoomListener {
     );
     if (verdict === "next") this.#handOut(message);
     else if (verdict === "gap") {
+      this.#output.held(this, message);
       this.#pending.push(message);
       this.#fill();
     } else if (this.#isRegression(message)) {

@@ -6,6 +6,9 @@
  */
 import { VarintReader } from "../proto/varint.ts";
 
+/** Length of what counts as a traceparent; any other is none. */
+const traceparentLength = 55;
+
 /** ClientFrame.publish: field 4, length-delimited. */
 const publishTag = 0x22;
 
@@ -22,6 +25,8 @@ export class PublishScan {
   /** The payload is `frame[payloadStart, payloadEnd)`. */
   payloadStart = 0;
   payloadEnd = 0;
+  /** Publish.traceparent as it came, unchecked; empty when it can be none. */
+  traceparent = "";
   readonly #reader = new VarintReader();
 
   /**
@@ -49,6 +54,7 @@ export class PublishScan {
     this.firstSentUs = 0;
     this.payloadStart = 0;
     this.payloadEnd = 0;
+    this.traceparent = "";
     const reader = this.#reader;
     while (reader.at < frame.length) {
       const tag = reader.next();
@@ -95,6 +101,15 @@ export class PublishScan {
         this.payloadStart = reader.at;
         this.payloadEnd = reader.at + length;
         reader.at += length;
+        return true;
+      }
+      case 0x3a: {
+        const length = reader.next();
+        if (length < 0 || reader.at + length > frame.length) return false;
+        const end = reader.at + length;
+        this.traceparent =
+          length === traceparentLength ? frame.toString("latin1", reader.at, end) : "";
+        reader.at = end;
         return true;
       }
       default:

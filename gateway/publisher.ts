@@ -9,6 +9,8 @@ import type { Connection } from "./connection.ts";
 import { type LaneEffects, PublishLane } from "./publish-lane.ts";
 import type { Sender } from "./sender.ts";
 import { encodePublishAck } from "./server-frames.ts";
+import type { MessageTraces } from "./tracing/message-traces.ts";
+import type { PublishTrace } from "./tracing/publish-trace.ts";
 
 /** Wait before a failed publish is tried again, ms. */
 const RETRY_MS = 100;
@@ -41,6 +43,8 @@ interface PendingPublish {
   readonly firstSentUs: number;
   readonly startedUs: number;
   readonly envelope: Uint8Array;
+  /** Null: not sampled. */
+  readonly trace: PublishTrace | null;
 }
 
 const noBytes = new Uint8Array(0);
@@ -51,12 +55,14 @@ export class Publisher {
   readonly #bus: Bus;
   readonly #clock: Clock;
   readonly #sender: Sender;
+  readonly #traces: MessageTraces;
   /** By producer and room; only while something is under way or remembered. */
   readonly #lanes = new Map<string, Lane>();
   readonly #sweep: NodeJS.Timeout;
   #bytes = 0;
 
-  constructor(bus: Bus, clock: Clock, sender: Sender) {
+  constructor(bus: Bus, clock: Clock, sender: Sender, traces: MessageTraces) {
+    this.#traces = traces;
     this.#bus = bus;
     this.#clock = clock;
     this.#sender = sender;
@@ -73,7 +79,11 @@ export class Publisher {
     return this.#bytes;
   }
 
-  /** Takes a checked publish, and counts it in `connection.inFlightCount` until it is answered. */
+  /**
+   * Takes a checked publish, and counts it in `connection.inFlightCount` until it is answered.
+   *
+   * @param trace ended with its answer; null: not sampled.
+   */
   submit(
     connection: Connection,
     requestId: number,
@@ -81,11 +91,12 @@ export class Publisher {
     producerSeq: number,
     firstSentUs: number,
     envelope: Uint8Array,
+    trace: PublishTrace | null = null,
   ): void {
     const { producer } = connection;
     const nowUs = this.#clock.nowUs();
     const ids = { connection, requestId, address, producer, producerSeq };
-    const entry = { ...ids, firstSentUs, startedUs: nowUs, envelope };
+    const entry = { ...ids, firstSentUs, startedUs: nowUs, envelope, trace };
     connection.inFlightCount += 1;
     this.#bytes += envelope.length;
     if (this.#bytes > PUBLISH_BYTES_MAX) this.#refuse(entry, new CodedError("UNAVAILABLE", full));
@@ -106,7 +117,13 @@ export class Publisher {
   ): void {
     const { producer } = connection;
     const ids = { connection, requestId, address, producer, producerSeq };
-    const entry = { ...ids, firstSentUs, startedUs: this.#clock.nowUs(), envelope: noBytes };
+    const entry = {
+      ...ids,
+      firstSentUs,
+      startedUs: this.#clock.nowUs(),
+      envelope: noBytes,
+      trace: null,
+    };
     connection.inFlightCount += 1; // the answer counts it off
     this.#refuse(entry, error);
   }
@@ -146,6 +163,7 @@ export class Publisher {
   }
 
   #append(lane: Lane, key: string, entry: PendingPublish): void {
+    if (entry.trace !== null) entry.trace.tried(entry.envelope.length);
     const id = { producer: entry.producer, seq: entry.producerSeq };
     this.#bus.append(entry.address, id, entry.firstSentUs, entry.envelope, (error, ack) => {
       const nowUs = this.#clock.nowUs();
@@ -155,14 +173,24 @@ export class Publisher {
   }
 
   #answer(entry: PendingPublish, error: CodedError | null, ack: AppendAck | null): void {
-    const { connection, requestId } = entry;
+    const { connection, requestId, trace } = entry;
     connection.inFlightCount -= 1;
     this.#bytes -= entry.envelope.length;
     if (error === null && ack !== null) {
-      this.#sender.sendAck(connection, encodePublishAck(requestId, ack, ack.isDuplicate));
+      const traceId = trace === null ? "" : trace.traceId;
+      this.#sender.sendAck(connection, encodePublishAck(requestId, ack, ack.isDuplicate, traceId));
+      if (trace !== null) trace.sent(ack);
     } else if (error !== null) {
+      if (trace !== null) trace.failed(error);
+      else this.#recordRefusal(entry, error);
       this.#sender.sendError(connection, requestId, error, entry.address.room);
     }
+  }
+
+  #recordRefusal({ connection, address, startedUs }: PendingPublish, error: CodedError): void {
+    const { room } = address;
+    const refused = { connection, room, address, traceparent: "", startUs: startedUs };
+    this.#traces.recordRefusal(refused, error);
   }
 
   #dropIdle(): void {

@@ -20,6 +20,10 @@ const messageTag = 0x2a;
 const gapTag = 0x32;
 /** ServerFrame.publish_ack: field 4, length-delimited. */
 const publishAckTag = 0x22;
+/** Message.traceparent: field 6, length-delimited; behind the envelope. */
+const traceTag = 0x32;
+/** PublishAck.trace_id: field 4, length-delimited. */
+const traceIdTag = 0x22;
 
 /** Encodes any frame but the hot ones. */
 export function encodeServerFrame(frame: ServerFrameKind): Uint8Array {
@@ -38,41 +42,51 @@ export class MessageFrameWriter {
    * A frame of a durable room.
    *
    * @param prevSeq as the member shall see it.
+   * @param traceparent of the fan-out; empty: not sampled.
    * @returns a view that is valid until the next call.
    */
-  durable(alias: number, position: Position, prevSeq: number, envelope: Uint8Array): Uint8Array {
+  durable(
+    alias: number,
+    position: Position,
+    prevSeq: number,
+    envelope: Uint8Array,
+    traceparent = "",
+  ): Uint8Array {
     const positionBytes = positionSize(position);
     const headBytes =
       1 + varintSize(alias) + 2 + positionBytes + (prevSeq > 0 ? 1 + varintSize(prevSeq) : 0);
-    const bytes = this.#open(headBytes, envelope);
+    const bytes = this.#open(headBytes, envelope, traceparent);
     let at = writeVarint(bytes, this.#at, alias);
     at = writePosition(bytes, at, position, positionBytes);
     if (prevSeq > 0) {
       bytes[at] = 0x18; // prev_seq: field 3, varint
       at = writeVarint(bytes, at + 1, prevSeq);
     }
-    return this.#close(bytes, at, envelope);
+    return this.#close(bytes, at, envelope, traceparent);
   }
 
   /**
    * A frame of an ephemeral room.
    *
    * @param seq the gateway's count of messages in this room, 1 or more.
+   * @param traceparent of the fan-out; empty: not sampled.
    * @returns a view that is valid until the next call.
    */
-  ephemeral(alias: number, seq: number, envelope: Uint8Array): Uint8Array {
-    const bytes = this.#open(1 + varintSize(alias) + 1 + varintSize(seq), envelope);
+  ephemeral(alias: number, seq: number, envelope: Uint8Array, traceparent = ""): Uint8Array {
+    const headBytes = 1 + varintSize(alias) + 1 + varintSize(seq);
+    const bytes = this.#open(headBytes, envelope, traceparent);
     let at = writeVarint(bytes, this.#at, alias);
     bytes[at] = 0x28; // ephemeral_seq: field 5, varint; before the envelope, to be found in place
     at = writeVarint(bytes, at + 1, seq);
-    return this.#close(bytes, at, envelope);
+    return this.#close(bytes, at, envelope, traceparent);
   }
 
   #at = 0;
 
   /** Writes up to the tag of the alias; `#at` is where its value goes. */
-  #open(headBytes: number, envelope: Uint8Array): Buffer {
-    const inner = headBytes + 1 + varintSize(envelope.length) + envelope.length;
+  #open(headBytes: number, envelope: Uint8Array, traceparent: string): Buffer {
+    const traceBytes = traceparent === "" ? 0 : 2 + traceparent.length;
+    const inner = headBytes + 1 + varintSize(envelope.length) + envelope.length + traceBytes;
     const total = 1 + varintSize(inner) + inner;
     if (this.#scratch.length < total) this.#scratch = Buffer.allocUnsafe(total * 2);
     const bytes = this.#scratch;
@@ -83,11 +97,18 @@ export class MessageFrameWriter {
     return bytes;
   }
 
-  #close(bytes: Buffer, at: number, envelope: Uint8Array): Uint8Array {
+  #close(bytes: Buffer, at: number, envelope: Uint8Array, traceparent: string): Uint8Array {
     bytes[at] = 0x22; // envelope: field 4, length-delimited
     const start = writeVarint(bytes, at + 1, envelope.length);
     bytes.set(envelope, start);
-    return bytes.subarray(0, start + envelope.length);
+    let end = start + envelope.length;
+    if (traceparent !== "") {
+      bytes[end] = traceTag;
+      bytes[end + 1] = traceparent.length; // 55: one byte
+      end += 2;
+      end += bytes.write(traceparent, end, "latin1");
+    }
+    return bytes.subarray(0, end);
   }
 }
 
@@ -117,24 +138,36 @@ export function readFrameMark(frame: Uint8Array): FrameMark {
   return { alias, seq: reader.next() };
 }
 
-/** A PublishAck; `position` null in ephemeral rooms. Hot path of durable publishes. */
+/**
+ * A PublishAck; `position` null in ephemeral rooms. Hot path of durable publishes.
+ *
+ * @param traceId 32 hex digits; empty: not sampled.
+ */
 export function encodePublishAck(
   requestId: number,
   position: Position | null,
   isDuplicate: boolean,
+  traceId = "",
 ): Uint8Array {
   const positionBytes = position === null ? 0 : positionSize(position);
-  const inner =
-    1 + varintSize(requestId) + (position === null ? 0 : 2 + positionBytes) + (isDuplicate ? 2 : 0);
+  const traceBytes = traceId === "" ? 0 : 2 + traceId.length;
+  const placeBytes = position === null ? 0 : 2 + positionBytes;
+  const inner = 1 + varintSize(requestId) + placeBytes + (isDuplicate ? 2 : 0) + traceBytes;
   const bytes = Buffer.allocUnsafe(2 + inner);
   bytes[0] = publishAckTag;
-  bytes[1] = inner; // below 128: at most 6 + 31 + 2
+  bytes[1] = inner; // below 128: at most 6 + 31 + 2 + 34
   bytes[2] = 0x08;
   let at = writeVarint(bytes, 3, requestId);
   if (position !== null) at = writePosition(bytes, at, position, positionBytes);
   if (isDuplicate) {
     bytes[at] = 0x18;
     bytes[at + 1] = 1;
+    at += 2;
+  }
+  if (traceId !== "") {
+    bytes[at] = traceIdTag;
+    bytes[at + 1] = traceId.length;
+    bytes.write(traceId, at + 2, "latin1");
   }
   return bytes;
 }

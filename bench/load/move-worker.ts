@@ -94,6 +94,7 @@ class MoveWorker {
         this.#messageCount += 1;
         this.#events.push({ type: "message", room, atUs, producer: p, n, place });
       },
+      held: () => {},
       gap: () => {
         const gap = { reason: "gap", missedCount: 0 };
         this.#events.push({ type: "gap", room, atUs: monotonicUs(), ...gap });

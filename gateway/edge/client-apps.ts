@@ -75,6 +75,13 @@ export class ClientApps {
     }
   }
 
+  /** Subscribers of a topic now. */
+  subscriberCount(topic: string): number {
+    let count = 0;
+    for (const { app } of this.#generations) count += app.numSubscribers(topic);
+    return count;
+  }
+
   /**
    * From now on connections get this certificate; those that are open keep what they have.
    *

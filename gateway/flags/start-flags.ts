@@ -21,6 +21,7 @@ export function startFlags(
   const system = new SystemFlags(context);
   flags.follow(
     (state) => {
+      context.traces.ratios.take(state);
       system.take(state).catch((error: unknown) => {
         log.error({ error }, "flags of the system were not read; what was in force stays");
       });

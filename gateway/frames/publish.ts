@@ -31,8 +31,9 @@ export function handlePublish(
   frame: Uint8Array,
   limited: LimitError | null,
 ): void {
+  let target: Target | null = null;
   try {
-    const target = findTarget(context, connection, identity, scan);
+    target = findTarget(context, connection, identity, scan);
     checkPayload(target, scan);
     const refusal = limited ?? context.guards.rates.takePublish(connection, identity, target);
     if (refusal !== null) refuseLimited(context, connection, identity, target, scan, refusal);
@@ -44,7 +45,21 @@ export function handlePublish(
     const coded = CodedError.from(error);
     if (coded.code === "INTERNAL") context.log.error({ error, room }, "publish failed");
     context.sender.sendError(connection, scan.requestId, coded, room);
+    recordRefusal(context, connection, target, scan, coded);
   }
+}
+
+/** Errors are traced whatever the ratio. */
+function recordRefusal(
+  { traces }: GatewayContext,
+  connection: Connection,
+  target: Target | null,
+  scan: PublishScan,
+  error: CodedError,
+): void {
+  const { traceparent } = scan;
+  const room = nameOf(connection, scan);
+  traces.recordRefusal({ connection, room, address: target?.address ?? null, traceparent }, error);
 }
 
 /**
@@ -96,10 +111,11 @@ function refuseLimited(
   context: GatewayContext,
   connection: Connection,
   identity: Identity,
-  { address, policy }: Target,
+  target: Target,
   scan: PublishScan,
   refusal: LimitError,
 ): void {
+  const { address, policy } = target;
   const { requestId, producerSeq, firstSentUs } = scan;
   if (policy.isDurable) {
     checkDurable(connection, scan, context.clock.nowUs(), context.bus.publishLimits);
@@ -107,6 +123,7 @@ function refuseLimited(
     publisher.refuse(connection, requestId, address, producerSeq, firstSentUs, refusal);
   } else {
     context.sender.sendError(connection, requestId, refusal, nameOf(connection, scan));
+    recordRefusal(context, connection, target, scan, refusal);
   }
   context.guards.abuse.note(connection, identity, refusal);
 }
@@ -148,16 +165,23 @@ function publishEphemeral(
   const { futureUs, budgetUs } = context.bus.publishLimits;
   const isPlausible = ageUs >= -futureUs && ageUs <= budgetUs;
   const firstSentUs = isPlausible ? scan.firstSentUs : nowUs;
+  const trace = context.traces.beginPublish(connection, identity, target.address, scan);
   const envelope = encodeEnvelope(
     { firstSentUs, user: identity.user, producer: connection.producer, producerSeq },
     frame,
     payloadStart,
     payloadEnd,
+    trace === null ? "" : trace.traceparent,
   );
+  if (trace !== null) trace.tried(envelope.length);
   const { requestId } = scan;
-  context.bus.publish(target.address, envelope);
+  context.bus.publish(target.address, envelope); // if it throws, that is what is recorded
   context.traffic.countEphemeral();
-  if (requestId > 0) context.sender.sendAck(connection, encodePublishAck(requestId, null, false));
+  const traceId = trace === null ? "" : trace.traceId;
+  if (requestId > 0) {
+    context.sender.sendAck(connection, encodePublishAck(requestId, null, false, traceId));
+  }
+  if (trace !== null) trace.sent(null);
 }
 
 function publishDurable(
@@ -179,14 +203,17 @@ function publishDurable(
   const bytesMax = context.limits.rates(identity.tenant).storedBytes;
   const payloadBytes = scan.payloadEnd - scan.payloadStart;
   if (bytesMax > 0) context.guards.stored.take(identity.tenant, bytesMax, payloadBytes);
+  const { address } = target;
+  const trace = context.traces.beginPublish(connection, identity, address, scan);
   const envelope = encodeEnvelope(
     { firstSentUs, user: identity.user, producer: connection.producer, producerSeq },
     frame,
     scan.payloadStart,
     scan.payloadEnd,
+    trace === null ? "" : trace.traceparent,
   );
-  traffic.countDurable(target.address.slot, envelope.length);
-  publisher.submit(connection, requestId, target.address, producerSeq, firstSentUs, envelope);
+  traffic.countDurable(address.slot, envelope.length);
+  publisher.submit(connection, requestId, address, producerSeq, firstSentUs, envelope, trace);
 }
 
 /** @throws {CodedError} `REQUEST_INVALID`, `OUTCOME_UNKNOWN`. */

@@ -1,7 +1,13 @@
 /** Envelopes written by hand against the generated code, and what is read of them in place. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { encodeEnvelope, isEnvelope } from "../../bus/envelope.ts";
+import {
+  encodeEnvelope,
+  isEnvelope,
+  isTraced,
+  traceOf,
+  traceparentOf,
+} from "../../bus/envelope.ts";
 import { readFirstSentUs } from "../../bus/void.ts";
 import { Envelope } from "../../proto/gen/tidegate/client/v1/message.ts";
 
@@ -15,6 +21,7 @@ const fields = fc.record({
   ),
   producerSeq: safe,
 });
+const sampled = `00-${"ab".repeat(16)}-${"cd".repeat(8)}-01`;
 const runs = { numRuns: 10_000, seed: 20_261_122 };
 
 test("encodeEnvelope: decodes to its fields and exactly the part of the payload it was given", () => {
@@ -28,19 +35,35 @@ test("encodeEnvelope: decodes to its fields and exactly the part of the payload 
       const [start = 0, end = 0] = [from, to]
         .map((n) => Math.min(n, bytes.length))
         .sort((a, b) => a - b);
-      const envelope = encodeEnvelope(given, bytes, start, end);
+      const traceparent = bytes.length % 2 === 0 ? "" : sampled;
+      const envelope = encodeEnvelope(given, bytes, start, end, traceparent);
+      expect(isEnvelope(envelope)).toBe(true);
+      expect(isTraced(envelope)).toBe(traceparent !== "");
       expect(Envelope.decode(envelope)).toEqual({
         firstSentUs: BigInt(given.firstSentUs),
         user: given.user,
         producer: Buffer.from(given.producer, "latin1"),
         producerSeq: BigInt(given.producerSeq),
         payload: Buffer.from(bytes.subarray(start, end)),
-        traceparent: "",
+        traceparent,
       });
       expect(readFirstSentUs(envelope)).toBe(given.firstSentUs);
     }),
     runs,
   );
+});
+
+test("isTraced: no user, producer or payload can look like a traceparent", () => {
+  const forged = Buffer.concat([Buffer.from([0x32, 55]), Buffer.from(sampled)]);
+  const text = forged.toString("latin1");
+  const bare = { firstSentUs: 1, user: "", producer: "", producerSeq: 0 };
+  for (const given of [bare, { ...bare, user: text }, { ...bare, producerSeq: 1 }]) {
+    expect(isTraced(encodeEnvelope(given, forged))).toBe(false);
+    expect(traceOf(encodeEnvelope(given, forged))).toBeNull();
+  }
+  const traced = encodeEnvelope(bare, forged, 0, forged.length, sampled);
+  expect(traceparentOf(traced)).toBe(sampled);
+  expect(traceOf(traced)?.traceId).toBe("ab".repeat(16));
 });
 
 test("readFirstSentUs: what the generated decoder reads, negative too, wherever the bytes lie", () => {

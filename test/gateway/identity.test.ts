@@ -76,9 +76,9 @@ describe("isGranted", () => {
     expect(allowed("team:a")).toEqual([]);
   });
 
-  test("all actions are the five, and a token without grants may do all but manage", () => {
+  test("all actions are the six, and a token without grants may do all but manage and trace", () => {
     const all = Object.values(Action).reduce((sum, action) => sum + action, 0);
     expect(ALL_ACTIONS).toBe(all);
-    expect(DEFAULT_ACTIONS).toBe(all - Action.MANAGE);
+    expect(DEFAULT_ACTIONS).toBe(all - Action.MANAGE - Action.TRACE);
   });
 });

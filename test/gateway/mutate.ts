@@ -50,6 +50,7 @@ export const publishFields: fc.Arbitrary<Uint8Array> = fc.oneof(
     arbitrary: fc.integer({ min: 1, max: 40 }).map((n) => lengthField(n, Buffer.from("?"))),
   },
   { weight: 1, arbitrary: fc.integer({ min: 1, max: 40 }).map((n) => fixedField(n, 7n)) },
+  { weight: 1, arbitrary: fc.constantFrom(54, 55, 56).map(traceField) },
   { weight: 1, arbitrary: fc.uint8Array({ maxLength: 12 }) },
 );
 
@@ -67,6 +68,13 @@ function lengthField(field: number, bytes: Uint8Array): Uint8Array {
     .uint32((field << 3) | 2)
     .bytes(bytes)
     .finish();
+}
+
+function traceField(length: number): Uint8Array {
+  return lengthField(
+    7,
+    Buffer.from(`00-${"ab".repeat(16)}-${"cd".repeat(8)}-011`.slice(0, length)),
+  );
 }
 
 function fixedField(field: number, value: bigint): Uint8Array {

@@ -18,10 +18,13 @@ function decode(frame: Buffer): ClientFrame["frame"] | "refused" {
   }
 }
 
+/** Stands for a varint of more than 10 bytes. */
+const overlong = 1n << 80n;
+
 /**
  * Whether a frame holds what the scan leaves to the decoder: a group or its end, a field number 0,
- * a tag of more than 32 bits, or a varint above 2^53 - 1 where a number or a length stands. Written
- * anew and simply, with BigInt.
+ * a tag of more than 32 bits, a varint above 2^53 - 1 where a number or a length stands, or one of
+ * more than 10 bytes. Written anew and simply, with BigInt.
  */
 function isBeyondScan(frame: Buffer): boolean {
   let at = 1;
@@ -34,7 +37,7 @@ function isBeyondScan(frame: Buffer): boolean {
       value |= BigInt(byte & 0x7f) << (7n * i);
       if (byte < 0x80) return value;
     }
-    return null;
+    return overlong;
   };
   const max = BigInt(Number.MAX_SAFE_INTEGER);
   if ((varint() ?? 0n) > max) return true;
@@ -46,7 +49,7 @@ function isBeyondScan(frame: Buffer): boolean {
     const value = type === 0 || type === 2 ? varint() : 0n;
     if (value === null) return false;
     const isRead = type === 2 || [8n, 16n, 32n].includes(tag);
-    if (isRead && value > max) return true;
+    if ((isRead && value > max) || value === overlong) return true;
     at += type === 1 ? 8 : type === 5 ? 4 : type === 2 ? Number(value) : 0;
   }
   return false;
@@ -61,7 +64,10 @@ function compare(frame: Buffer): "publish" | "other" | "invalid" {
     if (decoded === "refused" || decoded?.$case !== "publish") {
       throw new Error(`the scan takes what the decoder reads as ${JSON.stringify(decoded)}`);
     }
-    const { requestId, target, producerSeq, firstSentUs, payload } = decoded.value;
+    const { requestId, target, producerSeq, firstSentUs, payload, traceparent } = decoded.value;
+    // What can be none is as none; bytes that are no ASCII are nobody's traceparent either.
+    if (scan.traceparent !== "") expect(scan.traceparent).toHaveLength(55);
+    if (/^[\0-\x7f]{55}$/.test(traceparent)) expect(scan.traceparent).toBe(traceparent);
     expect(scan.requestId).toBe(requestId);
     expect(scan.room).toBe(target?.$case === "room" ? target.value : null);
     expect(scan.roomAlias).toBe(target?.$case === "roomAlias" ? target.value : 0);

@@ -6,6 +6,7 @@ import { PUBLISH_LIMITS } from "../../bus/void.ts";
 import { newConnection } from "../../gateway/connection.ts";
 import { LANE_COUNT_MAX, Publisher } from "../../gateway/publisher.ts";
 import type { Sender } from "../../gateway/sender.ts";
+import type { MessageTraces } from "../../gateway/tracing/message-traces.ts";
 import { CodedError } from "../../proto/coded-error.ts";
 
 test("Publisher.refuse: ever new rooms are remembered up to a bound, then told OUTCOME_UNKNOWN", () => {
@@ -14,7 +15,8 @@ test("Publisher.refuse: ever new rooms are remembered up to a bound, then told O
     void codes.set(code, (codes.get(code) ?? 0) + 1);
   const bus = { publishLimits: PUBLISH_LIMITS } as Bus;
   const sender = { sendError } as unknown as Sender;
-  const publisher = new Publisher(bus, { nowUs: () => 1 }, sender);
+  const traces = { recordRefusal() {} } as unknown as MessageTraces;
+  const publisher = new Publisher(bus, { nowUs: () => 1 }, sender, traces);
   onTestFinished(() => publisher.close());
   const connection = newConnection(1);
   const full = new CodedError("IN_FLIGHT_LIMIT", "full");

@@ -28,6 +28,7 @@ export interface RawPublish {
   readonly room?: string;
   readonly seq?: number;
   readonly firstSentUs?: number;
+  readonly traceparent?: string;
   readonly payload: string | Uint8Array;
 }
 
@@ -148,7 +149,7 @@ export class RawClient {
       target,
       producerSeq: BigInt(publish.seq ?? 0),
       firstSentUs: BigInt(publish.firstSentUs ?? Date.now() * 1000),
-      traceparent: "",
+      traceparent: publish.traceparent ?? "",
       payload: Buffer.from(publish.payload),
     };
     this.send({ $case: "publish", value });

@@ -33,6 +33,7 @@ const envelopes = fc
     }).finish(),
   );
 const runs = { numRuns: 10_000, seed: 20_261_122 };
+const sampled = `00-${"ab".repeat(16)}-${"cd".repeat(8)}-01`;
 
 /** The numbers of a position as the generated code has them. */
 function wire({ epoch, seq, timeUs }: { epoch: number; seq: number; timeUs: number }) {
@@ -45,14 +46,15 @@ describe("MessageFrameWriter", () => {
   test("durable: decodes to alias, position, prev_seq and envelope, and its mark is read", () => {
     fc.assert(
       fc.property(alias, positions, safeNumbers, envelopes, (room, position, prevSeq, envelope) => {
-        const bytes = writer.durable(room, position, prevSeq, envelope);
+        const traceparent = prevSeq % 2 === 0 ? "" : sampled;
+        const bytes = writer.durable(room, position, prevSeq, envelope, traceparent);
         const value = {
           roomAlias: room,
           position: wire(position),
           prevSeq: BigInt(prevSeq),
           envelope: Envelope.decode(envelope),
           ephemeralSeq: 0n,
-          traceparent: "",
+          traceparent,
         };
         expect(ServerFrame.decode(bytes).frame).toEqual({ $case: "message", value });
         expect(readFrameMark(bytes)).toEqual({ alias: room, seq: position.seq });
@@ -64,14 +66,15 @@ describe("MessageFrameWriter", () => {
   test("ephemeral: decodes to alias, count and envelope, and its mark is read", () => {
     fc.assert(
       fc.property(alias, safeNumbers, envelopes, (room, count, envelope) => {
-        const bytes = writer.ephemeral(room, count, envelope);
+        const traceparent = count % 2 === 0 ? "" : sampled;
+        const bytes = writer.ephemeral(room, count, envelope, traceparent);
         const value = {
           roomAlias: room,
           position: undefined,
           prevSeq: 0n,
           envelope: Envelope.decode(envelope),
           ephemeralSeq: BigInt(count),
-          traceparent: "",
+          traceparent,
         };
         expect(ServerFrame.decode(bytes).frame).toEqual({ $case: "message", value });
         expect(readFrameMark(bytes)).toEqual({ alias: room, seq: count });
@@ -133,8 +136,9 @@ describe("encodePublishAck", () => {
     fc.assert(
       fc.property(alias, maybe, fc.boolean(), (requestId, position, duplicate) => {
         const place = position === null ? undefined : wire(position);
-        const value = { requestId, position: place, duplicate, traceId: "" };
-        const bytes = encodePublishAck(requestId, position, duplicate);
+        const traceId = requestId % 2 === 0 ? "" : "ab".repeat(16);
+        const value = { requestId, position: place, duplicate, traceId };
+        const bytes = encodePublishAck(requestId, position, duplicate, traceId);
         expect(ServerFrame.decode(bytes).frame).toEqual({ $case: "publishAck", value });
       }),
       runs,

@@ -89,6 +89,7 @@ export class Reader {
         this.texts.push(...textsIn([message]));
       },
       ephemeral: () => {},
+      held: () => {},
       loss: () => {},
       gap: () => {
         this.gapCount += 1;

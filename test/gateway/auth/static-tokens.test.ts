@@ -69,11 +69,11 @@ describe("authenticateStatic", () => {
     ]);
   });
 
-  test("every action can be named; without grants all but manage is granted", async () => {
-    const can = ["join", "publish", "history", "presence", "manage"];
+  test("every action can be named; without grants all but manage and trace are granted", async () => {
+    const can = ["join", "publish", "history", "presence", "manage", "trace"];
     const authenticate = authenticateStatic(file({ token, grants: [{ rooms: "*", can }] }));
     expect((await authenticate(token)).grants).toEqual([{ rooms: "*", actions: ALL_ACTIONS }]);
-    expect(ALL_ACTIONS & ~DEFAULT_ACTIONS).toBe(Action.MANAGE);
+    expect(ALL_ACTIONS & ~DEFAULT_ACTIONS).toBe(Action.MANAGE | Action.TRACE);
   });
 
   test.each([
