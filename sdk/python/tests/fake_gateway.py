@@ -159,9 +159,13 @@ Script = Callable[[Peer], Awaitable[None]]
 async def gateway(*scripts: Script, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     """Serves one script for each connection, in order; gives the URL.
 
-    At the end every script must have run to its end without a failed assertion. Connections beyond
-    the last script are refused with 1013.
+    At the end every script must have run to its end without a failed assertion; a failed one ends
+    the test at once, whatever it waits for. Connections beyond the last script are refused with
+    1013.
     """
+    test = asyncio.current_task()
+    assert test is not None
+    handlers: set[asyncio.Task[None]] = set()
     waiting = list(scripts)
     failures: list[BaseException] = []
     done = [asyncio.Event() for _ in scripts]
@@ -170,11 +174,16 @@ async def gateway(*scripts: Script, tls: ssl.SSLContext | None = None) -> AsyncI
         if not waiting:
             await connection.close(1013)
             return
+        handler = asyncio.current_task()
+        assert handler is not None
+        handlers.add(handler)
         number = len(scripts) - len(waiting)
         try:
             await waiting.pop(0)(Peer(connection))
-        except BaseException as error:
+        except Exception as error:
             failures.append(error)
+            if not isinstance(error, ConnectionClosed):
+                test.cancel()
         done[number].set()
         await connection.wait_closed()
 
@@ -197,8 +206,13 @@ async def gateway(*scripts: Script, tls: ssl.SSLContext | None = None) -> AsyncI
             unfinished = [number for number, end in enumerate(ends) if not end.done()]
             if unfinished:
                 failures.append(AssertionError(f"scripts {unfinished} did not end"))
+        except asyncio.CancelledError:
+            if not failures:
+                raise
         finally:
             server.close(close_connections=True)
+            for handler in handlers:
+                handler.cancel()  # it may wait for what never comes
     for failure in failures:
         if not isinstance(failure, ConnectionClosed):
             raise failure

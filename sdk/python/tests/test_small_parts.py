@@ -224,6 +224,7 @@ def test_options_defaults_are_these() -> None:
         "proxy": None,
         "attributes": {},
         "region": "",
+        "tracing": None,
     }
 
 

@@ -18,6 +18,7 @@ from tidegate.position import Position
 from tidegate.reconnector import Status
 from tidegate.room import Room
 from tidegate.session import Session
+from tidegate.trace_seam import TraceHooks
 from tidegate.version import VersionMismatch
 from tidegate.wire import read_page
 
@@ -37,6 +38,7 @@ async def connect(
     proxy: str | None = None,
     attributes: Mapping[str, str] | None = None,
     region: str = "",
+    tracing: TraceHooks | None = None,
 ) -> Client:
     """Connect to a gateway, and keep connected: breaks are healed until :meth:`Client.close`.
 
@@ -59,6 +61,8 @@ async def connect(
         attributes: What the client says of itself, for flags: read there as ``client.<key>``. At
             most 32; keys to 64 bytes, values to 256.
         region: Where the client is or wants to be, ``[a-z0-9-]{0,32}``; a hint.
+        tracing: Spans of publishes and messages: ``tidegate.tracing.Tracing()``, from the extra
+            ``tracing``.
 
     Returns:
         The client, connected. Use it as ``async with await tidegate.connect(…) as client``.
@@ -82,6 +86,7 @@ async def connect(
             proxy=proxy,
             attributes=attributes or {},
             region=region,
+            tracing=tracing,
         )
     )
     session = Session(options)

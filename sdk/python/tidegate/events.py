@@ -46,6 +46,7 @@ class Message(Generic[T]):
     first_sent_us: int
     is_own: bool
     _codec: Codec[T] = field(repr=False, compare=False)
+    _trace: object = field(default=None, repr=False, compare=False)
 
     @property
     def data(self) -> T:
@@ -118,10 +119,13 @@ class Ack:
     Attributes:
         position: Where it is stored; None in ephemeral rooms, where it was passed on to the bus.
         is_duplicate: True when an earlier try had been stored already; `position` is that one's.
+        trace_id: The trace of the message, 32 hex digits: quote it to operators. Empty: not
+            sampled.
     """
 
     position: Position | None
     is_duplicate: bool
+    trace_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from tidegate.errors import TidegateError
+from tidegate.trace_seam import TraceHooks
 
 Token: TypeAlias = str | Callable[[], str | Awaitable[str]]
 """A bearer token, or a function that gives a fresh one: for each connection, and before it ends."""
@@ -42,6 +43,7 @@ class ConnectOptions:
     proxy: str | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
     region: str = ""
+    tracing: TraceHooks | None = None
 
 
 def validate_options(options: ConnectOptions) -> ConnectOptions:

@@ -35,6 +35,7 @@ class Entry(Generic[T]):
         payload: Its bytes.
         tag: The owner's; handed back with the outcome.
         queued_us: Server time when it was queued.
+        traceparent: Of the span it is published in; empty: none.
         seq: producer_seq, given at the first write; 0 before.
         first_sent_us: Server time of the first write; 0 before.
         is_uncertain: Whether some try of it ended without an answer: it may be stored.
@@ -44,6 +45,7 @@ class Entry(Generic[T]):
     payload: bytes
     tag: T
     queued_us: int
+    traceparent: str = ""
     seq: int = 0
     first_sent_us: int = 0
     is_uncertain: bool = False

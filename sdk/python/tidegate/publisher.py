@@ -105,7 +105,7 @@ class Publisher:
             for lane in self._lanes.values()
         )
 
-    def publish(self, room: str, payload: bytes) -> _Future:
+    def publish(self, room: str, payload: bytes, traceparent: str) -> _Future:
         """Queue a publish, in the order of calls, and write it if the window allows.
 
         Returns:
@@ -129,7 +129,7 @@ class Publisher:
             )
         lane = self._lane(room)
         future: _Future = self._loop.create_future()
-        entry = Entry(payload, future, self._now_us())
+        entry = Entry(payload, future, self._now_us(), traceparent)
         self._count += 1
         self._bytes += size
         lane.queue.add(entry)
@@ -269,6 +269,7 @@ class Publisher:
                 seq,
                 entry.first_sent_us,
                 entry.payload,
+                entry.traceparent,
             )
 
         def on_reply(frame: frame_pb2.ServerFrame | None) -> None:
@@ -289,7 +290,7 @@ class Publisher:
             self._learn_mode(lane.room, position is not None)
             entry = lane.queue.acknowledge(seq)
             if entry is not None:
-                lane.acks.add(entry, Ack(position, ack.duplicate))
+                lane.acks.add(entry, Ack(position, ack.duplicate, ack.trace_id))
             self._tell_sure(lane)
         else:
             _, ended = lane.queue.refuse(seq, read_error(frame.error), self._now_us())

@@ -151,7 +151,8 @@ class Reconnector:
 
     def hasten(self) -> None:
         """A publish came: a long wait for the next try is cut short."""
-        self._hasten.set()
+        if self.connection is None:
+            self._hasten.set()
 
     def on_closed(self, connection: Connection, facts: CloseFacts) -> bool:
         """Of a connection, by way of its user: it is gone. Tells whether it was the present one."""

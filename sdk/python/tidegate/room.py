@@ -11,6 +11,7 @@ from tidegate.codecs import Codec, encode_with
 from tidegate.errors import TidegateError
 from tidegate.events import Ack, Gap, Message, Page, PolicyChanged, RoomPolicy, T
 from tidegate.position import Position
+from tidegate.trace_seam import Arrived
 from tidegate.wire import read_message, read_page
 
 if TYPE_CHECKING:
@@ -46,6 +47,11 @@ class Room(Generic[T]):
         event = await self._link.next_event()
         if isinstance(event, message_pb2.Message):
             return read_message(self.name, event, self._codec, self._session.producer)
+        if isinstance(event, Arrived):
+            trace = event.take(self.name)
+            return read_message(
+                self.name, event.message, self._codec, self._session.producer, trace
+            )
         return event
 
     def __repr__(self) -> str:

@@ -14,7 +14,9 @@ from tidegate.errors import TidegateError
 from tidegate.event_queue import EventQueue
 from tidegate.events import Gap, PolicyChanged, RoomPolicy
 from tidegate.membership import JoinWish, Membership
+from tidegate.options import ConnectOptions
 from tidegate.position import Position
+from tidegate.trace_seam import Arrived
 from tidegate.wire import read_gap, read_joined, read_policy, read_position
 
 LinkState = Literal["out", "joining", "in", "leaving", "parked", "ended"]
@@ -23,7 +25,7 @@ the consumer is behind; joined again when it has drained."""
 
 AfterLeave = Literal["rejoin", "park", "end"]
 
-QueuedEvent = message_pb2.Message | Gap | PolicyChanged
+QueuedEvent = message_pb2.Message | Arrived | Gap | PolicyChanged
 
 
 class LinkOwner(Protocol):
@@ -67,7 +69,7 @@ class RoomLink:
         name: str,
         after: Position | None,
         history: int,
-        queue_max: int,
+        options: ConnectOptions,
     ) -> None:
         loop = asyncio.get_running_loop()
         self.name = name
@@ -79,7 +81,8 @@ class RoomLink:
         self.retry_count = 0
         self._owner = owner
         self._membership = Membership(name, after, history)
-        self._queue: EventQueue[QueuedEvent] = EventQueue(queue_max)
+        self._queue: EventQueue[QueuedEvent] = EventQueue(options.room_queue_max)
+        self._tracing = options.tracing
         self._after_leave: AfterLeave = "rejoin"
         self._was_behind = False
 
@@ -175,7 +178,8 @@ class RoomLink:
         if verdict.action == "deliver":
             if verdict.gap is not None:
                 self._queue.put(verdict.gap, 0)
-            self._queue.put(message, len(message.envelope.payload))
+            event = message if self._tracing is None else self._tracing.arrive(message)
+            self._queue.put(event, len(message.envelope.payload))
             if not self._was_behind and self._queue.is_behind:
                 self._note_behind()
         elif verdict.action == "rejoin":

@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from tidegate._gen.tidegate.client.v1 import frame_pb2, history_pb2
@@ -92,7 +93,7 @@ class Session:
         self.life.check_open()
         if name in self._links:
             raise TidegateError("ALREADY_JOINED", f"this client is in {name!r}; leave it first")
-        link = RoomLink(self, name, after, history, self.options.room_queue_max)
+        link = RoomLink(self, name, after, history, self.options)
         self._links[name] = link
         self.want_join(link, 0)
         timeout_s = self.options.request_timeout_ms / 1000
@@ -116,9 +117,10 @@ class Session:
     def publish(self, room: str, payload: bytes) -> asyncio.Future[Ack]:
         """Queue a publish; see :meth:`Publisher.publish`."""
         self.life.check_open()
-        published = self.publisher.publish(room, payload)
-        if self.life.connection is None:
-            self.life.hasten()
+        send = partial(self.publisher.publish, room, payload)
+        tracing = self.options.tracing
+        published = send("") if tracing is None else tracing.publish(room, len(payload), send)
+        self.life.hasten()
         return published
 
     async def history(

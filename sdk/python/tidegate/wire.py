@@ -79,7 +79,13 @@ def encode_leave(request_id: int, alias: int) -> bytes:
 
 
 def encode_publish(
-    request_id: int, alias: int, room: str, producer_seq: int, first_sent_us: int, payload: bytes
+    request_id: int,
+    alias: int,
+    room: str,
+    producer_seq: int,
+    first_sent_us: int,
+    payload: bytes,
+    traceparent: str,
 ) -> bytes:
     """Encode a Publish; hot path. Alias 0: by name."""
     frame = frame_pb2.ClientFrame()
@@ -92,6 +98,7 @@ def encode_publish(
     publish.producer_seq = producer_seq
     publish.first_sent_us = first_sent_us
     publish.payload = payload
+    publish.traceparent = traceparent
     return frame.SerializeToString()
 
 
@@ -168,7 +175,11 @@ def read_policy(policy: room_pb2.RoomPolicy) -> RoomPolicy:
 
 
 def read_message(
-    room: str, message: message_pb2.Message, codec: Codec[T], producer: bytes
+    room: str,
+    message: message_pb2.Message,
+    codec: Codec[T],
+    producer: bytes,
+    trace: object = None,
 ) -> Message[T]:
     """Read a message; hot path.
 
@@ -177,6 +188,7 @@ def read_message(
         message: What came.
         codec: Of the room.
         producer: The id of this client, to recognise its own messages.
+        trace: What tracing.py made of its arrival.
     """
     envelope = message.envelope
     return Message(
@@ -189,6 +201,7 @@ def read_message(
         envelope.first_sent_us,
         producer != b"" and envelope.producer == producer,
         codec,
+        trace,
     )
 
 
