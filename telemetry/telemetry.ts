@@ -2,7 +2,7 @@
  * What a process tells of itself, handed to its parts by the composition root.
  *
  * Imports nothing of OpenTelemetry: that is loaded by what exports, after listen, and only when an
- * endpoint is configured (docs/adr/0035-own-spans.md).
+ * endpoint is configured (docs/adr/0033-own-spans.md).
  */
 import { NO_TRACER, type Tracer } from "./tracing/tracer.ts";
 

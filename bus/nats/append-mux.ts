@@ -7,10 +7,11 @@
  */
 import type { Msg, NatsConnection } from "@nats-io/transport-node";
 import { CodedError } from "../../proto/coded-error.ts";
+import { isTraced, traceparentOf } from "../envelope.ts";
 import { AppendWindow } from "./append-window.ts";
 import { Outbox } from "./outbox.ts";
 import { type PubAck, parseAck, readPlainAck } from "./pub-ack.ts";
-import { oneHeader } from "./raw-headers.ts";
+import { oneHeader, tracedHeaders } from "./raw-headers.ts";
 
 /**
  * An ack that does not come within this is an unknown outcome of this try, ms; a publish that the
@@ -158,8 +159,11 @@ export class AppendMux {
     append.deadlineMs = performance.now() + ACK_MS_MAX;
     this.#inFlight.set(this.#number, append);
     const reply = this.#inbox + this.#number;
-    const headers = oneHeader("Nats-Msg-Id", append.messageId);
-    this.#outbox.publish(append.subject, append.envelope, { reply, headers });
+    const { envelope, messageId } = append;
+    const headers = isTraced(envelope)
+      ? tracedHeaders(traceparentOf(envelope), "Nats-Msg-Id", messageId)
+      : oneHeader("Nats-Msg-Id", messageId);
+    this.#outbox.publish(append.subject, envelope, { reply, headers });
   }
 
   /** Hot path, once per ack. */

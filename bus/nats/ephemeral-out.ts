@@ -7,6 +7,7 @@
  * lately is announced again: what the dead connection took with it shows in that.
  */
 
+import { isTraced, traceparentOf } from "../envelope.ts";
 import { FIRST_EPOCH } from "../route.ts";
 import type { RoomAddress } from "../subjects.ts";
 import {
@@ -17,6 +18,7 @@ import {
   SEQ_MAX,
 } from "./ephemeral-frame.ts";
 import type { Outbox } from "./outbox.ts";
+import { tracedHeaders } from "./raw-headers.ts";
 import { TICK_MS, type Tick } from "./tick.ts";
 import { outSubject } from "./wire.ts";
 
@@ -83,7 +85,11 @@ export class EphemeralOut {
       this.#wheel[out.tick % WHEEL_SIZE]?.push(out);
     }
     const bytes = encodeMessage(this.#origin, out.generation, out.seq, envelope);
-    this.#outbox.publish(out.subject, bytes);
+    if (!isTraced(envelope)) this.#outbox.publish(out.subject, bytes);
+    else {
+      const headers = tracedHeaders(traceparentOf(envelope));
+      this.#outbox.publish(out.subject, bytes, { headers });
+    }
   }
 
   /** Announces what is due; call once per tick. */

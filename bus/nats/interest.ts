@@ -10,7 +10,7 @@ import type { DurableMessage, RoomListener, Unsubscribe } from "../bus.ts";
 import { isEnvelope } from "../envelope.ts";
 import type { RoomAddress } from "../subjects.ts";
 import type { EphemeralRoom } from "./ephemeral-in.ts";
-import { emptyHeaders } from "./header-scan.ts";
+import { emptyHeaders, type ScannedHeaders } from "./header-scan.ts";
 import { RoomSubscriptions, type SubscribedRoom } from "./room-subscriptions.ts";
 import { outSlotSubjects, readHeaders } from "./wire.ts";
 
@@ -149,7 +149,10 @@ export class NatsInterest {
     return heard;
   }
 
-  /** Hot path, once per message: what has no headers is ephemeral, and its subject is not read. */
+  /**
+   * Hot path, once per message: what has no headers is ephemeral, and its subject is not read. So
+   * is what has none of a server's: it is sampled, and carries a traceparent.
+   */
   #take(message: Msg, heard: HeardRoom): void {
     const headers = this.#headers;
     if (!readHeaders(message, headers)) {
@@ -159,6 +162,10 @@ export class NatsInterest {
     const epoch = Number(message.subject.split(".")[3]);
     if (headers.tail >= 0) {
       this.#events.onTail(heard, epoch, headers.tail);
+      return;
+    }
+    if (hasNoPlace(headers)) {
+      this.#events.onEphemeral(heard, message.data);
       return;
     }
     const durable = this.#toDurable(message, epoch);
@@ -190,7 +197,8 @@ export class NatsInterest {
   #takeOfSlot(message: Msg, listener: RoomListener): void {
     const [, , , epochText, token] = message.subject.split(".");
     if (token === undefined) return;
-    if (!readHeaders(message, this.#headers)) {
+    const headers = this.#headers;
+    if (!readHeaders(message, headers) || (headers.tail < 0 && hasNoPlace(headers))) {
       const envelope = this.#events.openEphemeral(message.data);
       if (envelope !== null) listener.onEphemeral(token, envelope);
       return;
@@ -212,6 +220,11 @@ export class NatsInterest {
     this.#events.onHeard(shard, seq, timeUs);
     return { epoch, seq, timeUs, prevSeq: lastSeq, envelope: message.data };
   }
+}
+
+/** Whether no server has republished it. */
+function hasNoPlace({ shard, seq, lastSeq, timeUs }: ScannedHeaders): boolean {
+  return shard < 0 && seq < 0 && lastSeq < 0 && timeUs < 0;
 }
 
 /** Whether (epoch, seq) is beyond what was heard of a room. */

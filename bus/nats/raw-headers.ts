@@ -28,3 +28,14 @@ export function oneHeader(name: string, value: string): MsgHdrs {
   const bytes = Buffer.from(`NATS/1.0\r\n${name}: ${value}\r\n\r\n`, "latin1");
   return new RawHeaders(bytes) as unknown as MsgHdrs;
 }
+
+/**
+ * The W3C header of a sampled message, and another header; for whoever listens on NATS beside us,
+ * and for the servers' own message tracing. Our gateways read the envelope's.
+ *
+ * @param name empty for no other header. `value` as {@link oneHeader} wants it.
+ */
+export function tracedHeaders(traceparent: string, name = "", value = ""): MsgHdrs {
+  const more = name === "" ? "" : `\r\n${name}: ${value}`;
+  return oneHeader("traceparent", traceparent + more);
+}

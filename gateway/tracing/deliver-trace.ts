@@ -13,6 +13,11 @@ export class DeliverTrace {
     this.#fanout = fanout;
   }
 
+  /** 32 hex digits; for exemplars. */
+  get traceId(): string {
+    return this.#fanout.traceId;
+  }
+
   /** For the frame: the parent of the spans in which clients receive it. */
   get traceparent(): string {
     return this.#fanout.traceparent;

@@ -45,7 +45,7 @@ export function roomAttributes(
   return {
     "messaging.system": "tidegate",
     "messaging.destination.name": room,
-    "messaging.destination.template": roomClass,
+    "messaging.destination.template": `${roomClass}:*`,
     "tidegate.tenant": tenant,
     "tidegate.gateway": gateway,
   };

@@ -18,8 +18,10 @@ export class SpanRecorder {
   #queue: SpanRecord[] | null = null;
   /** Spans recorded. */
   recordedCount = 0;
-  /** Spans that were to be exported and are lost. */
-  droppedCount = 0;
+  /** Spans that were to be exported, and found the queue full. */
+  queueFullCount = 0;
+  /** Spans that were to be exported, and the endpoint did not take. */
+  exportFailedCount = 0;
 
   /** @param ringCountMax spans kept in memory, 0 for none. */
   constructor(ringCountMax: number) {
@@ -35,7 +37,7 @@ export class SpanRecorder {
     }
     if (this.#queue === null) return;
     if (this.#queue.length < QUEUE_COUNT_MAX) this.#queue.push(span);
-    else this.droppedCount += 1;
+    else this.queueFullCount += 1;
   }
 
   /** From now on spans are kept for {@link take}. */

@@ -2,7 +2,7 @@
  * A span as we keep it: plain fields, made only for what is sampled.
  *
  * Our own record rather than OpenTelemetry's: its SDK takes 200 ms to load and five times as long
- * for a span (docs/adr/0035-own-spans.md). otlp-spans.ts converts on the way out.
+ * for a span (docs/adr/0033-own-spans.md). otlp-spans.ts converts on the way out.
  */
 import type { SpanContext } from "./trace-context.ts";
 

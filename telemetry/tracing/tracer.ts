@@ -19,8 +19,10 @@ export const ALWAYS_PER_S_MAX = 100;
 export interface TracerCounters {
   /** Spans recorded. */
   readonly recorded: number;
-  /** Spans that were to be exported and are lost: the endpoint is away, slow or refuses. */
-  readonly dropped: number;
+  /** Spans not exported since QUEUE_COUNT_MAX waited: the endpoint is slow or away. */
+  readonly queueFull: number;
+  /** Spans not exported since the endpoint was away, too slow or refused them. */
+  readonly exportFailed: number;
   /** Spans of errors beyond {@link ALWAYS_PER_S_MAX}. */
   readonly suppressed: number;
 }
@@ -148,9 +150,11 @@ export class RecordingTracer implements Tracer {
   }
 
   counters(): TracerCounters {
-    const { recordedCount, droppedCount } = this.recorder;
-    const suppressed = this.#suppressedCount;
-    return { recorded: recordedCount, dropped: droppedCount, suppressed };
+    const { recordedCount, queueFullCount, exportFailedCount } = this.recorder;
+    return {
+      ...{ recorded: recordedCount, suppressed: this.#suppressedCount },
+      ...{ queueFull: queueFullCount, exportFailed: exportFailedCount },
+    };
   }
 }
 
@@ -164,7 +168,7 @@ export const NO_TRACER: Tracer = {
   sample: () => null,
   always: () => null,
   find: () => [],
-  counters: () => ({ recorded: 0, dropped: 0, suppressed: 0 }),
+  counters: () => ({ recorded: 0, queueFull: 0, exportFailed: 0, suppressed: 0 }),
 };
 
 const nobody: SpanContext = { traceId: "0".repeat(32), spanId: "0".repeat(16) };

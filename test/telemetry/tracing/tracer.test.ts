@@ -59,7 +59,7 @@ describe("RecordingTracer", () => {
     tracer.recorder.beginExport();
     for (let i = 0; i < QUEUE_COUNT_MAX + 7; i += 1) end();
     expect(tracer.recorder.waitingCount).toBe(QUEUE_COUNT_MAX);
-    expect(tracer.counters().dropped).toBe(7);
+    expect(tracer.counters().queueFull).toBe(7);
     expect(tracer.recorder.take(100)).toHaveLength(100);
     expect(tracer.recorder.waitingCount).toBe(QUEUE_COUNT_MAX - 100);
   });
