@@ -17,6 +17,24 @@ export const JOURNAL_BYTES_MAX = 1024 ** 3;
 /** A record as it is given: its number, and its time if it has none, are the journal's. */
 export type JournalNote = Partial<JournalRecord> & Pick<JournalRecord, "what">;
 
+/** Every kind of record. */
+export const JOURNAL_KINDS = [
+  "opened",
+  "closed",
+  "joined",
+  "left",
+  "gap",
+  "skip",
+  "refused",
+  "dropped",
+  "signs",
+] as const satisfies readonly NonNullable<JournalRecord["what"]>["$case"][];
+/** One of {@link JOURNAL_KINDS}. */
+export type JournalKind = NonNullable<JournalRecord["what"]>["$case"];
+
+/** Why a record was dropped. */
+export type JournalDropReason = "rate" | "full" | "unavailable";
+
 /** Where records of one kind are kept together, so that one read finds them. */
 export type JournalSubject =
   /** What happened to a user. */
@@ -87,7 +105,11 @@ export interface Journal {
 /** See {@link Journal.counters}. */
 export interface JournalCounters {
   readonly keptCount: number;
+  /** Those taken, by kind, whether kept yet or not. */
+  readonly records: Readonly<Record<JournalKind, number>>;
   readonly droppedCount: number;
+  /** By reason: above a rate, too many wait, or a store that took none for too long. */
+  readonly dropped: Readonly<Record<JournalDropReason, number>>;
   readonly waitingCount: number;
 }
 

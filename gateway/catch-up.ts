@@ -12,7 +12,8 @@ import { comparePositions, isBeyond, type Position } from "../bus/position.ts";
 import { isVoid } from "../bus/void.ts";
 import { GapReason } from "../proto/gen/tidegate/client/v1/message.ts";
 import { MemberState, type Membership } from "./connection.ts";
-import { wirePosition } from "./fanout.ts";
+import { justBefore, wirePosition } from "./fanout.ts";
+import type { ClientJournal } from "./journal/client-journal.ts";
 import { lossReason } from "./local-room.ts";
 import type { Log } from "./log.ts";
 import type { Sender } from "./sender.ts";
@@ -32,13 +33,15 @@ export class CatchUp {
   readonly #bus: Bus;
   readonly #sender: Sender;
   readonly #log: Log;
+  readonly #journal: ClientJournal;
   readonly #slots = new Slots(CATCH_UP_AT_ONCE_MAX);
   readonly #writer = new MessageFrameWriter();
 
-  constructor(bus: Bus, sender: Sender, log: Log) {
+  constructor(bus: Bus, sender: Sender, log: Log, journal: ClientJournal) {
     this.#bus = bus;
     this.#sender = sender;
     this.#log = log;
+    this.#journal = journal;
   }
 
   /**
@@ -77,7 +80,9 @@ export class CatchUp {
       const read = await this.#bus.readAfter(address, membership.sent, CATCH_UP_PAGE);
       if (!isCatchingUp(membership)) return null;
       if (!read.isContinuous) {
-        this.sendGap(membership, lossReason(membership.sent, read), 0);
+        const [oldest] = read.messages;
+        const until = oldest === undefined ? membership.room.place : justBefore(oldest);
+        this.sendGap(membership, lossReason(membership.sent, read), 0, until);
         membership.lostAfter = membership.sent;
         if (read.messages.length === 0) membership.sent = membership.room.place;
       }
@@ -94,7 +99,7 @@ export class CatchUp {
     if (membership.lossCount !== room.lossCount) {
       // Live members were told; and the next page says whether `sent` still is in the history.
       membership.lossCount = room.lossCount;
-      this.sendGap(membership, GapReason.POSITION_UNKNOWN, 0);
+      this.sendGap(membership, GapReason.POSITION_UNKNOWN, 0, null);
       return false;
     }
     if (!isAtPlace(sent, room.place)) {
@@ -156,9 +161,15 @@ export class CatchUp {
     return this.#writer.durable(room.alias, message, prevSeq, message.envelope);
   }
 
-  /** Tells one member that messages after `membership.sent` are missing. */
-  sendGap(membership: Membership, reason: GapReason, missedCount: number): void {
+  /** Tells one member that messages after `membership.sent` are missing, to `until` if known. */
+  sendGap(
+    membership: Membership,
+    reason: GapReason,
+    missedCount: number,
+    until: Position | null,
+  ): void {
     const { room, connection, sent } = membership;
+    this.#journal.gap(membership, reason, missedCount, until);
     const value = {
       roomAlias: room.alias,
       reason,

@@ -90,6 +90,7 @@ export class Connections {
   /** @param code of the WebSocket close; 1006 for none. */
   onClose(connection: Connection, code: number): void {
     connection.phase = Phase.CLOSED;
+    this.#context.journal.closed(connection, code);
     this.#context.seats.close(connection, isFinalClose(code));
     this.#context.guards.rates.release(connection);
     connection.socket = null;
@@ -106,7 +107,7 @@ export class Connections {
 
   /** uWebSockets.js has dropped a frame; runs inside its loop over subscribers. */
   onDropped(connection: Connection, frame: Uint8Array): void {
-    this.#lagging.onDropped(connection, frame);
+    if (this.#lagging.onDropped(connection, frame)) this.#context.journal.skipped(connection);
   }
 
   /** The socket has taken some of what it was owed. */
@@ -155,7 +156,7 @@ export class Connections {
     }
     const missedCount = policy.isDurable ? 0 : room.ephemeralCount - membership.countAtLag;
     const isMissing = policy.isDurable ? membership.sent !== room.place : missedCount > 0;
-    if (isMissing) catchUp.sendGap(membership, GapReason.SLOW_MEMBER, missedCount);
+    if (isMissing) catchUp.sendGap(membership, GapReason.SLOW_MEMBER, missedCount, room.place);
     membership.sent = room.place;
     membership.countAtLag = room.ephemeralCount;
     if (sender.isHolding(connection)) return; // the Gap comes first

@@ -18,6 +18,7 @@ import type { Refreshing } from "./frames/refresh.ts";
 import type { Gates } from "./gates/gates.ts";
 import type { Guards } from "./guards.ts";
 import type { Identity } from "./identity.ts";
+import type { ClientJournal } from "./journal/client-journal.ts";
 import type { Log } from "./log.ts";
 import type { GatewayOptions } from "./options.ts";
 import type { Profiles } from "./profiles.ts";
@@ -50,6 +51,7 @@ export interface GatewayContext {
   readonly catchUp: CatchUp;
   readonly resumeReads: ResumeReads;
   readonly publisher: Publisher;
+  readonly journal: ClientJournal;
   readonly limits: Limits;
   readonly seats: Seats;
   readonly guards: Guards;

@@ -8,6 +8,7 @@ import type { DurableMessage } from "../bus/bus.ts";
 import { isTraced } from "../bus/envelope.ts";
 import type { Position } from "../bus/position.ts";
 import { GapReason } from "../proto/gen/tidegate/client/v1/message.ts";
+import type { ClientJournal } from "./journal/client-journal.ts";
 import type { Lagging } from "./lagging.ts";
 import type { LocalRoom, RoomOutput } from "./local-room.ts";
 import type { Log } from "./log.ts";
@@ -30,6 +31,7 @@ export class Fanout implements RoomOutput {
   readonly #lagging: Lagging;
   readonly #log: Log;
   readonly #traces: MessageTraces;
+  readonly #journal: ClientJournal;
   readonly #writer = new MessageFrameWriter();
   /** Messages handed to topics. */
   messageCount = 0;
@@ -42,12 +44,14 @@ export class Fanout implements RoomOutput {
     lagging: Lagging,
     log: Log,
     traces: MessageTraces,
+    journal: ClientJournal,
   ) {
     this.#traces = traces;
     this.#output = output;
     this.#publishLog = publishLog;
     this.#lagging = lagging;
     this.#log = log;
+    this.#journal = journal;
   }
 
   durable(
@@ -118,6 +122,7 @@ export class Fanout implements RoomOutput {
     after: Position | null,
   ): void {
     this.#lagging.detachAll();
+    this.#journal.roomGap(room, reason, missedCount, after);
     const value = {
       roomAlias: room.alias,
       reason,
@@ -126,6 +131,11 @@ export class Fanout implements RoomOutput {
     };
     this.#output.publish(room.topic, encodeServerFrame({ $case: "gap", value }));
   }
+}
+
+/** A place that all but this message and later ones are at or before; of no message. */
+export function justBefore({ epoch, seq, timeUs }: Position): Position {
+  return { epoch, seq: seq - 1, timeUs };
 }
 
 /** A position as the generated code wants it. */

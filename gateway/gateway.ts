@@ -40,6 +40,7 @@ import { Gates } from "./gates/gates.ts";
 import { guardCounters, openGuards } from "./guards.ts";
 import { decideHealth, decideStatus, type HealthFacts } from "./health.ts";
 import type { Health, PageSource } from "./http.ts";
+import { ClientJournal } from "./journal/client-journal.ts";
 import { Lagging } from "./lagging.ts";
 import { Listeners } from "./listeners.ts";
 import type { Log } from "./log.ts";
@@ -155,6 +156,7 @@ export async function startGateway(
   );
   const listeners = await Listeners.open(port.apps.listener, options);
   const announcer = announceGateway(context, connections, config.feed, () => fanout.messageCount);
+  context.journal.start(() => connections.count);
   const stops = startFollowing(context, connections, drain);
   const close = async () => {
     isStopping = true;
@@ -163,6 +165,7 @@ export async function startGateway(
     announcer.setState(ServingState.STOPPED);
     listeners.close();
     await connections.closeAll();
+    context.journal.stop();
     announcer.close();
     await config.close();
     for (const each of [upkeep, ...closable(context)]) each.close();
@@ -266,15 +269,20 @@ function assemble(
   { classes, limits, gates, revocations, tokens, flags, addresses }: AssembleParts,
 ) {
   const { bus, log, gatewayId, version, authenticate } = parts;
+  const clock = parts.clock ?? systemClock;
+  const journal = new ClientJournal({
+    journal: bus.journal,
+    gatewayId,
+    nowUs: () => clock.nowUs(),
+  });
   const publishLog = new PublishLog();
   const lagging = new Lagging(publishLog, (connection, error) => sender.close(connection, error));
   const sender: Sender = new Sender(lagging, options.backpressureBytesMax);
   const { tracer } = parts.telemetry ?? NO_TELEMETRY;
   const ratios = new TraceRatios(tracer, (...of) => contextOf(context, ...of));
   const traces = new MessageTraces(tracer, gatewayId, ratios);
-  const fanout = new Fanout(output, publishLog, lagging, log, traces);
+  const fanout = new Fanout(output, publishLog, lagging, log, traces, journal);
   const rooms = new Rooms(bus, classes, fanout);
-  const clock = parts.clock ?? systemClock;
   const readOverload = parts.readOverload ?? null;
   const { region, advertiseUrl } = options;
   const directory = new Directory(
@@ -287,7 +295,8 @@ function assemble(
     readiness: new Readiness(bus),
     directory,
     redirects: new Redirects(directory, region),
-    catchUp: new CatchUp(bus, sender, log),
+    catchUp: new CatchUp(bus, sender, log, journal),
+    journal,
     resumeReads: new ResumeReads(bus),
     publisher: new Publisher(bus, clock, sender, traces),
     traces,

@@ -27,12 +27,16 @@ export class Lagging {
     this.#disconnect = disconnect;
   }
 
-  /** uWS has dropped `frame` for the connection. Runs inside uWS's loop: no socket call here. */
-  onDropped(connection: Connection, frame: Uint8Array): void {
-    if (connection.isLagging) return;
+  /**
+   * uWS has dropped `frame` for the connection. Runs inside uWS's loop: no socket call here.
+   *
+   * @returns whether it is taken off the fast lane now.
+   */
+  onDropped(connection: Connection, frame: Uint8Array): boolean {
+    if (connection.isLagging) return false;
     const { alias, seq } = readFrameMark(frame);
     // Only topics feed live members; what we send ourselves is looked after by its sender.
-    if (findMembership(connection, alias)?.state !== MemberState.LIVE) return;
+    if (findMembership(connection, alias)?.state !== MemberState.LIVE) return false;
     connection.isLagging = true;
     this.count += 1;
     const places = seq === 0 ? null : this.#log.placesBeforeLoss(alias, seq);
@@ -52,6 +56,7 @@ export class Lagging {
       this.detach(connection);
       if (isToDisconnect) this.#disconnect(connection, slowConsumer());
     });
+    return true;
   }
 
   /** Leaves the topics of a lagging connection; harmless for others. */

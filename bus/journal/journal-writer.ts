@@ -5,14 +5,17 @@
  * microseconds, not a message. A store that fails is tried again, with what waits bounded.
  */
 import { JournalBatch, type JournalRecord } from "../../proto/gen/tidegate/bus/v1/journal.ts";
-import type {
-  Journal,
-  JournalCounters,
-  JournalEntry,
-  JournalNote,
-  JournalRead,
-  JournalSpan,
-  JournalSubject,
+import {
+  JOURNAL_KINDS,
+  type Journal,
+  type JournalCounters,
+  type JournalDropReason,
+  type JournalEntry,
+  type JournalKind,
+  type JournalNote,
+  type JournalRead,
+  type JournalSpan,
+  type JournalSubject,
 } from "../journal.ts";
 import { bucketOf, subjectOf } from "./buckets.ts";
 import { kindOf, NOTE_RATES, NoteBucket, type NoteKind, type NoteRate } from "./note-rate.ts";
@@ -70,7 +73,8 @@ export class JournalWriter implements Journal {
   #isClosed = false;
   #seq = 0;
   #keptCount = 0;
-  #droppedCount = 0;
+  readonly #records = noRecords();
+  readonly #dropped: Record<JournalDropReason, number> = { rate: 0, full: 0, unavailable: 0 };
   /** Drops that no record tells yet. */
   #untoldCount = 0;
   #untoldSinceUs = 0;
@@ -90,8 +94,12 @@ export class JournalWriter implements Journal {
     const timeUs = note.timeUs ?? BigInt(this.#parts.nowUs());
     const kind = kindOf(note.what);
     const isFull = this.#waiting.length >= WAITING_COUNT_MAX;
-    if (isFull || (kind !== null && !this.#buckets[kind].take(Number(timeUs)))) {
-      this.#drop(1, Number(timeUs));
+    if (isFull) {
+      this.#drop("full", 1, Number(timeUs));
+      return;
+    }
+    if (kind !== null && !this.#buckets[kind].take(Number(timeUs))) {
+      this.#drop("rate", 1, Number(timeUs));
       return;
     }
     this.#push({ ...EMPTY_RECORD, ...note, timeUs });
@@ -130,7 +138,9 @@ export class JournalWriter implements Journal {
   counters(): JournalCounters {
     return {
       keptCount: this.#keptCount,
-      droppedCount: this.#droppedCount,
+      records: this.#records,
+      droppedCount: this.#dropped.rate + this.#dropped.full + this.#dropped.unavailable,
+      dropped: this.#dropped,
       waitingCount: this.#waiting.length,
     };
   }
@@ -149,11 +159,12 @@ export class JournalWriter implements Journal {
     this.#seq += 1;
     record.seq = BigInt(this.#seq);
     this.#waiting.push(record);
+    if (record.what !== undefined) this.#records[record.what.$case] += 1;
     this.#schedule(GATHER_MS);
   }
 
-  #drop(count: number, nowUs: number): void {
-    this.#droppedCount += count;
+  #drop(reason: JournalDropReason, count: number, nowUs: number): void {
+    this.#dropped[reason] += count;
     if (this.#untoldCount === 0) this.#untoldSinceUs = nowUs;
     this.#untoldCount += count;
     this.#schedule(RETRY_MS); // told once a second at most
@@ -207,7 +218,7 @@ export class JournalWriter implements Journal {
     const kept = records.slice(0, room);
     this.#waiting = [...kept, ...this.#waiting];
     if (kept.length < records.length) {
-      this.#drop(records.length - kept.length, Number(records[0]?.timeUs ?? 0));
+      this.#drop("unavailable", records.length - kept.length, Number(records[0]?.timeUs ?? 0));
     }
   }
 
@@ -249,6 +260,11 @@ function byTime(a: JournalEntry, b: JournalEntry): number {
   return ofTime || Number(a.record.seq - b.record.seq);
 }
 
+function noRecords(): Record<JournalKind, number> {
+  const rows = JOURNAL_KINDS.map((kind) => [kind, 0]);
+  return Object.fromEntries(rows) as Record<JournalKind, number>;
+}
+
 /** The journal of a bus without one. */
 export const NO_JOURNAL: Journal = {
   isOn: false,
@@ -257,5 +273,8 @@ export const NO_JOURNAL: Journal = {
   close: async () => {},
   read: async () => ({ entries: [], isCut: false }),
   span: async () => null,
-  counters: () => ({ keptCount: 0, droppedCount: 0, waitingCount: 0 }),
+  counters: () => ({
+    ...{ keptCount: 0, records: noRecords(), waitingCount: 0 },
+    ...{ droppedCount: 0, dropped: { rate: 0, full: 0, unavailable: 0 } },
+  }),
 };

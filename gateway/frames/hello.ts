@@ -3,6 +3,7 @@
  */
 import { PRODUCER_BYTES, producerHash } from "../../bus/producer.ts";
 import { CodedError } from "../../proto/coded-error.ts";
+import { JournalAct } from "../../proto/gen/tidegate/bus/v1/journal.ts";
 import type { Hello } from "../../proto/gen/tidegate/client/v1/session.ts";
 import { GateAction } from "../../proto/gen/tidegate/control/v1/version_gate.ts";
 import { TOKEN_BYTES_MAX } from "../auth/authenticate.ts";
@@ -33,6 +34,7 @@ export async function handleHello(
     return;
   }
   connection.phase = Phase.VERIFYING;
+  let identity: Identity | null = null;
   try {
     checkHello(hello);
     connection.profile = context.profiles.of(hello);
@@ -41,7 +43,7 @@ export async function handleHello(
     const turn = context.guards.admission.enter(isGone);
     if (turn !== null) await turn;
     if (isGone()) return;
-    const identity = await identify(context, connection, hello.token);
+    identity = await identify(context, connection, hello.token);
     refuseRevoked(context, identity);
     if (hello.producerKey.length > 0) {
       connection.producer = producerHash(identity.tenant, identity.user, hello.producerKey);
@@ -68,6 +70,7 @@ export async function handleHello(
     }
     // A drain. Through the address that the client began with it might only come here again.
     if (coded.code === "SERVER_STOPPING") context.redirects.tell(context.sender, connection);
+    context.journal.refused(connection, identity, JournalAct.CONNECT, "", coded);
     context.sender.close(connection, coded);
   }
 }
@@ -78,7 +81,8 @@ function isRefused(context: GatewayContext, connection: Connection, identity: Id
   const gate = context.gates.ofConnection(connection, identity);
   setGate(connection, gate);
   if (gate?.action !== GateAction.REFUSE) return false;
-  refuseBuild(context, connection, gate);
+  const error = refuseBuild(context, connection, gate);
+  context.journal.refused(connection, identity, JournalAct.CONNECT, "", error);
   return true;
 }
 
@@ -140,6 +144,7 @@ function welcome(
   connection.phase = Phase.OPEN;
   connection.identity = identity;
   context.tokenWatch.follow(connection);
+  context.journal.opened(connection, identity);
   connection.targets = context.directory.targetsFor(
     context.gates.gatewayRules(connection, identity),
   );

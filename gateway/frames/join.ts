@@ -4,6 +4,7 @@
 import type { DurableMessage } from "../../bus/bus.ts";
 import type { Position } from "../../bus/position.ts";
 import { CodedError } from "../../proto/coded-error.ts";
+import { JournalAct } from "../../proto/gen/tidegate/bus/v1/journal.ts";
 import { GapReason } from "../../proto/gen/tidegate/client/v1/message.ts";
 import type { Join, JoinRoom, RoomPolicy } from "../../proto/gen/tidegate/client/v1/room.ts";
 import { GateAction } from "../../proto/gen/tidegate/control/v1/version_gate.ts";
@@ -11,7 +12,7 @@ import type { ClassPolicy } from "../../proto/room-class.ts";
 import { isPermitted } from "../auth/permission.ts";
 import { type Connection, MemberState, type Membership, removeMembership } from "../connection.ts";
 import type { GatewayContext } from "../context.ts";
-import { wirePosition } from "../fanout.ts";
+import { justBefore, wirePosition } from "../fanout.ts";
 import { gatedRoom } from "../gates/gated-room.ts";
 import { roomRefusal, tellMismatch } from "../gates/tell-client.ts";
 import { Action, type Identity } from "../identity.ts";
@@ -41,6 +42,7 @@ export function handleJoin(
     joinRoom(context, connection, identity, requestId, wanted).catch((error: unknown) => {
       const coded = CodedError.from(error);
       if (coded.code === "INTERNAL") context.log.error({ error, room: wanted.room }, "join failed");
+      context.journal.refused(connection, identity, JournalAct.JOIN, wanted.room, coded);
       context.sender.sendError(connection, requestId, coded, wanted.room);
     });
   }
@@ -146,6 +148,7 @@ function joinEphemeral(
 ): void {
   const loss = wanted.after === undefined ? null : GapReason.EPHEMERAL;
   sendJoined(context, membership, requestId, null, loss);
+  context.journal.joined(membership, null, null, loss);
   const { connection, room } = membership;
   if (connection.isLagging || context.sender.isHolding(connection)) {
     membership.state = MemberState.LAGGING;
@@ -181,6 +184,9 @@ async function joinDurable(
   // Without history to show, a fresh member starts at the room's place, in this very turn.
   if (isFresh && first.length === 0) membership.sent = room.place;
   sendJoined(context, membership, requestId, after, loss);
+  const [oldest] = isFresh ? first : [];
+  const from = oldest === undefined ? membership.sent : justBefore(oldest);
+  context.journal.joined(membership, from, after, loss);
   context.catchUp.start(membership, first);
 }
 

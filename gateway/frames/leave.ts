@@ -33,6 +33,7 @@ export function endMembership(
   const { connection, room, state } = membership;
   connection.socket?.unsubscribe(room.topic); // also a lagging member that is not detached yet
   context.seats.leave(connection, room.address.token);
+  context.journal.left(membership, code);
   membership.endCode = code;
   removeMembership(membership);
   context.rooms.release(room);

@@ -35,12 +35,17 @@ export function tellOver(
   context.sender.send(connection, encodeServerFrame({ $case: "versionMismatch", value }));
 }
 
-/** Tells a client whose build is refused why, and closes (VERSION_REFUSED). */
-export function refuseBuild(context: GatewayContext, connection: Connection, gate: Gate): void {
+/** Tells a client whose build is refused why, and closes. @returns VERSION_REFUSED. */
+export function refuseBuild(
+  context: GatewayContext,
+  connection: Connection,
+  gate: Gate,
+): CodedError {
   context.gates.refusedCount += 1;
   const error = new CodedError("VERSION_REFUSED", describe(connection, gate));
   tellMismatch(context, connection, gate);
   context.sender.close(connection, error);
+  return error;
 }
 
 /** Why a room is closed to the client's build. */
