@@ -3,6 +3,9 @@
  *
  * Three nats-servers, two gateways and two control planes, each a process of its own on a free port
  * of loopback, with their stores in .cache/dev-cluster or $DATA_DIR. Ctrl-C stops all of it.
+ *
+ * With $ADMIN_PORT the four processes of ours have admin ports from there on, and options of
+ * telemetry are handed on: docs/observability.md.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -20,7 +23,11 @@ interface Ready {
   readonly url: string | null;
   readonly http: string | null;
   readonly grpc: string | null;
+  readonly admin: string | null;
 }
+
+/** Of the environment, what our processes get: where and what they tell of themselves. */
+const HANDED_ON = /^(ADMIN_HOST|OTEL_\w+|TRACE_\w+)$/;
 
 const children: ChildProcess[] = [];
 const say = (text: string) => process.stderr.write(`dev-cluster: ${text}\n`);
@@ -49,14 +56,17 @@ async function main(): Promise<void> {
   process.once("SIGTERM", stop);
   say("starting two gateways and two control planes …");
   const parts = ["gateway", "gateway", "controlplane", "controlplane"];
-  const ready = await Promise.all(parts.map((part) => startPart(part, nats.urls.join(","))));
+  const ready = await Promise.all(parts.map((part, i) => startPart(part, i, nats.urls.join(","))));
   const rows: [string, string | null][] = [
     ...nats.urls.map((url): [string, string] => ["nats", url]),
     ...ready.map(({ url, grpc }): [string, string | null] =>
       url === null ? ["gRPC", grpc] : ["WebSocket", url],
     ),
+    ...ready.flatMap(({ admin }): [string, string][] =>
+      admin === null ? [] : [["metrics", `${admin}/metrics`]],
+    ),
   ];
-  const page = ready.find(({ http }) => http !== null)?.http;
+  const page = ready[0]?.admin ?? ready[0]?.http;
   process.stdout.write(`
   The cluster is ready.
 
@@ -70,14 +80,18 @@ ${rows.map(([name, value]) => `  ${name.padEnd(12)}${value}`).join("\n")}
 `);
 }
 
-async function startPart(part: string, natsUrl: string): Promise<Ready> {
+async function startPart(part: string, i: number, natsUrl: string): Promise<Ready> {
+  const adminPort = Number(process.env.ADMIN_PORT ?? 0);
+  const handedOn = Object.entries(process.env).filter(([name]) => HANDED_ON.test(name));
   const child = spawn(
     path.join(root, "node_modules/.bin/node"),
     [...NODE_FLAGS, "main.ts", "--parts", part],
     {
       cwd: root,
       env: {
+        ...Object.fromEntries(handedOn),
         PATH: process.env.PATH ?? "",
+        ADMIN_PORT: String(adminPort === 0 ? 0 : adminPort + i),
         NATS_URL: natsUrl,
         REPLICA_COUNT: "3",
         PORT: "0",

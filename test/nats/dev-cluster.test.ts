@@ -11,13 +11,16 @@ import { NODE_FLAGS } from "../../deploy/node-flags.ts";
 import { RawClient } from "../gateway/raw-client.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
+/** The first of four, below those that systems give away, and another one in each run. */
+const ADMIN_PORT = 20_000 + (process.pid % 1_000) * 10;
 
 test("dev:cluster: starts, carries a message between its gateways, and stops clean", async () => {
   const folder = mkdtempSync(path.join(tmpdir(), "tidegate-dev-"));
+  const env = { ...process.env, DATA_DIR: folder, ADMIN_PORT: String(ADMIN_PORT) };
   const child = spawn(
     path.join(root, "node_modules/.bin/node"),
     [...NODE_FLAGS, "deploy/dev-cluster/main.ts"],
-    { cwd: root, env: { ...process.env, DATA_DIR: folder }, stdio: ["ignore", "pipe", "ignore"] },
+    { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] },
   );
   const exited = once(child, "exit");
   onTestFinished(async () => {
@@ -26,13 +29,19 @@ test("dev:cluster: starts, carries a message between its gateways, and stops cle
     rmSync(folder, { recursive: true, force: true });
   });
   let text = "";
+  child.stderr.setEncoding("utf8").on("data", (chunk: string) => {
+    text += chunk;
+  });
   for await (const chunk of child.stdout) {
     text += chunk;
     if (text.includes("Ctrl-C stops all of it.")) break;
   }
   const ports = [...text.matchAll(/WebSocket +ws:..127\.0\.0\.1:(\d+)/g)].map((m) => Number(m[1]));
-  expect(ports).toHaveLength(2);
+  expect(ports, text).toHaveLength(2);
   expect(text.match(/gRPC +127/g)).toHaveLength(2);
+  const metrics = [...text.matchAll(/metrics +(http\S+)/g)].map(([, url = ""]) => url);
+  expect(metrics).toHaveLength(4);
+  for (const url of metrics) expect(await (await fetch(url)).text()).toContain("tidegate_");
   const [a, b] = [await RawClient.open(ports[0] ?? 0), await RawClient.open(ports[1] ?? 0)];
   const { roomAlias } = await a.join("chat:dev");
   await b.ack(b.publish({ room: "chat:dev", seq: 1, payload: "across" }));
