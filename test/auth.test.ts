@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { SignJWT } from "jose";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { RawClient } from "./gateway/raw-client.ts";
 import { type Server, startServer } from "./start-server.ts";
 
@@ -78,7 +78,7 @@ describe("AUTH=static", () => {
     );
     server = await startServer({ env: { AUTH: "static", AUTH_TOKENS_FILE: file } });
   });
-  afterAll(() => server.close());
+  afterAll(() => server?.close());
 
   test("Welcome says who the client is; unknown, empty and huge tokens are refused", async () => {
     const client = await RawClient.open(server.port, { token: tokens.anna });
@@ -184,6 +184,7 @@ describe("AUTH=jwt", () => {
   test("HS256: identity and grants hold; expired, none, unsigned and foreign are refused", async () => {
     const env = { AUTH: "jwt", AUTH_JWT_KEY_FILE: writeFile("secret", `${secret}\n`) };
     const server = await startServer({ env });
+    onTestFinished(() => server.close());
     const sign = (claims: Record<string, unknown>, key = secret) =>
       new SignJWT(claims).setProtectedHeader({ alg: "HS256" }).sign(Buffer.from(key));
     const grants = [{ rooms: "live:*", can: ["join"] }];
@@ -205,12 +206,12 @@ describe("AUTH=jwt", () => {
     for (const token of refused) expect(await refusal(server, token)).toEqual(invalid);
     const ended = await sign({ ...claims, exp: inAnHour() - 7200 });
     expect(await refusal(server, ended)).toEqual([4007, "TOKEN_EXPIRED"]);
-    await server.close();
   });
 
   test("EdDSA: the public key verifies, and is no HMAC secret", async () => {
     const env = { AUTH: "jwt", AUTH_JWT_KEY_FILE: writeFile("key.pub.pem", publicPem) };
     const server = await startServer({ env });
+    onTestFinished(() => server.close());
     const claims = { sub: "zoe", exp: inAnHour() };
     const token = await new SignJWT(claims).setProtectedHeader({ alg: "EdDSA" }).sign(privateKey);
     const client = await RawClient.open(server.port, { token });
@@ -224,6 +225,5 @@ describe("AUTH=jwt", () => {
     const [header, , signature] = token.split(".");
     const forged = `${header}.${part({ ...claims, sub: "root" })}.${signature}`;
     expect(await refusal(server, forged)).toEqual(invalid);
-    await server.close();
   });
 });
