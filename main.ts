@@ -19,10 +19,13 @@ import { controlPlaneOptions } from "./control-options.ts";
 import type { Gateway } from "./gateway/gateway.ts";
 import type { PageFile } from "./gateway/http.ts";
 import { gatewayOptions } from "./gateway-options.ts";
-import { type LogLevel, openLog, type ProcessLog } from "./log.ts";
 import { natsOptions } from "./nats-options.ts";
 import { helpText, type OptionValues, readOptions } from "./options.ts";
 import { CodedError } from "./proto/coded-error.ts";
+import { answerLogLevel } from "./telemetry/logs/answer-log-level.ts";
+import type { LogLevel } from "./telemetry/logs/log-level.ts";
+import { openLog } from "./telemetry/logs/open-log.ts";
+import type { ProcessLog } from "./telemetry/logs/process-log.ts";
 import type { Admin, AdminHealth, AdminParts } from "./workers/admin.ts";
 import type { ChildSpec } from "./workers/child.ts";
 
@@ -54,7 +57,7 @@ async function main(args: readonly string[]): Promise<void> {
 async function startParts(options: OptionValues): Promise<void> {
   const isChild = process.env[CHILD_VARIABLE] !== undefined;
   const gatewayId = options.text("GATEWAY_ID") || randomId();
-  const { log } = await openProcessLog(options, isChild ? { gateway: gatewayId } : {});
+  const log = await openProcessLog(options, isChild ? gatewayId : "", gatewayId);
   let isStopping = false;
   let close = async (): Promise<void> => {};
   const stop = async (code: number) => {
@@ -76,6 +79,7 @@ async function startParts(options: OptionValues): Promise<void> {
     gateway?.(bus) ?? null,
     controlPlane?.startControlPlane(bus, log, controlPlaneOptions(options, gatewayId)) ?? null,
   ]);
+  answerLogLevel(bus, log);
   const at = controlLinkOptions(options, runningControlPlane);
   if (at !== null) runningGateway?.followControlPlanes(at);
   close = async () => {
@@ -116,7 +120,7 @@ async function startWorkers(options: OptionValues, args: readonly string[]): Pro
     import("./gateway/listen.ts"),
     import("./workers/join-metrics.ts"),
   ]);
-  const { log } = await openProcessLog(options, {});
+  const log = await openProcessLog(options, "", `${options.text("GATEWAY_ID")}-parent`);
   // The look that nobody else listens is made here, once: workers share the port.
   const port = await findPort(options.text("HOST"), options.integer("PORT"));
   const hasControl = options.text("PARTS") === "all";
@@ -339,8 +343,12 @@ function ownFacts(isStopping: boolean) {
   };
 }
 
-function openProcessLog(options: OptionValues, base: object): Promise<{ log: ProcessLog }> {
-  return openLog(options.text("LOG_FORMAT"), options.text("LOG_LEVEL") as LogLevel, base);
+/** @param shortId shown in text lines, which people read; JSON lines always name the process. */
+function openProcessLog(options: OptionValues, shortId: string, id: string): Promise<ProcessLog> {
+  const format = options.text("LOG_FORMAT");
+  const name = format === "json" ? id : shortId;
+  const base = name === "" ? {} : { gateway: name };
+  return openLog(format, options.text("LOG_LEVEL") as LogLevel, base);
 }
 
 function announce(

@@ -17,6 +17,7 @@ import { addFleetCommands } from "./fleet-program.ts";
 import { addGateCommands } from "./gate-program.ts";
 import { addGroupCommands } from "./group-program.ts";
 import { addLimitCommands } from "./limit-program.ts";
+import { addLogCommand } from "./log-program.ts";
 import { addOperationCommands } from "./operation-program.ts";
 import { addPlacementCommands } from "./placement-program.ts";
 import { addRevocationCommands } from "./revocation-program.ts";
@@ -51,6 +52,7 @@ export function buildProgram(context: Context, setup: ProgramSetup): Command {
   addDrainCommands(program, context, setup);
   addGroupCommands(program, context, setup);
   addOperationCommands(program, context, setup);
+  addLogCommand(program, context, setup);
   addAuditCommand(program, context, setup);
   addOtherCommands(program, context, setup);
   program.helpCommand("help [command]", "Explain a command.");

@@ -32,6 +32,7 @@ import { GatewayCalls } from "./gateway-service.ts";
 import { HealthCalls } from "./health-service.ts";
 import { LIMIT_SERVICE, LimitCalls } from "./limit-service.ts";
 import type { Log } from "./log.ts";
+import { addLogs, LOG_SERVICE, LogCalls } from "./log-service.ts";
 import { MessagingCalls } from "./messaging-service.ts";
 import { readSnapshot } from "./operations/read-snapshot.ts";
 import { type ControlPlaneOptions, validateControlPlaneOptions } from "./options.ts";
@@ -75,6 +76,7 @@ const serviceNames = {
     "tidegate.control.v1.GatewayService",
     "tidegate.control.v1.AuditService",
     LIMIT_SERVICE,
+    LOG_SERVICE,
     REVOCATION_SERVICE,
     ...FLAG_SERVICES,
     VERSION_GATE_SERVICE,
@@ -131,6 +133,7 @@ async function serve(
   const fleet = addViews(server, gate, bus, options);
   addAudit(server, gate, new AuditCalls(store.keys));
   addLimits(server, gate, new LimitCalls(store, bus));
+  addLogs(server, gate, new LogCalls(bus, store.audit));
   addRevocations(server, gate, store);
   const flags = addFlags(server, gate, { store, bus, log });
   addVersionGates(server, gate, { store, bus });
@@ -259,10 +262,11 @@ function addViews(
     getRoom: gate.unary(`${service}/GetRoom`, calls.get.bind(calls)),
     listMembers: gate.unary(`${service}/ListMembers`, calls.listMembers.bind(calls)),
   });
-  const fleet = new FleetCalls(bus.topology, scaleTriggerPercent / 100);
-  const getScaleAdvice = "tidegate.control.v1.FleetService/GetScaleAdvice";
+  const fleet = new FleetCalls(bus, scaleTriggerPercent / 100);
+  const fleetService = "tidegate.control.v1.FleetService";
   server.addService(forgiving(FleetServiceService), {
-    getScaleAdvice: gate.unary(getScaleAdvice, fleet.scaleAdvice.bind(fleet)),
+    getScaleAdvice: gate.unary(`${fleetService}/GetScaleAdvice`, fleet.scaleAdvice.bind(fleet)),
+    getActivity: gate.unary(`${fleetService}/GetActivity`, fleet.activity.bind(fleet)),
   });
   return fleet;
 }

@@ -12,10 +12,10 @@ import { comparePositions, isBeyond, type Position } from "../bus/position.ts";
 import { isVoid } from "../bus/void.ts";
 import { GapReason } from "../proto/gen/tidegate/client/v1/message.ts";
 import { MemberState, type Membership } from "./connection.ts";
+import type { ConnectionLog } from "./connection-log.ts";
 import { justBefore, wirePosition } from "./fanout.ts";
 import type { ClientJournal } from "./journal/client-journal.ts";
 import { lossReason } from "./local-room.ts";
-import type { Log } from "./log.ts";
 import type { Sender } from "./sender.ts";
 import { encodeServerFrame, MessageFrameWriter } from "./server-frames.ts";
 import { Slots } from "./slots.ts";
@@ -32,12 +32,12 @@ const RETRY_MS = 200;
 export class CatchUp {
   readonly #bus: Bus;
   readonly #sender: Sender;
-  readonly #log: Log;
+  readonly #log: ConnectionLog;
   readonly #journal: ClientJournal;
   readonly #slots = new Slots(CATCH_UP_AT_ONCE_MAX);
   readonly #writer = new MessageFrameWriter();
 
-  constructor(bus: Bus, sender: Sender, log: Log, journal: ClientJournal) {
+  constructor(bus: Bus, sender: Sender, log: ConnectionLog, journal: ClientJournal) {
     this.#bus = bus;
     this.#sender = sender;
     this.#log = log;
@@ -180,10 +180,8 @@ export class CatchUp {
   }
 
   #fail(membership: Membership, error: unknown): void {
-    this.#log.warn(
-      { room: membership.room.address.room, error },
-      "reading a room failed; again soon",
-    );
+    const fields = { room: membership.room.address.room, error };
+    this.#log.warn(membership.connection, fields, "reading a room failed; again soon");
     setTimeout(() => {
       if (isCatchingUp(membership)) this.start(membership);
     }, RETRY_MS).unref();

@@ -91,6 +91,7 @@ export class Connections {
   onClose(connection: Connection, code: number): void {
     connection.phase = Phase.CLOSED;
     this.#context.journal.closed(connection, code);
+    this.#context.connectionLog.debug(connection, { code }, "client gone");
     this.#context.seats.close(connection, isFinalClose(code));
     this.#context.guards.rates.release(connection);
     connection.socket = null;
@@ -118,7 +119,7 @@ export class Connections {
     if (buffered > options.backpressureBytesMax / 2) return;
     sender.flush(connection);
     if (sender.isHolding(connection)) return; // the next drain goes on; nothing may overtake
-    connection.isLagging = false;
+    this.#lagging.end(connection);
     for (const membership of connection.memberships) {
       if (membership.state === MemberState.WAITING) this.#context.catchUp.start(membership);
       else if (membership.state === MemberState.LAGGING) this.#resume(membership);

@@ -11,6 +11,8 @@ import type { TokenWatch } from "./auth/token-watch.ts";
 import type { CatchUp } from "./catch-up.ts";
 import type { Clock } from "./clock.ts";
 import type { Connection } from "./connection.ts";
+import { connectionId } from "./connection-id.ts";
+import type { ConnectionLog } from "./connection-log.ts";
 import type { Directory } from "./drain/directory.ts";
 import type { Redirects } from "./edge/redirects.ts";
 import type { ClientFlags } from "./flags/client-flags.ts";
@@ -40,6 +42,8 @@ export interface GatewayContext {
   readonly bus: Bus;
   readonly clock: Clock;
   readonly log: Log;
+  /** For lines about a connection. */
+  readonly connectionLog: ConnectionLog;
   readonly telemetry: Telemetry;
   readonly options: GatewayOptions;
   readonly authenticate: Authenticate;
@@ -67,11 +71,6 @@ export interface GatewayContext {
   hasAnonymousAccess(tenant: string): boolean;
 }
 
-/** The connection id that Welcome shows. */
-export function connectionId(context: GatewayContext, number: number): string {
-  return `${context.gatewayId}-${number.toString(36)}`;
-}
-
 /** What flags and version gates may ask about a connection, once its Hello is read. */
 export function contextOf(
   context: GatewayContext,
@@ -80,7 +79,7 @@ export function contextOf(
 ): ClientContext {
   assert(profile !== null);
   const { tenant, user, attributes } = identity;
-  const id = connectionId(context, number);
+  const id = connectionId(context.gatewayId, number);
   const gateway = { id: context.gatewayId, region: context.options.region };
   return clientContext({ connectionId: id, tenant, user, attributes, profile, gateway });
 }

@@ -17,6 +17,7 @@ import { CatchUp } from "./catch-up.ts";
 import { Classes } from "./classes.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Connection } from "./connection.ts";
+import { ConnectionLog } from "./connection-log.ts";
 import { Connections } from "./connections.ts";
 import { contextOf, type GatewayContext } from "./context.ts";
 import type { Addresses } from "./control-link/addresses.ts";
@@ -128,7 +129,7 @@ export async function startGateway(
   const assembled = assemble(parts, options, port.apps, {
     ...{ ...followers, tokens, addresses: config.addresses },
   });
-  const { context, connections, fanout } = assembled;
+  const { context, connections } = assembled;
   const upkeep = followPolicies(context, followers.classes, connections);
   let isStopping = false;
   const readyFacts = () => ({
@@ -155,9 +156,9 @@ export async function startGateway(
     },
   );
   const listeners = await Listeners.open(port.apps.listener, options);
-  const announcer = announceGateway(context, connections, config.feed, () => fanout.messageCount);
+  const announcer = announceGateway(assembled, config.feed);
   context.journal.start(() => connections.count);
-  const stops = startFollowing(context, connections, drain);
+  const stops = startFollowing(assembled, drain);
   const close = async () => {
     isStopping = true;
     for (const stop of stops) stop();
@@ -192,12 +193,15 @@ function makeFollowers(feed: ControlFeed) {
 }
 
 /** What goes on by itself from now on; each is called to end it. */
-function startFollowing(context: GatewayContext, connections: Connections, drain: Drain) {
+function startFollowing(
+  { context, connections, lagging }: ReturnType<typeof assemble>,
+  drain: Drain,
+) {
   return [
     followCutOff(context, connections.all()),
     followCutOffMoves(context, drain),
     answerDrainOrders(context, drain, () => connections.count),
-    answerQuestions(context, connections.all()),
+    answerQuestions(context, connections.all(), lagging),
     ...applyChanges(context, connections.all()),
   ];
 }
@@ -275,6 +279,7 @@ function assemble(
     gatewayId,
     nowUs: () => clock.nowUs(),
   });
+  const connectionLog = new ConnectionLog(log, gatewayId);
   const publishLog = new PublishLog();
   const lagging = new Lagging(publishLog, (connection, error) => sender.close(connection, error));
   const sender: Sender = new Sender(lagging, options.backpressureBytesMax);
@@ -291,17 +296,17 @@ function assemble(
   );
   const context: GatewayContext = {
     telemetry: parts.telemetry ?? NO_TELEMETRY,
-    ...{ bus, log, clock, options, sender, rooms, gatewayId, version, authenticate },
+    ...{ bus, log, connectionLog, clock, options, sender, rooms, gatewayId, version, authenticate },
     readiness: new Readiness(bus),
     directory,
     redirects: new Redirects(directory, region),
-    catchUp: new CatchUp(bus, sender, log, journal),
+    catchUp: new CatchUp(bus, sender, connectionLog, journal),
     journal,
     resumeReads: new ResumeReads(bus),
     publisher: new Publisher(bus, clock, sender, traces),
     traces,
     traffic: new Traffic(),
-    guards: openGuards({ bus, clock, log, options, limits, sender, readOverload }),
+    guards: openGuards({ bus, clock, log, connectionLog, options, limits, sender, readOverload }),
     profiles: new Profiles(),
     gates,
     tokenWatch: new TokenWatch(clock, sender, new Withdrawals(parts.anchors ?? null)),

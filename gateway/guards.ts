@@ -4,6 +4,7 @@
  */
 import type { Bus } from "../bus/bus.ts";
 import type { Clock } from "./clock.ts";
+import type { ConnectionLog } from "./connection-log.ts";
 import type { Log } from "./log.ts";
 import type { GatewayOptions } from "./options.ts";
 import { Admission } from "./overload/admission.ts";
@@ -20,6 +21,7 @@ export interface GuardParts {
   readonly bus: Bus;
   readonly clock: Clock;
   readonly log: Log;
+  readonly connectionLog: ConnectionLog;
   readonly options: GatewayOptions;
   readonly limits: Limits;
   readonly sender: Sender;
@@ -40,7 +42,7 @@ export interface Guards {
 
 /** Makes them; they work from now on. */
 export function openGuards(parts: GuardParts): Guards {
-  const { bus, clock, log, options, limits, sender, readOverload } = parts;
+  const { bus, clock, log, connectionLog, options, limits, sender, readOverload } = parts;
   const blocks = new Blocks(bus, clock, log, options.blockMs);
   blocks.follow();
   const rates = new Rates(limits);
@@ -48,7 +50,14 @@ export function openGuards(parts: GuardParts): Guards {
   const overload = new Overload(bus, log, options.memoryMibMax, readOverload);
   const admission = new Admission(options.admission === "paced");
   return {
-    ...{ rates, blocks, stored, overload, admission, abuse: new Abuse(blocks, sender, log) },
+    ...{
+      rates,
+      blocks,
+      stored,
+      overload,
+      admission,
+      abuse: new Abuse(blocks, sender, connectionLog),
+    },
     close() {
       for (const each of [rates, blocks, stored, overload, admission]) each.close();
     },

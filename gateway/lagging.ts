@@ -13,11 +13,20 @@ import { type Connection, findMembership, MemberState } from "./connection.ts";
 import type { PublishLog } from "./publish-log.ts";
 import { readFrameMark } from "./server-frames.ts";
 
+/** A connection that is behind. */
+export interface SlowConnection {
+  readonly connection: Connection;
+  /** When its socket was over its limit, by performance.now(). */
+  readonly sinceMs: number;
+}
+
 export class Lagging {
   readonly #log: PublishLog;
   readonly #disconnect: (connection: Connection, error: CodedError) => void;
   /** Connections that still are subscribed to topics they must leave. */
   readonly #attached = new Set<Connection>();
+  /** Connections that are behind, and since when; in that order. */
+  readonly #behindSinceMs = new Map<Connection, number>();
   /** Times a socket left the fast lane. */
   count = 0;
 
@@ -38,6 +47,7 @@ export class Lagging {
     // Only topics feed live members; what we send ourselves is looked after by its sender.
     if (findMembership(connection, alias)?.state !== MemberState.LIVE) return false;
     connection.isLagging = true;
+    this.#behindSinceMs.set(connection, performance.now());
     this.count += 1;
     const places = seq === 0 ? null : this.#log.placesBeforeLoss(alias, seq);
     let isToDisconnect = places === null;
@@ -75,9 +85,26 @@ export class Lagging {
     for (const connection of [...this.#attached]) this.detach(connection);
   }
 
+  /** The socket has taken what it was owed. */
+  end(connection: Connection): void {
+    connection.isLagging = false;
+    this.#behindSinceMs.delete(connection);
+  }
+
+  /** Connections that are behind now. */
+  get behindCount(): number {
+    return this.#behindSinceMs.size;
+  }
+
+  /** These, longest first. */
+  *behind(): Generator<SlowConnection> {
+    for (const [connection, sinceMs] of this.#behindSinceMs) yield { connection, sinceMs };
+  }
+
   /** The connection is gone. */
   forget(connection: Connection): void {
     this.#attached.delete(connection);
+    this.#behindSinceMs.delete(connection);
   }
 }
 

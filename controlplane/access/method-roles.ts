@@ -37,7 +37,7 @@ const rules: Readonly<Record<string, Readonly<Record<string, MethodRule>>>> = {
     TestFlags: see,
     ListFlagExposures: see,
   },
-  FleetService: { GetScaleAdvice: see },
+  FleetService: { GetScaleAdvice: see, GetActivity: look },
   GatewayService: {
     ListGateways: see,
     GetGateway: see,
@@ -45,6 +45,7 @@ const rules: Readonly<Record<string, Readonly<Record<string, MethodRule>>>> = {
     UndrainGateway: run,
   },
   LimitService: { GetLimit: see, ListLimits: see, UpdateLimit: run, DeleteLimit: run },
+  LogService: { ListLogLevels: see, SetLogLevel: run },
   MessagingService: {
     Publish: speak,
     ListHistory: look,

@@ -7,6 +7,8 @@ import { GatewayFacts, ServingState } from "../../proto/gen/tidegate/control/v1/
 import type { Connections } from "../connections.ts";
 import type { GatewayContext } from "../context.ts";
 import type { ControlFeed } from "../control-link/control-feed.ts";
+import type { Fanout } from "../fanout.ts";
+import type { Lagging } from "../lagging.ts";
 import { type Counts, LoadMeter } from "./load-meter.ts";
 
 /** How often it is said, ms: as often as leases are renewed (R12). */
@@ -27,6 +29,8 @@ export type FactsNow = Pick<
   | "configVersion"
   | "configAgeMs"
   | "configTrouble"
+  | "rssBytes"
+  | "slowConnectionCount"
 >;
 
 /** Where the announcer reads. */
@@ -35,12 +39,18 @@ export interface FactsSource {
   counts(): Counts;
 }
 
-/** Announces a gateway that listens. @param delivered messages handed to topics. */
+/** The parts of a gateway that are told of. */
+export interface AnnouncedParts {
+  readonly context: GatewayContext;
+  readonly connections: Connections;
+  readonly fanout: Pick<Fanout, "messageCount">;
+  readonly lagging: Pick<Lagging, "behindCount">;
+}
+
+/** Announces a gateway that listens. */
 export function announceGateway(
-  context: GatewayContext,
-  connections: Connections,
+  { context, connections, fanout, lagging }: AnnouncedParts,
   feed: ControlFeed,
-  delivered: () => number,
 ): Announcer {
   const { bus, options, rooms, traffic } = context;
   return new Announcer(bus, {
@@ -54,11 +64,13 @@ export function announceGateway(
       configVersion: BigInt(feed.version),
       configAgeMs: Math.min(Math.round(feed.ageMs), 0xffff_ffff),
       configTrouble: feed.trouble.slice(0, TROUBLE_CHARS_MAX),
+      rssBytes: BigInt(process.memoryUsage.rss()),
+      slowConnectionCount: lagging.behindCount,
     }),
     counts: () => ({
       connected: connections.openedCount,
       published: traffic.publishCount,
-      delivered: delivered(),
+      delivered: fanout.messageCount,
     }),
   });
 }

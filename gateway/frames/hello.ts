@@ -9,7 +9,8 @@ import { GateAction } from "../../proto/gen/tidegate/control/v1/version_gate.ts"
 import { TOKEN_BYTES_MAX } from "../auth/authenticate.ts";
 import { refuseRevoked } from "../auth/revocation-watch.ts";
 import { type Connection, Phase } from "../connection.ts";
-import { connectionId, type GatewayContext } from "../context.ts";
+import { connectionId } from "../connection-id.ts";
+import type { GatewayContext } from "../context.ts";
 import type { Peer } from "../drain/peer.ts";
 import { setGate } from "../gates/apply-gates.ts";
 import { refuseBuild, tellMismatch } from "../gates/tell-client.ts";
@@ -65,8 +66,10 @@ export async function handleHello(
   } catch (error) {
     const coded = CodedError.from(error);
     if (coded.code === "INTERNAL") {
-      const id = connectionId(context, connection.number);
-      context.log.error({ error, connection: id }, "hello failed");
+      context.connectionLog.error(connection, { error }, "hello failed");
+    } else {
+      const { code, detail } = coded;
+      context.connectionLog.debug(connection, { code, detail }, "a client is not let in");
     }
     // A drain. Through the address that the client began with it might only come here again.
     if (coded.code === "SERVER_STOPPING") context.redirects.tell(context.sender, connection);
@@ -148,11 +151,8 @@ function welcome(
   connection.targets = context.directory.targetsFor(
     context.gates.gatewayRules(connection, identity),
   );
-  const id = connectionId(context, connection.number);
-  context.log.debug(
-    { connection: id, tenant: identity.tenant, build: hello.build },
-    "client connected",
-  );
+  const id = connectionId(context.gatewayId, connection.number);
+  context.connectionLog.debug(connection, { build: hello.build }, "client connected");
   const value = {
     protocol: PROTOCOL_VERSION,
     connectionId: id,

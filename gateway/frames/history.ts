@@ -43,7 +43,8 @@ export function handleHistory(
   const { requestId } = history;
   answer(context, connection, identity, history).catch((error: unknown) => {
     const coded = CodedError.from(error);
-    if (coded.code === "INTERNAL") context.log.error({ error }, "history failed");
+    if (coded.code === "INTERNAL")
+      context.connectionLog.error(connection, { error }, "history failed");
     context.sender.sendError(connection, requestId, coded);
   });
 }

@@ -41,7 +41,8 @@ export function handleJoin(
   for (const wanted of rooms) {
     joinRoom(context, connection, identity, requestId, wanted).catch((error: unknown) => {
       const coded = CodedError.from(error);
-      if (coded.code === "INTERNAL") context.log.error({ error, room: wanted.room }, "join failed");
+      if (coded.code === "INTERNAL")
+        context.connectionLog.error(connection, { error, room: wanted.room }, "join failed");
       context.journal.refused(connection, identity, JournalAct.JOIN, wanted.room, coded);
       context.sender.sendError(connection, requestId, coded, wanted.room);
     });

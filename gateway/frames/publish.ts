@@ -43,7 +43,8 @@ export function handlePublish(
   } catch (error) {
     const room = nameOf(connection, scan);
     const coded = CodedError.from(error);
-    if (coded.code === "INTERNAL") context.log.error({ error, room }, "publish failed");
+    if (coded.code === "INTERNAL")
+      context.connectionLog.error(connection, { error, room }, "publish failed");
     context.sender.sendError(connection, scan.requestId, coded, room);
     recordRefusal(context, connection, target, scan, coded);
   }

@@ -24,7 +24,7 @@ export function handleRefresh(
   refresh: Refresh,
 ): void {
   const { requestId } = refresh;
-  const { refreshing, sender, log } = context;
+  const { refreshing, sender, connectionLog } = context;
   if (refreshing.has(connection)) {
     const detail = "a Refresh is being looked at; wait for its answer";
     sender.sendError(connection, requestId, new CodedError("IN_FLIGHT_LIMIT", detail));
@@ -34,7 +34,7 @@ export function handleRefresh(
   answer(context, connection, refresh)
     .catch((error: unknown) => {
       const coded = CodedError.from(error);
-      if (coded.code === "INTERNAL") log.error({ error }, "refresh failed");
+      if (coded.code === "INTERNAL") connectionLog.error(connection, { error }, "refresh failed");
       sender.sendError(connection, requestId, coded);
     })
     .finally(() => refreshing.delete(connection));

@@ -1,8 +1,12 @@
 /**
- * What control planes ask this gateway: its rooms, a room, its members, to close connections, and
- * whom a change of a version gate would concern.
+ * What control planes ask this gateway: its rooms, a room, its members, what goes on, to close
+ * connections, and whom a change of a version gate would concern.
  */
 import type { Unsubscribe } from "../../bus/bus.ts";
+import {
+  ActivityAnswer,
+  ActivityQuestion,
+} from "../../proto/gen/tidegate/bus/v1/activity_question.ts";
 import {
   DisconnectAnswer,
   DisconnectQuestion,
@@ -18,6 +22,8 @@ import {
 import type { Connection } from "../connection.ts";
 import type { GatewayContext } from "../context.ts";
 import { countImpact } from "../gates/count-impact.ts";
+import type { Lagging } from "../lagging.ts";
+import { readActivity } from "./activity.ts";
 import { disconnect } from "./disconnect.ts";
 import { listMembers, listRooms, roomCount } from "./room-lists.ts";
 
@@ -25,9 +31,16 @@ import { listMembers, listRooms, roomCount } from "./room-lists.ts";
 export function answerQuestions(
   context: GatewayContext,
   connections: ReadonlySet<Connection>,
+  lagging: Lagging,
 ): Unsubscribe {
   const { bus, rooms } = context;
   const stops = [
+    bus.answer("activity", async (body) => {
+      const question = ActivityQuestion.decode(body);
+      return ActivityAnswer.encode(
+        await readActivity(context, lagging.behind(), question),
+      ).finish();
+    }),
     bus.answer("rooms", async (body) => {
       const found = await listRooms(context, RoomsQuestion.decode(body));
       return RoomsAnswer.encode({ rooms: found }).finish();

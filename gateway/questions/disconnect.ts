@@ -4,7 +4,8 @@
 import { CodedError } from "../../proto/coded-error.ts";
 import type { DisconnectQuestion } from "../../proto/gen/tidegate/bus/v1/gateway_question.ts";
 import type { Connection } from "../connection.ts";
-import { connectionId, type GatewayContext } from "../context.ts";
+import { connectionId } from "../connection-id.ts";
+import type { GatewayContext } from "../context.ts";
 
 const reasonDefault = "an operator has ended this connection";
 
@@ -18,7 +19,7 @@ export function disconnect(
     const { identity, number } = connection;
     if (identity?.tenant !== tenant || target === undefined) return false;
     if (target.$case === "user") return identity.user === target.value && target.value !== "";
-    return connectionId(context, number) === target.value;
+    return connectionId(context.gatewayId, number) === target.value;
   });
   if (validateOnly) return found.length;
   for (const connection of found) {

@@ -13,7 +13,8 @@ import type {
   RoomsQuestion,
 } from "../../proto/gen/tidegate/bus/v1/gateway_question.ts";
 import type { Connection } from "../connection.ts";
-import { connectionId, type GatewayContext } from "../context.ts";
+import { connectionId } from "../connection-id.ts";
+import type { GatewayContext } from "../context.ts";
 import type { LocalRoom } from "../local-room.ts";
 
 /** Entries of one answer at most: a page, and one to know whether there is another. */
@@ -63,7 +64,7 @@ export async function listMembers(
   }
   return first.items.map((connection) => ({
     number: BigInt(connection.number),
-    connection: connectionId(context, connection.number),
+    connection: connectionId(context.gatewayId, connection.number),
     user: connection.identity?.user ?? "",
   }));
 }

@@ -9,9 +9,9 @@
 import { ipKey, userKey } from "../../bus/seats/seat-keys.ts";
 import type { CodedError } from "../../proto/coded-error.ts";
 import type { Connection } from "../connection.ts";
+import type { ConnectionLog } from "../connection-log.ts";
 import type { Identity } from "../identity.ts";
 import { LimitError } from "../limit-error.ts";
-import type { Log } from "../log.ts";
 import { addressOfConnection } from "../seats/address.ts";
 import type { Sender } from "../sender.ts";
 import type { Blocks } from "./blocks.ts";
@@ -36,13 +36,18 @@ export function blockKey(connection: Connection, { tenant, user }: Identity): st
 export class Abuse {
   readonly #blocks: Blocks;
   readonly #sender: Sender;
-  readonly #log: Log;
+  readonly #log: Pick<ConnectionLog, "warn">;
   readonly #nowUs: () => number;
   /** When the refusals of each are paid for. */
   readonly #paidUs = new Map<string, number>();
 
   /** @param nowUs as of Rates. */
-  constructor(blocks: Blocks, sender: Sender, log: Log, nowUs = () => performance.now() * 1000) {
+  constructor(
+    blocks: Blocks,
+    sender: Sender,
+    log: Pick<ConnectionLog, "warn">,
+    nowUs = () => performance.now() * 1000,
+  ) {
     this.#blocks = blocks;
     this.#sender = sender;
     this.#log = log;
@@ -55,8 +60,8 @@ export class Abuse {
     if (!this.#isTooMuch(key)) return;
     this.#paidUs.delete(key);
     const forMs = this.#blocks.add(key);
-    const { tenant, user } = identity;
-    this.#log.warn({ tenant, user, limit, forMs }, "a client went on above a limit: blocked");
+    const fields = { user: identity.user, limit, forMs };
+    this.#log.warn(connection, fields, "a client went on above a limit: blocked");
     this.#sender.close(connection, blocked(limit, value, forMs));
   }
 

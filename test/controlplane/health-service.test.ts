@@ -36,6 +36,7 @@ test("Check: SERVING overall and by service, NOT_FOUND for others", async () => 
     "tidegate.control.v1.FleetService",
     "tidegate.control.v1.GatewayService",
     "tidegate.control.v1.LimitService",
+    "tidegate.control.v1.LogService",
     "tidegate.control.v1.MessagingService",
     "tidegate.control.v1.OperationService",
     "tidegate.control.v1.PlacementGroupService",

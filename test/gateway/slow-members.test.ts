@@ -6,6 +6,10 @@
  */
 import { describe, expect, test } from "vitest";
 import {
+  ActivityAnswer,
+  ActivityQuestion,
+} from "../../proto/gen/tidegate/bus/v1/activity_question.ts";
+import {
   PublishPermission,
   type RoomClass,
   RoomMode,
@@ -52,6 +56,15 @@ async function publishUntilLagging(
   return index;
 }
 
+/** Connections that are behind, as operators are told. */
+async function slowOnes({ bus }: TestGateway) {
+  const question = { tenant: "default", roomLimit: 0, connectionLimit: 5 };
+  const body = ActivityQuestion.encode(question).finish();
+  const answer = ActivityAnswer.decode(await bus.ask(bus.self.id, "activity", body, 5000));
+  for (const { bufferedBytes } of answer.slowConnections) expect(bufferedBytes).toBeGreaterThan(0n);
+  return answer.slowConnections;
+}
+
 describe("slow members", () => {
   test("resync: a stalled durable member gets exactly what it missed, others see no pause", async () => {
     const gateway = await testGateway();
@@ -65,6 +78,9 @@ describe("slow members", () => {
     await healthy.join("chat:flood");
     stalled.socket.pause();
     const count = await publishUntilLagging(gateway, sender, "chat:flood", 500);
+    expect(await slowOnes(gateway)).toMatchObject([
+      { connection: stalled.welcome?.connectionId, tenant: "default", roomCount: 2 },
+    ]);
     await sender.ack(sender.publish({ room: "chat:quiet", seq: 1, payload: "psst" }));
     await healthy.texts(alias, count);
     const all = Array.from({ length: count }, (_, i) => i + 1);

@@ -29,7 +29,7 @@ test("a change of the state is said at once, with the counts of now, and rates a
   const facts = {
     ...{ region: "", advertiseUrl: "", connectionCount: 3, connectionCountMax: 9 },
     ...{ roomCount: 2, memberCount: 5, configVersion: 4n, configAgeMs: 6 },
-    configTrouble: "",
+    ...{ configTrouble: "", rssBytes: 80n, slowConnectionCount: 1 },
   };
   const counts = { connected: 3, published: 50, delivered: 70 };
   const announcer = new Announcer(bus, { facts: () => facts, counts: () => counts });

@@ -81,6 +81,39 @@ export interface ScaleAdvice {
   shardParts: PartUtilisation[];
 }
 
+/** A room that messages pass through. */
+export interface BusyRoom {
+  tenant: string;
+  /** Room name, "class:name". */
+  room: string;
+  /** Members at the gateways that named it. */
+  memberCount: number;
+  /** Gateways with a member. */
+  gatewayCount: number;
+  /** Messages handed to members, a second, over the last 10 s: each once, however many members. */
+  messageRate: number;
+}
+
+/**
+ * A connection that reads more slowly than it is sent to: it has left the fast lane, and what
+ * happens when it comes back is said by the policies of its rooms' classes.
+ */
+export interface SlowConnection {
+  tenant: string;
+  /** As Welcome has it: "<gateway>-<number>". */
+  connection: string;
+  /** Empty when anonymous. */
+  user: string;
+  /** "gateways/{gateway}" that it is connected to. */
+  gateway: string;
+  /** Rooms that it is in. */
+  roomCount: number;
+  /** How long it has been behind, milliseconds. */
+  behindMs: number;
+  /** What waits in its socket, bytes. */
+  bufferedBytes: bigint;
+}
+
 function createBaseUtilisation(): Utilisation {
   return { measure: 0, value: 0 };
 }
@@ -371,6 +404,211 @@ export const ScaleAdvice: MessageFns<ScaleAdvice> = {
             }
 
             message.shardParts.push(PartUtilisation.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseBusyRoom(): BusyRoom {
+  return { tenant: "", room: "", memberCount: 0, gatewayCount: 0, messageRate: 0 };
+}
+
+export const BusyRoom: MessageFns<BusyRoom> = {
+  encode(message: BusyRoom, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.tenant !== "") {
+      writer.uint32(10).string(message.tenant);
+    }
+    if (message.room !== "") {
+      writer.uint32(18).string(message.room);
+    }
+    if (message.memberCount !== 0) {
+      writer.uint32(24).uint32(message.memberCount);
+    }
+    if (message.gatewayCount !== 0) {
+      writer.uint32(32).uint32(message.gatewayCount);
+    }
+    if (message.messageRate !== 0) {
+      writer.uint32(41).double(message.messageRate);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BusyRoom {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBusyRoom();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.tenant = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.room = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.memberCount = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.gatewayCount = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.messageRate = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSlowConnection(): SlowConnection {
+  return { tenant: "", connection: "", user: "", gateway: "", roomCount: 0, behindMs: 0, bufferedBytes: 0n };
+}
+
+export const SlowConnection: MessageFns<SlowConnection> = {
+  encode(message: SlowConnection, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.tenant !== "") {
+      writer.uint32(10).string(message.tenant);
+    }
+    if (message.connection !== "") {
+      writer.uint32(18).string(message.connection);
+    }
+    if (message.user !== "") {
+      writer.uint32(26).string(message.user);
+    }
+    if (message.gateway !== "") {
+      writer.uint32(34).string(message.gateway);
+    }
+    if (message.roomCount !== 0) {
+      writer.uint32(40).uint32(message.roomCount);
+    }
+    if (message.behindMs !== 0) {
+      writer.uint32(48).uint32(message.behindMs);
+    }
+    if (message.bufferedBytes !== 0n) {
+      if (BigInt.asUintN(64, message.bufferedBytes) !== message.bufferedBytes) {
+        throw new globalThis.Error("value provided for field message.bufferedBytes of type uint64 too large");
+      }
+      writer.uint32(56).uint64(message.bufferedBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SlowConnection {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSlowConnection();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.tenant = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.connection = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.user = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.gateway = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.roomCount = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.behindMs = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.bufferedBytes = reader.uint64() as bigint;
             continue;
           }
         }

@@ -18,7 +18,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { ScaleAdvice } from "./fleet.ts";
+import { BusyRoom, ScaleAdvice, SlowConnection } from "./fleet.ts";
 
 export const protobufPackage = "tidegate.control.v1";
 
@@ -31,6 +31,26 @@ export interface GetScaleAdviceRequest {
 /** The advice. */
 export interface GetScaleAdviceResponse {
   advice: ScaleAdvice | undefined;
+}
+
+/** How much to tell. */
+export interface GetActivityRequest {
+  /** "tenants/{tenant}", or "tenants/-" for all. */
+  parent: string;
+  /** Rooms at most, 1 to 100; 0 means 20. */
+  roomLimit: number;
+  /** Slow connections at most, 1 to 100; 0 means 20. */
+  connectionLimit: number;
+}
+
+/** What goes on. */
+export interface GetActivityResponse {
+  /** Most messages first. */
+  rooms: BusyRoom[];
+  /** Behind for longest first. */
+  slowConnections: SlowConnection[];
+  /** "gateways/{gateway}" of those that did not answer within 2 s, at most 100. */
+  silentGateways: string[];
 }
 
 function createBaseGetScaleAdviceRequest(): GetScaleAdviceRequest {
@@ -114,6 +134,142 @@ export const GetScaleAdviceResponse: MessageFns<GetScaleAdviceResponse> = {
   },
 };
 
+function createBaseGetActivityRequest(): GetActivityRequest {
+  return { parent: "", roomLimit: 0, connectionLimit: 0 };
+}
+
+export const GetActivityRequest: MessageFns<GetActivityRequest> = {
+  encode(message: GetActivityRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.parent !== "") {
+      writer.uint32(10).string(message.parent);
+    }
+    if (message.roomLimit !== 0) {
+      writer.uint32(16).uint32(message.roomLimit);
+    }
+    if (message.connectionLimit !== 0) {
+      writer.uint32(24).uint32(message.connectionLimit);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetActivityRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetActivityRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.parent = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.roomLimit = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.connectionLimit = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseGetActivityResponse(): GetActivityResponse {
+  return { rooms: [], slowConnections: [], silentGateways: [] };
+}
+
+export const GetActivityResponse: MessageFns<GetActivityResponse> = {
+  encode(message: GetActivityResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.rooms) {
+      BusyRoom.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.slowConnections) {
+      SlowConnection.encode(v!, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.silentGateways) {
+      writer.uint32(26).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetActivityResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetActivityResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.rooms.push(BusyRoom.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.slowConnections.push(SlowConnection.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.silentGateways.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 /** Looks at the fleet as a whole. */
 export type FleetServiceService = typeof FleetServiceService;
 export const FleetServiceService = {
@@ -132,6 +288,19 @@ export const FleetServiceService = {
       Buffer.from(GetScaleAdviceResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetScaleAdviceResponse => GetScaleAdviceResponse.decode(value),
   },
+  /**
+   * Says what goes on now: the busiest rooms, and the connections that are behind. All gateways are
+   * asked; which they are and how they do says GatewayService.
+   */
+  getActivity: {
+    path: "/tidegate.control.v1.FleetService/GetActivity" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetActivityRequest): Buffer => Buffer.from(GetActivityRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetActivityRequest => GetActivityRequest.decode(value),
+    responseSerialize: (value: GetActivityResponse): Buffer => Buffer.from(GetActivityResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetActivityResponse => GetActivityResponse.decode(value),
+  },
 } as const;
 
 export interface FleetServiceServer extends UntypedServiceImplementation {
@@ -140,6 +309,11 @@ export interface FleetServiceServer extends UntypedServiceImplementation {
    * numbers are on the control plane's admin port, /metrics, for autoscalers.
    */
   getScaleAdvice: handleUnaryCall<GetScaleAdviceRequest, GetScaleAdviceResponse>;
+  /**
+   * Says what goes on now: the busiest rooms, and the connections that are behind. All gateways are
+   * asked; which they are and how they do says GatewayService.
+   */
+  getActivity: handleUnaryCall<GetActivityRequest, GetActivityResponse>;
 }
 
 export interface FleetServiceClient extends Client {
@@ -161,6 +335,25 @@ export interface FleetServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetScaleAdviceResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Says what goes on now: the busiest rooms, and the connections that are behind. All gateways are
+   * asked; which they are and how they do says GatewayService.
+   */
+  getActivity(
+    request: GetActivityRequest,
+    callback: (error: ServiceError | null, response: GetActivityResponse) => void,
+  ): ClientUnaryCall;
+  getActivity(
+    request: GetActivityRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetActivityResponse) => void,
+  ): ClientUnaryCall;
+  getActivity(
+    request: GetActivityRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetActivityResponse) => void,
   ): ClientUnaryCall;
 }
 

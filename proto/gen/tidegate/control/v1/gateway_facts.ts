@@ -74,6 +74,10 @@ export interface GatewayFacts {
   configAgeMs: number;
   /** A record that it refused, and why: the last good one is in force. Empty when there is none. */
   configTrouble: string;
+  /** Resident memory of the process, bytes; 0 when it does not say. */
+  rssBytes: bigint;
+  /** Connections that are behind now: what they have not read is over BACKPRESSURE_BYTES_MAX. */
+  slowConnectionCount: number;
 }
 
 function createBaseGatewayFacts(): GatewayFacts {
@@ -94,6 +98,8 @@ function createBaseGatewayFacts(): GatewayFacts {
     configVersion: 0n,
     configAgeMs: 0,
     configTrouble: "",
+    rssBytes: 0n,
+    slowConnectionCount: 0,
   };
 }
 
@@ -149,6 +155,15 @@ export const GatewayFacts: MessageFns<GatewayFacts> = {
     }
     if (message.configTrouble !== "") {
       writer.uint32(130).string(message.configTrouble);
+    }
+    if (message.rssBytes !== 0n) {
+      if (BigInt.asUintN(64, message.rssBytes) !== message.rssBytes) {
+        throw new globalThis.Error("value provided for field message.rssBytes of type uint64 too large");
+      }
+      writer.uint32(136).uint64(message.rssBytes);
+    }
+    if (message.slowConnectionCount !== 0) {
+      writer.uint32(144).uint32(message.slowConnectionCount);
     }
     return writer;
   },
@@ -292,6 +307,22 @@ export const GatewayFacts: MessageFns<GatewayFacts> = {
             }
 
             message.configTrouble = reader.string();
+            continue;
+          }
+          case 17: {
+            if (tag !== 136) {
+              break;
+            }
+
+            message.rssBytes = reader.uint64() as bigint;
+            continue;
+          }
+          case 18: {
+            if (tag !== 144) {
+              break;
+            }
+
+            message.slowConnectionCount = reader.uint32();
             continue;
           }
         }
