@@ -303,7 +303,7 @@ function assemble(
     catchUp: new CatchUp(bus, sender, connectionLog, journal),
     journal,
     resumeReads: new ResumeReads(bus),
-    publisher: new Publisher(bus, clock, sender, traces),
+    publisher: new Publisher(bus, clock, sender, traces, connectionLog),
     traces,
     traffic: new Traffic(),
     guards: openGuards({ bus, clock, log, connectionLog, options, limits, sender, readOverload }),

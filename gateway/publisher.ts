@@ -6,6 +6,7 @@ import type { RoomAddress } from "../bus/subjects.ts";
 import { CodedError } from "../proto/coded-error.ts";
 import type { Clock } from "./clock.ts";
 import type { Connection } from "./connection.ts";
+import type { ConnectionLog } from "./connection-log.ts";
 import { type LaneEffects, PublishLane } from "./publish-lane.ts";
 import type { Sender } from "./sender.ts";
 import { encodePublishAck } from "./server-frames.ts";
@@ -56,13 +57,21 @@ export class Publisher {
   readonly #clock: Clock;
   readonly #sender: Sender;
   readonly #traces: MessageTraces;
+  readonly #log: Pick<ConnectionLog, "error">;
   /** By producer and room; only while something is under way or remembered. */
   readonly #lanes = new Map<string, Lane>();
   readonly #sweep: NodeJS.Timeout;
   #bytes = 0;
 
-  constructor(bus: Bus, clock: Clock, sender: Sender, traces: MessageTraces) {
+  constructor(
+    bus: Bus,
+    clock: Clock,
+    sender: Sender,
+    traces: MessageTraces,
+    log: Pick<ConnectionLog, "error">,
+  ) {
     this.#traces = traces;
+    this.#log = log;
     this.#bus = bus;
     this.#clock = clock;
     this.#sender = sender;
@@ -182,15 +191,19 @@ export class Publisher {
       if (trace !== null) trace.sent(ack);
     } else if (error !== null) {
       if (trace !== null) trace.failed(error);
-      else this.#recordRefusal(entry, error);
+      const traceId = trace === null ? this.#recordRefusal(entry, error) : trace.traceId;
+      if (error.code === "INTERNAL") {
+        const fields = { error, room: entry.address.room, ...(traceId && { trace_id: traceId }) };
+        this.#log.error(connection, fields, "publish failed");
+      }
       this.#sender.sendError(connection, requestId, error, entry.address.room);
     }
   }
 
-  #recordRefusal({ connection, address, startedUs }: PendingPublish, error: CodedError): void {
+  #recordRefusal({ connection, address, startedUs }: PendingPublish, error: CodedError): string {
     const { room } = address;
     const refused = { connection, room, address, traceparent: "", startUs: startedUs };
-    this.#traces.recordRefusal(refused, error);
+    return this.#traces.recordRefusal(refused, error);
   }
 
   #dropIdle(): void {

@@ -43,24 +43,29 @@ export function handlePublish(
   } catch (error) {
     const room = nameOf(connection, scan);
     const coded = CodedError.from(error);
-    if (coded.code === "INTERNAL")
-      context.connectionLog.error(connection, { error, room }, "publish failed");
+    const traceId = recordRefusal(context, connection, target, scan, coded);
+    if (coded.code === "INTERNAL") {
+      const fields = { error, room, ...(traceId !== "" && { trace_id: traceId }) };
+      context.connectionLog.error(connection, fields, "publish failed");
+    }
     context.sender.sendError(connection, scan.requestId, coded, room);
-    recordRefusal(context, connection, target, scan, coded);
   }
 }
 
-/** Errors are traced whatever the ratio. */
+/** Errors are traced whatever the ratio. @returns the id of the trace, or "". */
 function recordRefusal(
   { traces }: GatewayContext,
   connection: Connection,
   target: Target | null,
   scan: PublishScan,
   error: CodedError,
-): void {
+): string {
   const { traceparent } = scan;
   const room = nameOf(connection, scan);
-  traces.recordRefusal({ connection, room, address: target?.address ?? null, traceparent }, error);
+  return traces.recordRefusal(
+    { connection, room, address: target?.address ?? null, traceparent },
+    error,
+  );
 }
 
 /**

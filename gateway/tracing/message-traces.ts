@@ -80,15 +80,17 @@ export class MessageTraces {
   /**
    * Records the ingress of a publish that failed and was not sampled: errors always are, a bounded
    * number a second.
+   *
+   * @returns the id of its trace; empty when it is not recorded.
    */
-  recordRefusal(refused: RefusedPublish, error: CodedError): void {
-    if (!this.#tracer.isOn) return;
+  recordRefusal(refused: RefusedPublish, error: CodedError): string {
+    if (!this.#tracer.isOn) return "";
     const { connection, room, address, traceparent, startUs } = refused;
     const { identity } = connection;
     const parent = identity === null ? null : this.#askedParent(identity, room, traceparent);
     const name = hopName(Hop.INGRESS, address?.class ?? "unknown");
     const span = this.#tracer.always(name, SpanKind.SERVER, parent, {}, startUs);
-    if (span === null) return;
+    if (span === null) return "";
     const attributes =
       address === null
         ? { "messaging.destination.name": room, "tidegate.gateway": this.#gatewayId }
@@ -96,6 +98,7 @@ export class MessageTraces {
     Object.assign(span.attributes, attributes);
     this.#describeSender(span.attributes, connection);
     span.fail(error);
+    return span.traceId;
   }
 
   /** A message came that has to wait; hot where it is not traced: its caller asks isTraced. */

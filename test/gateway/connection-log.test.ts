@@ -1,6 +1,8 @@
 /** Every line about a connection says which, and of which tenant. */
 import { expect, test } from "vitest";
 import type { Bus } from "../../bus/bus.ts";
+import { NO_TELEMETRY } from "../../telemetry/telemetry.ts";
+import { RecordingTracer } from "../../telemetry/tracing/tracer.ts";
 import { wrapMethods } from "../controlplane/start-control-plane.ts";
 import { testGateway } from "./start-gateway.ts";
 
@@ -17,13 +19,15 @@ async function openNoisy(fails: () => boolean) {
       readBefore: (...args) => (fails() ? broken() : bus.readBefore(...args)),
       publish: (...args) => (fails() ? broken() : bus.publish(...args)),
     });
-  const { client } = await testGateway({ wrapBus, parts: { log } });
-  return { client, lines };
+  const tracer = new RecordingTracer();
+  const telemetry = { ...NO_TELEMETRY, tracer };
+  const { client } = await testGateway({ wrapBus, parts: { log, telemetry } });
+  return { client, lines, tracer };
 }
 
 test("connected, failed requests, gone: one id on all lines", async () => {
   let isBroken = false;
-  const { client: open, lines } = await openNoisy(() => isBroken);
+  const { client: open, lines, tracer } = await openNoisy(() => isBroken);
   const client = await open();
   const connection = client.welcome?.connectionId;
   const { roomAlias } = await client.join("chat:a");
@@ -42,5 +46,7 @@ test("connected, failed requests, gone: one id on all lines", async () => {
   expect(about.map(([text]) => text)).toEqual([
     ...["client connected", "publish failed", "history failed", "client gone"],
   ]);
+  const traceId = String(about[1]?.[1].trace_id);
+  expect(tracer.find(traceId)).toMatchObject([{ name: expect.stringContaining("live") }]);
   for (const [, fields] of about) expect(fields).toMatchObject({ connection, tenant: "default" });
 });
