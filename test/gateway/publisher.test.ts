@@ -16,7 +16,7 @@ test("Publisher.refuse: ever new rooms are remembered up to a bound, then told O
   const bus = { publishLimits: PUBLISH_LIMITS } as Bus;
   const sender = { sendError } as unknown as Sender;
   const traces = { recordRefusal() {} } as unknown as MessageTraces;
-  const publisher = new Publisher(bus, { nowUs: () => 1 }, sender, traces);
+  const publisher = new Publisher(bus, { nowUs: () => 1 }, sender, traces, { error() {} });
   onTestFinished(() => publisher.close());
   const connection = newConnection(1);
   const full = new CodedError("IN_FLIGHT_LIMIT", "full");
