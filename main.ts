@@ -26,6 +26,8 @@ import { answerLogLevel } from "./telemetry/logs/answer-log-level.ts";
 import type { LogLevel } from "./telemetry/logs/log-level.ts";
 import { openLog } from "./telemetry/logs/open-log.ts";
 import type { ProcessLog } from "./telemetry/logs/process-log.ts";
+import { ProcessTelemetry } from "./telemetry/process-telemetry.ts";
+import { telemetryOptions } from "./telemetry-options.ts";
 import type { Admin, AdminHealth, AdminParts } from "./workers/admin.ts";
 import type { ChildSpec } from "./workers/child.ts";
 
@@ -70,9 +72,12 @@ async function startParts(options: OptionValues): Promise<void> {
   link?.followParent(() => void stop(0));
 
   const parts = options.text("PARTS");
+  const telemetry = new ProcessTelemetry(telemetryOptions(options));
   const [{ bus, store, lease }, gateway, controlPlane] = await Promise.all([
     openBus(options, gatewayId, log),
-    parts === "controlplane" ? null : prepareGateway(options, gatewayId, log, isChild),
+    parts === "controlplane"
+      ? null
+      : prepareGateway(options, gatewayId, { log, telemetry }, isChild),
     parts === "gateway" ? null : import("./controlplane/control-plane.ts"),
   ]);
   const [runningGateway, runningControlPlane] = await Promise.all([
@@ -87,6 +92,7 @@ async function startParts(options: OptionValues): Promise<void> {
     if (lease?.state !== "lost") await runningGateway?.drain();
     await Promise.all([runningGateway?.close(), runningControlPlane?.close()]);
     await bus.close();
+    await telemetry.close();
   };
   stopOnSignal(stop, () => isStopping);
   if (lease !== null) followLease(lease, log, () => void stop(1));
@@ -103,6 +109,8 @@ async function startParts(options: OptionValues): Promise<void> {
   } else {
     announce(options, { port, grpc, admin, store, children: [] });
   }
+  const facts = { id: gatewayId, version: readVersion(), region: options.text("REGION") };
+  await telemetry.startExport(facts, log);
 }
 
 /** WORKERS: each worker and the control plane in a process of its own, on one port of clients. */
@@ -209,7 +217,7 @@ function followLease(lease: Lease, log: ProcessLog, onLost: () => void): void {
 async function prepareGateway(
   options: OptionValues,
   gatewayId: string,
-  log: ProcessLog,
+  { log, telemetry }: { readonly log: ProcessLog; readonly telemetry: ProcessTelemetry },
   sharesPort: boolean,
 ) {
   const [{ startGateway }, { openAuthenticate }] = await Promise.all([
@@ -220,7 +228,7 @@ async function prepareGateway(
   const page = options.text("PAGE") === "on" ? demoPage : null;
   return (bus: Bus) =>
     startGateway(
-      { bus, log, ...auth, version: readVersion(), gatewayId, page },
+      { bus, log, telemetry, ...auth, version: readVersion(), gatewayId, page },
       { ...gatewayOptions(options), sharesPort },
     );
 }

@@ -8,6 +8,7 @@ import { CodedError } from "./proto/coded-error.ts";
 /** What values an option takes. */
 export type OptionKind =
   | { readonly type: "integer"; readonly min: number; readonly max: number }
+  | { readonly type: "decimal"; readonly min: number; readonly max: number }
   | { readonly type: "choice"; readonly choices: readonly string[] }
   | { readonly type: "text" }
   | { readonly type: "list" };
@@ -25,6 +26,8 @@ export interface OptionRow {
 
 /** Whole numbers from `min` to `max`. */
 export const integer = (min: number, max: number): OptionKind => ({ type: "integer", min, max });
+/** Numbers from `min` to `max`, such as 0.01. */
+export const decimal = (min: number, max: number): OptionKind => ({ type: "decimal", min, max });
 /** One of these. */
 export const choice = (...choices: string[]): OptionKind => ({ type: "choice", choices });
 /** Any text. */
@@ -46,6 +49,7 @@ export function row<const Name extends string>(
 export function describeKind(kind: OptionKind): string {
   switch (kind.type) {
     case "integer":
+    case "decimal":
       return `${kind.min} to ${kind.max}`;
     case "choice":
       return kind.choices.join(", ");
@@ -70,6 +74,13 @@ export function checkValue(option: OptionRow, value: string): void {
     const isWhole = /^-?\d{1,15}$/.test(value);
     if (!isWhole || Number(value) < kind.min || Number(value) > kind.max) {
       const detail = `${name} is ${shown}, must be a whole number from ${describeKind(kind)}`;
+      throw new CodedError("OPTION_INVALID", detail);
+    }
+  }
+  if (kind.type === "decimal") {
+    const isDecimal = /^\d{1,9}(\.\d{1,9})?$/.test(value);
+    if (!isDecimal || Number(value) < kind.min || Number(value) > kind.max) {
+      const detail = `${name} is ${shown}, must be a number from ${describeKind(kind)}`;
       throw new CodedError("OPTION_INVALID", detail);
     }
   }

@@ -10,6 +10,7 @@ import { REGION_PATTERN } from "./gateway/options.ts";
 import type { OptionName } from "./options.ts";
 import { CodedError } from "./proto/coded-error.ts";
 import { isLoopback } from "./proto/loopback.ts";
+import { checkTelemetry } from "./telemetry-options.ts";
 
 /** Reads a value as it was written; empty for none. */
 type Read = (name: OptionName) => string;
@@ -33,6 +34,7 @@ export function checkTogether(read: Read): void {
     throw new CodedError("OPTION_INVALID", detail);
   }
   checkDrain(read);
+  checkTelemetry(read);
   checkEdge({
     trustedProxies: readList(read("TRUSTED_PROXIES")),
     proxyProtocol: read("PROXY_PROTOCOL") === "v2",

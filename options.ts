@@ -24,6 +24,7 @@ import {
 } from "./option-kind.ts";
 import { checkTogether, readList } from "./option-rules.ts";
 import { CodedError } from "./proto/coded-error.ts";
+import { TELEMETRY_ROWS } from "./telemetry-options.ts";
 
 /** Every option, in the order of `--help`. */
 export const OPTIONS = [
@@ -269,6 +270,7 @@ export const OPTIONS = [
     GATEWAY.region,
     "Where this process stands, [a-z0-9-], at most 32, such as eu-west-1; for operators and drains.",
   ),
+  ...TELEMETRY_ROWS,
   row("PAGE", choice("on", "off"), "on", "Whether the demo page is served at /."),
   row("LOG_LEVEL", choice("debug", "info", "warn", "error"), "info", "Least level that is logged."),
   row("LOG_FORMAT", choice("text", "json"), "text", "json also prints readiness as one JSON line."),

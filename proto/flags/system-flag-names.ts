@@ -10,6 +10,7 @@ export const SYSTEM_FLAG_KINDS: ReadonlyMap<string, "boolean" | "number"> = new 
   "boolean" | "number"
 >([
   ["tidegate.ack-window-ms", "number"],
+  ["tidegate.trace-ratio", "number"],
   ["tidegate.flag-exposures", "boolean"],
   ["tidegate.live-flags", "boolean"],
 ]);

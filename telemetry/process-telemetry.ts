@@ -1,0 +1,59 @@
+/**
+ * The telemetry of one process: made at once, exporting only after it listens.
+ */
+import type { Telemetry } from "./telemetry.ts";
+import type { ExportLog } from "./tracing/span-export.ts";
+import { RecordingTracer } from "./tracing/tracer.ts";
+
+/** What the options say. */
+export interface TelemetryOptions {
+  /** Share of new traces that are recorded, 0 to 1. */
+  readonly traceRatio: number;
+  /** Spans kept in memory for `tidegatectl trace`; 0 switches tracing off unless it is exported. */
+  readonly traceRing: number;
+  /** Where spans go by OTLP over gRPC, http://host:port; empty: nowhere. */
+  readonly endpoint: string;
+  /** service.name of what is exported. */
+  readonly serviceName: string;
+}
+
+/** Who exports. */
+export interface ProcessFacts {
+  /** Id of the process among all. */
+  readonly id: string;
+  readonly version: string;
+  readonly region: string;
+}
+
+export class ProcessTelemetry implements Telemetry {
+  readonly tracer: RecordingTracer;
+  readonly #options: TelemetryOptions;
+  #close: () => Promise<void> = async () => {};
+
+  constructor(options: TelemetryOptions) {
+    const { traceRatio: ratio, traceRing: ringCountMax } = options;
+    this.#options = options;
+    this.tracer = new RecordingTracer({ ratio, ringCountMax });
+  }
+
+  /** Loads OpenTelemetry's exporter, some 150 ms, where an endpoint is set; once it listens. */
+  async startExport({ id, version, region }: ProcessFacts, log: ExportLog): Promise<void> {
+    const { endpoint, serviceName } = this.#options;
+    if (endpoint === "") return;
+    this.tracer.recorder.beginExport();
+    const { SpanExport } = await import("./tracing/span-export.ts");
+    const resource = {
+      "service.name": serviceName,
+      "service.instance.id": id,
+      "service.version": version,
+      ...(region === "" ? {} : { "cloud.region": region }),
+    };
+    const spans = new SpanExport(this.tracer.recorder, { endpoint, resource }, log);
+    this.#close = () => spans.close();
+  }
+
+  /** Sends what waits, for at most 2 s. */
+  close(): Promise<void> {
+    return this.#close();
+  }
+}
