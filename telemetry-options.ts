@@ -5,7 +5,7 @@ import { decimal, integer, row, text } from "./option-kind.ts";
 import type { OptionName, OptionValues } from "./options.ts";
 import { CodedError } from "./proto/coded-error.ts";
 import type { TelemetryOptions } from "./telemetry/process-telemetry.ts";
-import { TRACER_DEFAULTS } from "./telemetry/tracing/tracer.ts";
+import { TRACER_DEFAULTS } from "./telemetry/tracing/tracer-options.ts";
 
 /** Rows of the table in options.ts. */
 export const TELEMETRY_ROWS = [

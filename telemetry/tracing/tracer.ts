@@ -8,6 +8,7 @@ import type { SpanAttributes, SpanKind, SpanRecord } from "./span.ts";
 import { SpanClock } from "./span-clock.ts";
 import { SpanIds } from "./span-ids.ts";
 import type { SpanContext } from "./trace-context.ts";
+import { TRACER_DEFAULTS, type TracerOptions } from "./tracer-options.ts";
 
 /**
  * Spans a second that {@link Tracer.always} records; beyond it they are only counted. A flood of
@@ -66,17 +67,6 @@ export interface Tracer {
   find(traceId: string): readonly SpanRecord[];
   counters(): TracerCounters;
 }
-
-/** How a tracer works. */
-export interface TracerOptions {
-  /** Share of new traces that are recorded, 0 to 1; default 0. */
-  readonly ratio: number;
-  /** Spans kept in memory for `tidegatectl trace`, some 1 kB each; default 4096. */
-  readonly ringCountMax: number;
-}
-
-/** In force unless said otherwise. */
-export const TRACER_DEFAULTS: TracerOptions = { ratio: 0, ringCountMax: 4096 };
 
 /** Records into a {@link SpanRecorder}. */
 export class RecordingTracer implements Tracer {

@@ -237,7 +237,7 @@ function isImportAllowed(importer: string, target: string): boolean {
 function rootMayImport(importer: string, targetPart: string): boolean {
   if (importer === "vitest.config.ts" && targetPart === "test") return true;
   if (importer === "main.ts") return !["test", "bench"].includes(targetPart);
-  const parts = ["", "proto", "bus", "gateway", "controlplane"];
+  const parts = ["", "proto", "telemetry", "bus", "gateway", "controlplane"];
   return parts.includes(targetPart);
 }
 

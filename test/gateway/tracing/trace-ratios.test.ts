@@ -1,4 +1,4 @@
-/** The flag tidegate.trace-ratio at a running gateway: by class, by user, live, and not per message. */
+/** The flag tidegate.trace-ratio at a running gateway: by class, live, and not per message. */
 import { expect, test } from "vitest";
 import { newConnection } from "../../../gateway/connection.ts";
 import { makeIdentity } from "../../../gateway/identity.ts";
