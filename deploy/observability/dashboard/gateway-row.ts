@@ -73,6 +73,7 @@ const itself: readonly Panel[] = [
       [`tidegate_process_resident_memory_bytes{${one}}`, "resident"],
       [`tidegate_process_heap_used_bytes{${one}}`, "heap"],
       [`tidegate_process_external_memory_bytes{${one}}`, "buffers"],
+      [`tidegate_memory_max_bytes{${one}}`, "there may be"],
     ],
   },
   {

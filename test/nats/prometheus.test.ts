@@ -1,0 +1,171 @@
+/**
+ * A real Prometheus reads two gateways and a control plane on one NATS: it answers the dashboard's
+ * queries, finds every metric that a panel or a rule names, and judges the rules: all is well but
+ * for the certificate, which ends in a day.
+ */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import type { Panel } from "../../deploy/observability/dashboard/panel.ts";
+import { ROWS } from "../../deploy/observability/dashboard/rows.ts";
+import { CATALOGUE } from "../../telemetry/metrics/catalogue.ts";
+import { runCli } from "../cli/run-cli.ts";
+import { metricsOf, readAlerts } from "../deploy/observability/rule-files.ts";
+import {
+  isPrometheusMissing,
+  type Prometheus,
+  startPrometheus,
+} from "../deploy/observability/start-prometheus.ts";
+import { nowS, signWithSecret } from "../gateway/auth/tokens.ts";
+import { RawClient } from "../gateway/raw-client.ts";
+import { type Server, startServer } from "../start-server.ts";
+import { type Certificates, makeCertificates } from "./credentials.ts";
+import { freePort } from "./drain-tools.ts";
+import { startTestNats, type TestNats } from "./start-nats.ts";
+
+const panels: readonly Panel[] = ROWS.flatMap((row) => row.panels);
+const isPlanned = (name: string) =>
+  (CATALOGUE as Readonly<Record<string, { isPlanned?: true }>>)[name]?.isPlanned ?? false;
+/** Labels of these name what somebody did first: exposures of flags. */
+const seldom = ["tidegate_flag_exposures_total"];
+const secret = "a secret of more than thirty-two bytes";
+const folder = mkdtempSync(path.join(tmpdir(), "tidegate-observed-"));
+let certificates: Certificates;
+let nats: TestNats;
+const servers: Server[] = [];
+let clients: RawClient[] = [];
+let prometheus: Prometheus;
+let traffic: NodeJS.Timeout;
+
+beforeAll(async () => {
+  if (isPrometheusMissing()) return;
+  nats = await startTestNats(1);
+  certificates = makeCertificates(folder, "edge");
+  const keyFile = path.join(folder, "secret");
+  writeFileSync(keyFile, secret);
+  const edge = {
+    ...{ AUTH: "jwt", AUTH_JWT_KEY_FILE: keyFile },
+    ...{ TLS_CERT_FILE: certificates.cert, TLS_KEY_FILE: certificates.key },
+  };
+  const start = async (id: string, env: Readonly<Record<string, string>>) => {
+    const bus = { NATS_URL: nats.urls.join(","), SHARD_COUNT: "1", LOG_LEVEL: "warn" };
+    const admin = { GATEWAY_ID: id, ADMIN_PORT: String(await freePort()) };
+    servers.push(await startServer({ controlPort, env: { ...bus, ...admin, ...env } }));
+  };
+  const controlPort = await freePort();
+  const grpc = `127.0.0.1:${controlPort}`;
+  const gateway = { ...edge, PARTS: "gateway", CONTROL_URL: grpc };
+  const control = { PARTS: "controlplane" };
+  await Promise.all([start("plane", control), start("gw-1", gateway), start("gw-2", gateway)]);
+  const limit = ["limits", "set", "connections", "1000"];
+  expect((await runCli(limit, { env: { TIDEGATE_CONTROL: grpc } })).code).toBe(0);
+  prometheus = await startPrometheus(servers.map(({ admin }) => new URL(admin ?? "").host));
+  await startTraffic();
+  const isRead = async () => {
+    const rates = await prometheus.query(asked("Slow members"));
+    const [published] = await prometheus.query(asked("Published"));
+    return (
+      rates.length > 0 && (isPlanned("tidegate_messages_total") || (published?.value ?? 0) > 0)
+    );
+  };
+  await vi.waitUntil(isRead, { timeout: 60_000, interval: 250 });
+}, 180_000);
+
+afterAll(async () => {
+  clearInterval(traffic);
+  for (const { socket } of clients) socket.terminate();
+  await prometheus?.close();
+  for (const server of servers) await server.kill();
+  for (const server of servers) await server.close();
+  await nats?.stop();
+  rmSync(folder, { recursive: true, force: true });
+}, 60_000);
+
+/** Three members, at two gateways; each publishes ten times a second to both rooms. */
+async function startTraffic(): Promise<void> {
+  const ca = readFileSync(certificates.ca);
+  const token = await signWithSecret(secret, { sub: "anna", exp: nowS() + 3600 });
+  const gateways = servers.filter(({ url }) => url !== null);
+  const ports = [...gateways, ...gateways.slice(0, 1)].map(({ port }) => port);
+  clients = await Promise.all(ports.map((port) => RawClient.open(port, { token }, { ca })));
+  for (const client of clients) await Promise.all(["chat:a", "live:a"].map((r) => client.join(r)));
+  let seq = 0;
+  traffic = setInterval(() => {
+    seq += 1;
+    for (const client of clients) {
+      client.publish({ room: "chat:a", seq, payload: "durable" });
+      client.publish({ requestId: 0, room: "live:a", payload: "ephemeral" });
+    }
+  }, 100);
+}
+
+/** A panel's first query, as Grafana would ask it. */
+function asked(title: string): string {
+  const panel = panels.find((each) => each.title === title);
+  expect(panel).toBeDefined();
+  return fillIn(panel?.queries[0]?.[0] ?? "");
+}
+
+function fillIn(expression: string): string {
+  return expression
+    .replaceAll("$job", "tidegate")
+    .replaceAll("$gateway", "gw-1")
+    .replaceAll("$class", ".*")
+    .replaceAll("$__rate_interval", "5s");
+}
+
+describe.skipIf(isPrometheusMissing())("Prometheus over two gateways and a control plane", () => {
+  test("answers the dashboard: gateways, connections, members, and messages by hop", async () => {
+    expect(await prometheus.query('up{job="tidegate"}')).toHaveLength(3);
+    const [gateways] = await prometheus.query(asked("Gateways"));
+    expect(gateways?.value).toBe(2);
+    const [connections] = await prometheus.query(asked("Connections"));
+    expect(connections?.value).toBe(3);
+    const of = await prometheus.query(asked("Connections, rooms, members"));
+    expect([1, 2]).toContain(of[0]?.value);
+    if (isPlanned("tidegate_messages_total")) return;
+    const hops = await prometheus.query(asked("Messages by hop"));
+    const byHop = new Map(hops.map(({ metric, value }) => [metric.hop, value]));
+    expect([...byHop.keys()].sort()).toEqual(["bus_deliver", "bus_publish", "fanout", "ingress"]);
+    // Two gateways have members of each room, so what one client publishes is handed out twice.
+    expect((byHop.get("fanout") ?? 0) / (byHop.get("ingress") ?? 0)).toBeGreaterThan(1);
+  });
+
+  test("every query of the dashboard can be read, and has an answer", async () => {
+    const empty: string[] = [];
+    for (const { title, queries } of panels) {
+      for (const [expression] of queries) {
+        const answer = await prometheus.query(fillIn(expression));
+        const named = metricsOf(expression);
+        const isExcused = named.some((name) => isPlanned(name) || seldom.includes(name));
+        // Only what is above 0 has a line.
+        if (expression.endsWith(" > 0")) continue;
+        if (answer.length === 0 && !isExcused) empty.push(`${title}: ${expression}`);
+      }
+    }
+    expect(empty).toEqual([]);
+    await expect(prometheus.query("sum(rate(tidegate_connections))")).rejects.toThrow("parse");
+  });
+
+  test("every metric that a panel or a rule names is exported", async () => {
+    const expressions = [
+      ...panels.flatMap(({ queries }) => queries.map(([expression]) => expression)),
+      ...readAlerts().map(({ expr }) => expr),
+    ];
+    const named = [...new Set(expressions.flatMap(metricsOf))];
+    const there = new Set((await prometheus.names()).flatMap(metricsOf));
+    const missing = named.filter((name) => !there.has(name) && !isPlanned(name));
+    expect(missing.filter((name) => !seldom.includes(name))).toEqual([]);
+  });
+
+  test("every rule can be judged, and only the certificate that ends in a day is told of", async () => {
+    const rules = await prometheus.rules();
+    const names = readAlerts().map(({ alert }) => alert);
+    expect(rules.map(({ name }) => name).sort()).toEqual(names.sort());
+    expect(rules.filter(({ health }) => health !== "ok")).toEqual([]);
+    const told = rules.filter(({ state }) => state !== "inactive").map(({ name }) => name);
+    const ends = isPlanned("tidegate_certificate_not_after_seconds");
+    expect(told).toEqual(ends ? [] : ["TidegateCertificateEndsSoon", "TidegateCertificateEnds"]);
+  });
+});
