@@ -1,13 +1,15 @@
 /**
  * Writes everything that is generated: `npm run generate`.
  *
- * buf + ts-proto make the protobuf code (proto/gen, and a browser variant in sdk/typescript/gen),
- * grpcio-tools the Python code, and this file turns proto/errors.json into TypeScript, Python and
- * docs/errors.md, and the comments of the control plane's .proto files into docs/api.md. Generated
- * files are committed; .ci/run fails when running this changes one.
+ * buf + ts-proto make the protobuf code (proto/gen, a browser variant in sdk/typescript/gen, and
+ * OpenTelemetry's in test/telemetry/gen), grpcio-tools the Python code, and this file turns
+ * proto/errors.json into TypeScript, Python and docs/errors.md, and the comments of the control
+ * plane's .proto files into docs/api.md. Generated files are committed; .ci/run fails when running
+ * this changes one.
  */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { apiReference } from "./api-reference.ts";
 
@@ -41,6 +43,18 @@ function generateProtobuf(): void {
   const image = ["build", "--as-file-descriptor-set", "-o", "proto/gen/descriptor-set.binpb"];
   execFileSync(buf, image, { cwd: root, stdio: "inherit" });
   execFileSync("bash", ["sdk/python/generate.sh"], { cwd: root, stdio: "inherit" });
+  generateOtlp(buf);
+}
+
+/** For the tests' receiver of traces, out of OpenTelemetry's own package. */
+function generateOtlp(buf: string): void {
+  const folder = mkdtempSync(path.join(tmpdir(), "tidegate-otlp-"));
+  const image = path.join(folder, "otlp.binpb");
+  const script = "test/telemetry/otlp_protos.py";
+  writeFileSync(image, execFileSync(from(".cache/venv/bin/python"), [script], { cwd: root }));
+  const template = ["--template", "test/telemetry/buf.gen.yaml"];
+  execFileSync(buf, ["generate", image, ...template], { cwd: root, stdio: "inherit" });
+  rmSync(folder, { recursive: true });
 }
 
 function generateErrors(): void {
