@@ -21,11 +21,13 @@ import type { PageFile } from "./gateway/http.ts";
 import { gatewayOptions } from "./gateway-options.ts";
 import { natsOptions } from "./nats-options.ts";
 import { helpText, type OptionValues, readOptions } from "./options.ts";
+import type { OwnMetricParts, OwnMetrics } from "./own-metrics.ts";
 import { CodedError } from "./proto/coded-error.ts";
 import { answerLogLevel } from "./telemetry/logs/answer-log-level.ts";
 import type { LogLevel } from "./telemetry/logs/log-level.ts";
 import { openLog } from "./telemetry/logs/open-log.ts";
 import type { ProcessLog } from "./telemetry/logs/process-log.ts";
+import type { MetricFormat } from "./telemetry/metrics/render.ts";
 import { ProcessTelemetry } from "./telemetry/process-telemetry.ts";
 import { telemetryOptions } from "./telemetry-options.ts";
 import type { Admin, AdminHealth, AdminParts } from "./workers/admin.ts";
@@ -99,7 +101,11 @@ async function startParts(options: OptionValues): Promise<void> {
 
   const hasAdmin = isChild || options.integer("ADMIN_PORT") > 0;
   const health = await ownHealth(runningGateway, bus, () => isStopping);
-  const metrics = await ownMetrics(runningGateway, runningControlPlane);
+  const metrics = ownMetrics({
+    ...{ id: gatewayId, bus, telemetry, log, version: readVersion() },
+    tellers: [runningGateway, runningControlPlane],
+    memoryMibMax: options.integer("MEMORY_MIB_MAX"),
+  });
   const port = runningGateway?.port ?? null;
   const page = isChild || port === null ? null : adminPage(options, port);
   const admin = hasAdmin ? await openAdmin(options, isChild, { health, metrics, page }) : null;
@@ -159,7 +165,8 @@ async function startWorkers(options: OptionValues, args: readonly string[]): Pro
     const facts = await askChildren(fleet.children);
     return decideFleetHealth(facts, ownFacts(fleet.isStopping));
   };
-  const metrics = async () => joinMetrics(await askMetrics(fleet.children));
+  const metrics = async (format: MetricFormat) =>
+    joinMetrics(await askMetrics(fleet.children, format));
   const page = options.integer("ADMIN_PORT") === 0 ? null : adminPage(options, port);
   const admin = await openAdmin(options, false, { health, metrics, page });
   const ready = await fleet.start();
@@ -286,15 +293,12 @@ function readVersion(): string {
   return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
 }
 
-/** What /metrics of this process tells: of its gateway, and of its control plane. */
-async function ownMetrics(
-  gateway: Gateway | null,
-  controlPlane: { readonly metrics: () => Promise<string> } | null,
-): Promise<() => Promise<string>> {
-  const { gatewayMetrics } = await import("./gateway/metrics.ts");
-  return async () => {
-    const own = gateway === null ? "" : gatewayMetrics(gateway.stats());
-    return own + ((await controlPlane?.metrics()) ?? "");
+/** The text of /metrics of this process. */
+function ownMetrics(parts: OwnMetricParts): NonNullable<AdminParts["metrics"]> {
+  let opened: Promise<OwnMetrics> | null = null; // not before somebody asks: a start is short
+  return async (format) => {
+    opened ??= import("./own-metrics.ts").then(({ openMetrics }) => openMetrics(parts));
+    return (await opened).text(format);
   };
 }
 

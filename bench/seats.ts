@@ -15,6 +15,7 @@ import type { SeatClaim } from "../bus/seats/seat-set.ts";
 import { newConnection } from "../gateway/connection.ts";
 import { makeIdentity } from "../gateway/identity.ts";
 import { Lagging } from "../gateway/lagging.ts";
+import { ClientMeter } from "../gateway/metrics/client-meter.ts";
 import { PublishLog } from "../gateway/publish-log.ts";
 import { Limits } from "../gateway/seats/limits.ts";
 import { SeatKeeper } from "../gateway/seats/seat-keeper.ts";
@@ -147,7 +148,13 @@ async function measureAdmission(bus: Bus, count: number): Promise<number> {
   apply[0]?.(limitKey("bench", "connections"), value);
   const lagging = new Lagging(new PublishLog(), () => {});
   const seats = new Seats({
-    ...{ bus, log: silent, limits, sender: new Sender(lagging, 1), holdMs: WAIT_MS },
+    ...{
+      bus,
+      log: silent,
+      limits,
+      sender: new Sender(lagging, 1, new ClientMeter()),
+      holdMs: WAIT_MS,
+    },
     ...{ tokens: new SessionTokens(Buffer.alloc(32, 1)), hasRoomLimit: () => false },
   });
   const identity = makeIdentity({ tenant: "bench", user: "ann", grants: [] });

@@ -17,6 +17,7 @@ import { RoleRequiredError } from "./access/role-required.ts";
 import type { AuditLog } from "./audit/audit-log.ts";
 import { requestIdOf, resourceOf } from "./audit/request-words.ts";
 import type { Log } from "./log.ts";
+import { CallMeter } from "./metrics/call-meter.ts";
 
 /** Stands for a request that did not decode, so that the caller is told INVALID_ARGUMENT. */
 class Undecodable {
@@ -50,6 +51,8 @@ type StreamCall = ServerWritableStream<unknown, unknown> | ServerDuplexStream<un
 export class CallGate {
   readonly #log: Log;
   readonly #countMax: number;
+  /** Of all calls. */
+  readonly meter = new CallMeter();
   readonly #access: Access;
   readonly #audit: AuditLog | null;
   #count = 0;
@@ -72,9 +75,14 @@ export class CallGate {
   ): handleUnaryCall<Request, Response> {
     const rule = methodRule(method);
     return (call, callback) => {
+      const end = this.meter.begin(method, false);
       this.#run(method, rule, call, call.request, handle).then(
-        (response) => callback(null, response),
+        (response) => {
+          end(null);
+          callback(null, response);
+        },
         async (reason) => {
+          end(reason);
           const { answerError } = await loadStatus();
           callback(answerError(this.#log, method, reason));
         },
@@ -95,12 +103,16 @@ export class CallGate {
     const rule = methodRule(method);
     return (call) => {
       const request = "request" in call ? call.request : null;
+      const end = this.meter.begin(method, true);
+      let failure: unknown = null;
+      call.once("close", () => end(failure)); // also after an error, and when it is cancelled
       this.#admit(method, rule, call, request)
         .then((caller) => {
           refuseUndecodable(request);
           return handle(call, caller);
         })
         .catch(async (reason) => {
+          failure = reason;
           const { answerError } = await loadStatus();
           const answer = answerError(this.#log, method, reason);
           call.emit("error", Object.assign(new Error(answer.details), answer));

@@ -15,6 +15,7 @@ import { LimitServiceService } from "../proto/gen/tidegate/control/v1/limit_serv
 import { MessagingServiceService } from "../proto/gen/tidegate/control/v1/messaging_service.ts";
 import { RoomClassServiceService } from "../proto/gen/tidegate/control/v1/room_class_service.ts";
 import { RoomServiceService } from "../proto/gen/tidegate/control/v1/room_service.ts";
+import type { MetricSink } from "../telemetry/metrics/registry.ts";
 import { type OpenedAccess, openAccess } from "./access/open-access.ts";
 import { AuditCalls } from "./audit-service.ts";
 import { CallGate, forgiving, loadStatus } from "./calls.ts";
@@ -34,6 +35,7 @@ import { LIMIT_SERVICE, LimitCalls } from "./limit-service.ts";
 import type { Log } from "./log.ts";
 import { addLogs, LOG_SERVICE, LogCalls } from "./log-service.ts";
 import { MessagingCalls } from "./messaging-service.ts";
+import { ControlCollector } from "./metrics/collect-control.ts";
 import { readSnapshot } from "./operations/read-snapshot.ts";
 import { type ControlPlaneOptions, validateControlPlaneOptions } from "./options.ts";
 import { addPlacement, PLACEMENT_SERVICES } from "./placement-services.ts";
@@ -43,7 +45,6 @@ import { RoomClassCalls } from "./room-class-service.ts";
 import { RoomClassStore } from "./room-class-store.ts";
 import { RoomCalls } from "./room-service.ts";
 import { Routing } from "./routing/routing.ts";
-import { scaleMetrics } from "./scale/scale-metrics.ts";
 import { SeatSweep } from "./seat-sweep.ts";
 import { StoredBytes } from "./stored-bytes.ts";
 
@@ -55,8 +56,8 @@ export interface ControlPlane {
   /** "host:port" as bound, for people and clients. */
   readonly address: string;
   readonly port: number;
-  /** Scale advice in Prometheus's text format. @throws {CodedError} `UNAVAILABLE`. */
-  metrics(): Promise<string>;
+  /** Writes what it tells at each reading of its metrics. */
+  collect(sink: MetricSink): Promise<void>;
   /** Bearer token for the gateway of this process (`ownGatewayId`); empty if nobody is asked. */
   readonly gatewayToken: string;
   /** Looks now whether key and certificate files have changed; else it does so every 10 s. */
@@ -145,6 +146,7 @@ async function serve(
   const drains = new GatewayDrains({ bus, store, starts: placement.starts });
   addFleet(server, gate, new GatewayCalls(bus.topology), drains);
   routing.addTo(server, gate);
+  const collector = new ControlCollector({ bus, gate, fleet, placement, routing });
   const health = new HealthCalls(serviceNames.control, () => bus.status().isConnected);
   server.addService(HealthService, health.server);
   const reflection = new ReflectionDoor(log, Object.values(serviceNames).flat());
@@ -175,7 +177,7 @@ async function serve(
     port,
     gatewayToken: ownToken,
     refreshFiles: () => opened.refresh(),
-    metrics: async () => scaleMetrics(await fleet.advice()),
+    collect: (sink) => collector.collect(sink),
     close: () => {
       closing ??= stop();
       return closing;

@@ -17,6 +17,7 @@ import type { Log } from "./log.ts";
 import { OperationStarts } from "./operations/begin-operation.ts";
 import { LEADER_BUCKET, OperationLeader } from "./operations/leader.ts";
 import { OperationFeed } from "./operations/operation-feed.ts";
+import type { StoredOperation } from "./operations/operation-record.ts";
 import { OperationCalls } from "./operations/operation-service.ts";
 import { changeShardState } from "./operations/shard-state.ts";
 import type { Snapshot } from "./operations/snapshot.ts";
@@ -54,6 +55,8 @@ export interface Placement {
   /** Begins operations. */
   readonly starts: OperationStarts;
   readonly leader: OperationLeader;
+  /** All operations that are kept. */
+  operations(): readonly StoredOperation[];
   /** Hands leadership over, and ends watches. */
   close(): Promise<void>;
 }
@@ -91,7 +94,7 @@ export async function addPlacement(
     await leader.close();
     feed.close();
   };
-  return { starts, leader, close };
+  return { starts, leader, operations: () => feed.list(), close };
 }
 
 function addOperations(

@@ -16,6 +16,7 @@ import type { ConnectionLog } from "./connection-log.ts";
 import { justBefore, wirePosition } from "./fanout.ts";
 import type { ClientJournal } from "./journal/client-journal.ts";
 import { lossReason } from "./local-room.ts";
+import type { MessageMeter } from "./metrics/message-meter.ts";
 import type { Sender } from "./sender.ts";
 import { encodeServerFrame, MessageFrameWriter } from "./server-frames.ts";
 import { Slots } from "./slots.ts";
@@ -34,14 +35,22 @@ export class CatchUp {
   readonly #sender: Sender;
   readonly #log: ConnectionLog;
   readonly #journal: ClientJournal;
+  readonly #meter: MessageMeter;
   readonly #slots = new Slots(CATCH_UP_AT_ONCE_MAX);
   readonly #writer = new MessageFrameWriter();
 
-  constructor(bus: Bus, sender: Sender, log: ConnectionLog, journal: ClientJournal) {
+  constructor(
+    bus: Bus,
+    sender: Sender,
+    log: ConnectionLog,
+    journal: ClientJournal,
+    meter: MessageMeter,
+  ) {
     this.#bus = bus;
     this.#sender = sender;
     this.#log = log;
     this.#journal = journal;
+    this.#meter = meter;
   }
 
   /**
@@ -168,6 +177,7 @@ export class CatchUp {
     missedCount: number,
     until: Position | null,
   ): void {
+    this.#meter.noteGap("fanout", reason, missedCount);
     const { room, connection, sent } = membership;
     this.#journal.gap(membership, reason, missedCount, until);
     const value = {

@@ -12,6 +12,7 @@ import type { Gate } from "../proto/gates/compile-gate.ts";
 import type { Identity } from "./identity.ts";
 import { LimitError } from "./limit-error.ts";
 import type { LocalRoom } from "./local-room.ts";
+import { tickUs } from "./metrics/client-meter.ts";
 import type { ConnectionRates } from "./rates/rates.ts";
 import type { ConnectionSeats } from "./seats/connection-seats.ts";
 
@@ -54,6 +55,8 @@ export interface Connection {
   isLagging: boolean;
   /** Place among the tokens that end (auth/deadline-wheel.ts); 0: in none. */
   dueS: number;
+  /** When it was upgraded, by {@link tickUs}. */
+  readonly startedUs: number;
   /** Token in the cookie of its upgrade, until Hello; empty without one. */
   cookieToken: string;
   /** Where it may be sent, as its Welcome said: one list for many connections. */
@@ -121,6 +124,7 @@ export function newConnection(number: number, address = "", cookieToken = ""): C
     address,
     isLagging: false,
     dueS: 0,
+    startedUs: tickUs(),
     cookieToken,
     targets: noTargets,
   };

@@ -95,6 +95,7 @@ export class Connections {
     this.#context.seats.close(connection, isFinalClose(code));
     this.#context.guards.rates.release(connection);
     connection.socket = null;
+    this.#context.meters.clients.closedCount += 1;
     this.#open.delete(connection);
     this.#lagging.forget(connection);
     this.#context.sender.forget(connection);

@@ -22,6 +22,7 @@ import type { Guards } from "./guards.ts";
 import type { Identity } from "./identity.ts";
 import type { ClientJournal } from "./journal/client-journal.ts";
 import type { Log } from "./log.ts";
+import type { Meters } from "./metrics/meters.ts";
 import type { GatewayOptions } from "./options.ts";
 import type { Profiles } from "./profiles.ts";
 import type { Publisher } from "./publisher.ts";
@@ -61,6 +62,7 @@ export interface GatewayContext {
   readonly guards: Guards;
   readonly traces: MessageTraces;
   readonly traffic: Traffic;
+  readonly meters: Meters;
   readonly profiles: Profiles;
   readonly flags: ClientFlags;
   readonly gates: Gates;

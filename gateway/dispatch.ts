@@ -44,6 +44,7 @@ export class Dispatch {
       const limited = this.#context.guards.rates.takeFrame(connection, identity, frame.length);
       const verdict = this.#scan.scan(frame);
       if (verdict === "publish") {
+        this.#context.meters.clients.requests.publish += 1;
         handlePublish(this.#context, connection, identity, this.#scan, frame, limited);
         return;
       }
@@ -102,6 +103,7 @@ export class Dispatch {
   ): void {
     if (frame === undefined) return; // a kind this version does not know
     const context = this.#context;
+    context.meters.clients.requests[frame.$case] += 1;
     if (frame.$case === "hello") {
       void handleHello(context, connection, frame.value);
       return;

@@ -8,10 +8,12 @@ import type { DurableMessage } from "../bus/bus.ts";
 import { isTraced } from "../bus/envelope.ts";
 import type { Position } from "../bus/position.ts";
 import { GapReason } from "../proto/gen/tidegate/client/v1/message.ts";
+import type { Clock } from "./clock.ts";
 import type { ClientJournal } from "./journal/client-journal.ts";
 import type { Lagging } from "./lagging.ts";
 import type { LocalRoom, RoomOutput } from "./local-room.ts";
 import type { Log } from "./log.ts";
+import type { MessageMeter } from "./metrics/message-meter.ts";
 import type { PublishLog } from "./publish-log.ts";
 import { encodeServerFrame, MessageFrameWriter } from "./server-frames.ts";
 import type { DeliverTrace } from "./tracing/deliver-trace.ts";
@@ -25,6 +27,18 @@ export interface TopicOutput {
   subscriberCount(topic: string): number;
 }
 
+/** What a fan-out works with. */
+export interface FanoutParts {
+  readonly output: TopicOutput;
+  readonly publishLog: PublishLog;
+  readonly lagging: Lagging;
+  readonly log: Log;
+  readonly traces: MessageTraces;
+  readonly journal: ClientJournal;
+  readonly meter: MessageMeter;
+  readonly clock: Clock;
+}
+
 export class Fanout implements RoomOutput {
   readonly #output: TopicOutput;
   readonly #publishLog: PublishLog;
@@ -32,26 +46,23 @@ export class Fanout implements RoomOutput {
   readonly #log: Log;
   readonly #traces: MessageTraces;
   readonly #journal: ClientJournal;
+  readonly #meter: MessageMeter;
+  readonly #clock: Clock;
   readonly #writer = new MessageFrameWriter();
   /** Messages handed to topics. */
   messageCount = 0;
   /** Times members were told that messages were lost between gateways. */
   lossCount = 0;
 
-  constructor(
-    output: TopicOutput,
-    publishLog: PublishLog,
-    lagging: Lagging,
-    log: Log,
-    traces: MessageTraces,
-    journal: ClientJournal,
-  ) {
+  constructor({ output, publishLog, lagging, log, traces, journal, meter, clock }: FanoutParts) {
     this.#traces = traces;
     this.#output = output;
     this.#publishLog = publishLog;
     this.#lagging = lagging;
     this.#log = log;
     this.#journal = journal;
+    this.#meter = meter;
+    this.#clock = clock;
   }
 
   durable(
@@ -60,6 +71,8 @@ export class Fanout implements RoomOutput {
     before: Position | null,
     prevSeq: number,
   ): void {
+    const { envelope, timeUs } = message;
+    const startMs = this.#meter.isTimed(envelope) ? performance.now() : 0;
     this.#lagging.detachAll();
     this.#publishLog.push(
       room.alias,
@@ -68,16 +81,17 @@ export class Fanout implements RoomOutput {
       before?.seq ?? 0,
       before?.timeUs ?? 0,
     );
-    const { envelope } = message;
     const trace = isTraced(envelope)
       ? this.#traces.beginDeliver(room.address, envelope, message)
       : null;
     const traceparent = trace === null ? "" : trace.traceparent;
     const frame = this.#writer.durable(room.alias, message, prevSeq, envelope, traceparent);
-    this.#handOver(room, frame, trace);
+    this.#handOver(room, envelope, frame, trace);
+    if (startMs > 0) this.#time(envelope, timeUs, startMs);
   }
 
   ephemeral(room: LocalRoom, envelope: Uint8Array): void {
+    const startMs = this.#meter.isTimed(envelope) ? performance.now() : 0;
     this.#lagging.detachAll();
     const count = room.ephemeralCount;
     this.#publishLog.push(room.alias, count, 0, count - 1, 0);
@@ -86,7 +100,8 @@ export class Fanout implements RoomOutput {
       : null;
     const traceparent = trace === null ? "" : trace.traceparent;
     const frame = this.#writer.ephemeral(room.alias, count, envelope, traceparent);
-    this.#handOver(room, frame, trace);
+    this.#handOver(room, envelope, frame, trace);
+    if (startMs > 0) this.#time(envelope, 0, startMs);
   }
 
   held(_room: LocalRoom, message: DurableMessage): void {
@@ -106,13 +121,24 @@ export class Fanout implements RoomOutput {
     this.#log.warn({ room: room.address.room, error }, "filling a gap failed; trying again");
   }
 
-  #handOver(room: LocalRoom, frame: Uint8Array, trace: DeliverTrace | null): void {
+  #handOver(
+    room: LocalRoom,
+    envelope: Uint8Array,
+    frame: Uint8Array,
+    trace: DeliverTrace | null,
+  ): void {
     this.#output.publish(room.topic, frame);
     this.messageCount += 1;
     room.messageCount += 1;
+    room.meter.takeFannedOut(envelope.length, room.memberCount, frame.length);
     if (trace === null) return;
     const recipients = this.#output.subscriberCount(room.topic);
     trace.fannedOut(frame.length, recipients, Math.max(0, room.memberCount - recipients));
+  }
+
+  #time(envelope: Uint8Array, storedUs: number, startMs: number): void {
+    const stepUs = (performance.now() - startMs) * 1000;
+    this.#meter.recordFanout(envelope, storedUs, this.#clock.nowUs(), stepUs);
   }
 
   #publishGap(
@@ -123,6 +149,7 @@ export class Fanout implements RoomOutput {
   ): void {
     this.#lagging.detachAll();
     this.#journal.roomGap(room, reason, missedCount, after);
+    this.#meter.noteGap("bus_deliver", reason, missedCount);
     const value = {
       roomAlias: room.alias,
       reason,

@@ -6,6 +6,8 @@
  */
 import type { Bus } from "../bus/bus.ts";
 import { ServingState } from "../proto/gen/tidegate/control/v1/gateway_facts.ts";
+import { memoryBytesMax } from "../telemetry/memory-bytes.ts";
+import type { MetricSink } from "../telemetry/metrics/registry.ts";
 import { NO_TELEMETRY, type Telemetry } from "../telemetry/telemetry.ts";
 import { type Anchors, Withdrawals } from "./auth/anchors.ts";
 import type { Authenticate } from "./auth/authenticate.ts";
@@ -45,6 +47,8 @@ import { ClientJournal } from "./journal/client-journal.ts";
 import { Lagging } from "./lagging.ts";
 import { Listeners } from "./listeners.ts";
 import type { Log } from "./log.ts";
+import { collectGateway, type GatewayReadings } from "./metrics/collect-gateway.ts";
+import { Meters } from "./metrics/meters.ts";
 import { type GatewayOptions, validateGatewayOptions } from "./options.ts";
 import type { ReadOverload } from "./overload/overload.ts";
 import { applyClassChange } from "./policy-change.ts";
@@ -94,6 +98,8 @@ export interface Gateway {
   readonly port: number;
   /** Counters and state, as /health shows them. */
   stats(): HealthFacts;
+  /** Writes what it tells at each reading of its metrics. */
+  collect(sink: MetricSink): void;
   /** What /readyz says. */
   status(): Health["status"];
   /** Follows control planes beside the bus; not needed, and waited for by nobody. Called once. */
@@ -149,12 +155,9 @@ export async function startGateway(
   });
   port.route(
     { connections, dispatch: new Dispatch(context) },
-    {
-      health: () => decideHealth(stats(), readProcess()),
-      status,
-      page: parts.page ?? null,
-    },
+    { health: () => decideHealth(stats(), readProcess()), status, page: parts.page ?? null },
   );
+  const read = meterReader(assembled);
   const listeners = await Listeners.open(port.apps.listener, options);
   const announcer = announceGateway(assembled, config.feed);
   context.journal.start(() => connections.count);
@@ -177,6 +180,7 @@ export async function startGateway(
   return {
     port: listeners.port,
     ...{ stats, status },
+    collect: (sink) => collectGateway(sink, stats(), read()),
     followControlPlanes: (at) => config.follow(at, context.traffic),
     drain: () => drain.end(),
     close() {
@@ -240,6 +244,25 @@ function readCounts({ context, fanout, lagging }: ReturnType<typeof assemble>) {
   };
 }
 
+/** What metrics tell beside it. Made before there is a connection, to know what memory is then. */
+function meterReader({
+  context,
+  connections,
+  lagging,
+}: ReturnType<typeof assemble>): () => GatewayReadings {
+  const { meters, sender, seats, options } = context;
+  const max = memoryBytesMax(options.memoryMibMax);
+  const atStart = process.memoryUsage.rss();
+  return () => ({
+    meters,
+    openedCount: connections.openedCount,
+    slowCount: lagging.behindCount,
+    holdingCount: sender.holdingCount,
+    permits: seats.permits.counts(),
+    memory: { rss: process.memoryUsage.rss(), atStart, max },
+  });
+}
+
 /** Applies changes of classes and limits to those who are here. */
 function followPolicies(
   context: GatewayContext,
@@ -282,12 +305,16 @@ function assemble(
   const connectionLog = new ConnectionLog(log, gatewayId);
   const publishLog = new PublishLog();
   const lagging = new Lagging(publishLog, (connection, error) => sender.close(connection, error));
-  const sender: Sender = new Sender(lagging, options.backpressureBytesMax);
+  const meters = new Meters();
+  const { messages: meter } = meters;
+  const sender: Sender = new Sender(lagging, options.backpressureBytesMax, meters.clients);
   const { tracer } = parts.telemetry ?? NO_TELEMETRY;
   const ratios = new TraceRatios(tracer, (...of) => contextOf(context, ...of));
   const traces = new MessageTraces(tracer, gatewayId, ratios);
-  const fanout = new Fanout(output, publishLog, lagging, log, traces, journal);
-  const rooms = new Rooms(bus, classes, fanout);
+  const fanout = new Fanout({
+    ...{ output, publishLog, lagging, log, traces, journal, meter, clock },
+  });
+  const rooms = new Rooms(bus, classes, fanout, meter);
   const readOverload = parts.readOverload ?? null;
   const { region, advertiseUrl } = options;
   const directory = new Directory(
@@ -300,12 +327,13 @@ function assemble(
     readiness: new Readiness(bus),
     directory,
     redirects: new Redirects(directory, region),
-    catchUp: new CatchUp(bus, sender, connectionLog, journal),
+    catchUp: new CatchUp(bus, sender, connectionLog, journal, meter),
     journal,
     resumeReads: new ResumeReads(bus),
-    publisher: new Publisher(bus, clock, sender, traces, connectionLog),
+    publisher: new Publisher(bus, clock, sender, traces, connectionLog, meter),
     traces,
     traffic: new Traffic(),
+    meters,
     guards: openGuards({ bus, clock, log, connectionLog, options, limits, sender, readOverload }),
     profiles: new Profiles(),
     gates,

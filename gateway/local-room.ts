@@ -12,6 +12,7 @@ import { isVoid } from "../bus/void.ts";
 import { CodedError } from "../proto/coded-error.ts";
 import { GapReason } from "../proto/gen/tidegate/client/v1/message.ts";
 import type { ClassPolicy } from "../proto/room-class.ts";
+import { ClassMeter } from "./metrics/message-meter.ts";
 import { RecentMessages } from "./recent.ts";
 
 /** Messages of one fill read. */
@@ -56,6 +57,8 @@ export class LocalRoom implements RoomListener {
   policy: ClassPolicy;
   /** Members and joiners. */
   memberCount = 0;
+  /** What is counted of its class. */
+  readonly meter: ClassMeter;
   /** Messages handed out since it was opened. */
   messageCount = 0;
   /** Of these, a second, over the last 10 s; kept by rooms.ts. */
@@ -94,9 +97,11 @@ export class LocalRoom implements RoomListener {
     alias: number,
     policy: ClassPolicy,
     output: RoomOutput,
+    meter = new ClassMeter(),
   ) {
     this.#bus = bus;
     this.#output = output;
+    this.meter = meter;
     this.address = address;
     this.alias = alias;
     this.topic = `r${alias}`;
@@ -119,6 +124,7 @@ export class LocalRoom implements RoomListener {
     // A foreign publisher's: members of durable rooms get stored messages only.
     if (this.policy.isDurable) return;
     this.ephemeralCount += 1;
+    this.meter.takeReceived(envelope.length);
     this.#output.ephemeral(this, envelope);
   }
 
@@ -207,12 +213,15 @@ export class LocalRoom implements RoomListener {
     const before = this.place;
     const { epoch, seq, timeUs } = message;
     this.place = { epoch, seq, timeUs };
+    this.meter.takeReceived(message.envelope.length);
     this.recent?.push(message);
     if (!isVoid(message, this.#bus.publishLimits)) {
       const isSameEpoch = before === null || before.epoch === epoch;
       const prevSeq = isSameEpoch ? Math.min(message.prevSeq, this.#shownSeq) : 0;
       this.#shownSeq = seq;
       this.#output.durable(this, message, before, prevSeq);
+    } else {
+      this.meter.voidCount += 1;
     }
     if (this.#reachWaiters.length > 0) this.#wakeReached();
   }
@@ -229,6 +238,7 @@ export class LocalRoom implements RoomListener {
   #fill(): void {
     if (this.#isFilling || this.#isClosed) return;
     this.#isFilling = true;
+    this.meter.fillCount += 1;
     const before = this.place;
     this.#readMissing().then(
       () => {

@@ -7,6 +7,7 @@ import { CodedError } from "../proto/coded-error.ts";
 import type { Clock } from "./clock.ts";
 import type { Connection } from "./connection.ts";
 import type { ConnectionLog } from "./connection-log.ts";
+import type { MessageMeter } from "./metrics/message-meter.ts";
 import { type LaneEffects, PublishLane } from "./publish-lane.ts";
 import type { Sender } from "./sender.ts";
 import { encodePublishAck } from "./server-frames.ts";
@@ -58,6 +59,7 @@ export class Publisher {
   readonly #sender: Sender;
   readonly #traces: MessageTraces;
   readonly #log: Pick<ConnectionLog, "error">;
+  readonly #meter: MessageMeter;
   /** By producer and room; only while something is under way or remembered. */
   readonly #lanes = new Map<string, Lane>();
   readonly #sweep: NodeJS.Timeout;
@@ -69,9 +71,11 @@ export class Publisher {
     sender: Sender,
     traces: MessageTraces,
     log: Pick<ConnectionLog, "error">,
+    meter: MessageMeter,
   ) {
     this.#traces = traces;
     this.#log = log;
+    this.#meter = meter;
     this.#bus = bus;
     this.#clock = clock;
     this.#sender = sender;
@@ -174,8 +178,13 @@ export class Publisher {
   #append(lane: Lane, key: string, entry: PendingPublish): void {
     if (entry.trace !== null) entry.trace.tried(entry.envelope.length);
     const id = { producer: entry.producer, seq: entry.producerSeq };
+    const startMs = this.#meter.isTurn() ? performance.now() : 0;
     this.#bus.append(entry.address, id, entry.firstSentUs, entry.envelope, (error, ack) => {
       const nowUs = this.#clock.nowUs();
+      if (ack?.isDuplicate === false) {
+        this.#meter.of(entry.address.class).takePublished(entry.envelope.length);
+        if (startMs > 0) this.#meter.published.record((performance.now() - startMs) * 1000);
+      }
       lane.settle(entry, error, ack, nowUs);
       if (lane.isIdle(nowUs)) this.#lanes.delete(key);
     });

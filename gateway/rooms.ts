@@ -6,6 +6,7 @@ import { type RoomAddress, roomAddress } from "../bus/subjects.ts";
 import type { ClassPolicy } from "../proto/room-class.ts";
 import type { Classes } from "./classes.ts";
 import { LocalRoom, type RoomOutput, requirePolicy } from "./local-room.ts";
+import type { MessageMeter } from "./metrics/message-meter.ts";
 
 /** An empty room keeps its interest this long, ms: members that reload a page come right back. */
 export const LINGER_MS = 5000;
@@ -26,16 +27,19 @@ export class Rooms {
   readonly #bus: Bus;
   readonly #classes: Classes;
   readonly #output: RoomOutput;
+  readonly #meter: MessageMeter;
   readonly #rooms = new Map<string, LocalRoom>();
   readonly #lingering = new Map<LocalRoom, NodeJS.Timeout>();
   readonly #targets = new Map<string, Target>();
   readonly #rateTimer: NodeJS.Timeout;
   #aliasCount = 0;
+  #memberCount = 0;
 
-  constructor(bus: Bus, classes: Classes, output: RoomOutput) {
+  constructor(bus: Bus, classes: Classes, output: RoomOutput, meter: MessageMeter) {
     this.#bus = bus;
     this.#classes = classes;
     this.#output = output;
+    this.#meter = meter;
     this.#rateTimer = setInterval(() => this.#takeRates(), RATE_MS).unref();
   }
 
@@ -46,9 +50,7 @@ export class Rooms {
 
   /** Members and joiners of all rooms. */
   get memberCount(): number {
-    let count = 0;
-    for (const room of this.#rooms.values()) count += room.memberCount;
-    return count;
+    return this.#memberCount;
   }
 
   all(): IterableIterator<LocalRoom> {
@@ -89,18 +91,21 @@ export class Rooms {
     if (room === undefined) {
       this.#aliasCount += 1;
       const { address, policy } = target;
-      room = new LocalRoom(this.#bus, address, this.#aliasCount, policy, this.#output);
+      const meter = this.#meter.of(address.class);
+      room = new LocalRoom(this.#bus, address, this.#aliasCount, policy, this.#output, meter);
       this.#rooms.set(address.token, room);
     }
     clearTimeout(this.#lingering.get(room));
     this.#lingering.delete(room);
     room.memberCount += 1;
+    this.#memberCount += 1;
     return room;
   }
 
   /** One member less; an empty room is closed after {@link LINGER_MS}, at once when `isBroken`. */
   release(room: LocalRoom, isBroken = false): void {
     room.memberCount -= 1;
+    this.#memberCount -= 1;
     if (isBroken && this.#rooms.get(room.address.token) === room) {
       this.#rooms.delete(room.address.token); // the next joiner opens it anew
     }

@@ -9,6 +9,7 @@
 import { CodedError } from "../proto/coded-error.ts";
 import { type Connection, Phase } from "./connection.ts";
 import type { Lagging } from "./lagging.ts";
+import type { ClientMeter } from "./metrics/client-meter.ts";
 import { encodeErrorFrame } from "./server-frames.ts";
 
 /** uWebSockets.js's answer to a send that went over the limit. */
@@ -19,6 +20,7 @@ export const CLOSE_DRAIN_MS = 5000;
 export class Sender {
   readonly #backpressureBytesMax: number;
   readonly #lagging: Lagging;
+  readonly #meter: ClientMeter;
   /** Answers held back, by connection; few, so not a field of every connection. */
   readonly #held = new Map<Connection, Uint8Array[]>();
   /** Connections to be closed when their socket has drained. */
@@ -28,7 +30,8 @@ export class Sender {
   /** Acks that are gathered: one write per connection instead of one per ack. */
   #acks = new Map<Connection, Uint8Array[]>();
 
-  constructor(lagging: Lagging, backpressureBytesMax: number) {
+  constructor(lagging: Lagging, backpressureBytesMax: number, meter: ClientMeter) {
+    this.#meter = meter;
     this.#lagging = lagging;
     this.#backpressureBytesMax = backpressureBytesMax;
   }
@@ -42,6 +45,11 @@ export class Sender {
   /** Whether answers wait for the socket to drain; nothing must overtake them. */
   isHolding(connection: Connection): boolean {
     return this.#held.has(connection);
+  }
+
+  /** Connections with answers that wait. */
+  get holdingCount(): number {
+    return this.#held.size;
   }
 
   /**
@@ -71,6 +79,7 @@ export class Sender {
 
   /** Sends an error; the connection goes on. */
   sendError(connection: Connection, requestId: number, error: CodedError, room = ""): void {
+    this.#meter.noteError(error);
     this.send(connection, encodeErrorFrame(requestId, error, room));
   }
 
@@ -82,6 +91,8 @@ export class Sender {
   close(connection: Connection, error: CodedError, requestId = 0): void {
     if (connection.socket === null || connection.phase === Phase.CLOSED) return;
     connection.phase = Phase.CLOSED;
+    this.#meter.noteError(error);
+    this.#meter.noteClose(error.code);
     this.#held.delete(connection);
     if (!this.isFull(connection)) {
       this.#end(connection, error, requestId);

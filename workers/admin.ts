@@ -5,6 +5,11 @@
 import { createServer, get, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { CodedError } from "../proto/coded-error.ts";
+import {
+  decideMetricFormat,
+  METRIC_CONTENT_TYPES,
+  type MetricFormat,
+} from "../telemetry/metrics/render.ts";
 import type { Child } from "./child.ts";
 import type { ChildFacts, ChildHealth } from "./fleet-health.ts";
 
@@ -24,8 +29,8 @@ export interface AdminFile {
 /** What an admin port needs. */
 export interface AdminParts {
   health(): Promise<AdminHealth>;
-  /** Prometheus's text for /metrics; null where there is none. Rejects while it is not known. */
-  metrics: (() => Promise<string>) | null;
+  /** The text of /metrics; null where there is none. Rejects while it is not known. */
+  metrics: ((format: MetricFormat) => Promise<string>) | null;
   /** The page's file for a path, or null; null for no page. */
   page: ((path: string) => Promise<AdminFile | null>) | null;
   /** Whether a request's Host header may be answered: a web page may have rebound its own name. */
@@ -70,9 +75,9 @@ export async function startAdmin(host: string, port: number, parts: AdminParts):
     } else if (!isForAll && !parts.isHostAllowed(request.headers.host ?? "")) {
       answer(403, plain, "[HOST_REFUSED] this Host is not a name of this process\n");
     } else if (path === "/metrics" && parts.metrics !== null) {
-      const type = "text/plain; version=0.0.4; charset=utf-8";
-      parts.metrics().then(
-        (text) => answer(200, type, text),
+      const format = decideMetricFormat(request.headers.accept);
+      parts.metrics(format).then(
+        (text) => answer(200, METRIC_CONTENT_TYPES[format], text),
         () => answer(503, plain, "the fleet can not be read now\n"),
       );
     } else if (path === "/readyz" || path === "/health") {
@@ -127,12 +132,16 @@ export function askChildren(children: readonly Child[]): Promise<ChildFacts[]> {
 }
 
 /** /metrics of each child that answers. Rejects when none does. */
-export async function askMetrics(children: readonly Child[]): Promise<string[]> {
+export async function askMetrics(
+  children: readonly Child[],
+  format: MetricFormat,
+): Promise<string[]> {
   const ports = children.flatMap(({ ready }) => (ready === null ? [] : [ready.adminPort]));
   const texts = await Promise.allSettled(
     ports.map(async (port) => {
       const signal = AbortSignal.timeout(ASK_MS_MAX);
-      const response = await fetch(`http://127.0.0.1:${port}/metrics`, { signal });
+      const headers = { Accept: METRIC_CONTENT_TYPES[format] };
+      const response = await fetch(`http://127.0.0.1:${port}/metrics`, { headers, signal });
       if (!response.ok) throw new CodedError("UNAVAILABLE", `a child says ${response.status}`);
       return response.text();
     }),

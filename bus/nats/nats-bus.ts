@@ -237,9 +237,9 @@ export class NatsBus implements Bus {
     const counters = { ...this.#interest.counters(), ...this.#ephemeral.counters() };
     const lease = this.lease.isHeld ? null : this.lease.refusal();
     const refusal = this.#end ?? lease ?? this.#clock.fault;
-    if (refusal !== null) return { isConnected: false, detail: refusal.detail, counters };
-    const server = withoutCredentials(this.#connection.getServer());
     const troubles = this.#troubles.counts();
+    if (refusal !== null) return { isConnected: false, detail: refusal.detail, counters, troubles };
+    const server = withoutCredentials(this.#connection.getServer());
     const isConnected = this.#ephemeral.link.isUp && !this.#connection.isClosed();
     const { lagMs } = this.#ephemeral.link;
     return { isConnected, detail: `NATS at ${server}`, lagMs, counters, troubles };

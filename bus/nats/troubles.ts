@@ -39,6 +39,9 @@ const texts = {
 /** What can be counted. */
 export type TroubleKind = keyof typeof texts;
 
+/** All of them. */
+export const TROUBLE_KINDS = Object.keys(texts) as readonly TroubleKind[];
+
 /** A kind is logged at most this often, ms. */
 export const TROUBLE_LOG_MS = 60_000;
 

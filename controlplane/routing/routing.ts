@@ -33,6 +33,12 @@ export class Routing {
   readonly slotLoads: FleetLoads;
   readonly #bus: Bus;
   readonly #watchers: Watchers;
+
+  /** Gateways that follow the configuration here. */
+  get watcherCount(): number {
+    return this.#watchers.count;
+  }
+
   readonly #timers: NodeJS.Timeout[];
   #directory: Directory = new Map();
   #directoryFrames: readonly Buffer[] | null = null;

@@ -47,6 +47,8 @@ export interface DrainStatus extends MoveProgress {
   readonly firstCount: number;
   /** Until the rest is closed, ms; 0 while serving, and when drained. */
   readonly leftMs: number;
+  /** Since it began, ms; 0 while serving, and when drained. */
+  readonly ageMs: number;
 }
 
 /** What a drain works on. */
@@ -67,6 +69,7 @@ export class Drain {
   #name = "";
   #firstCount = 0;
   #deadlineMs = 0;
+  #beganMs = 0;
   #mover: Mover | null = null;
   #undo = new AbortController();
   #run: Promise<DrainState> | null = null;
@@ -82,6 +85,7 @@ export class Drain {
       state: this.#state,
       name: this.#name,
       firstCount: this.#firstCount,
+      ageMs: isOver ? 0 : Math.round(performance.now() - this.#beganMs),
       leftMs: isOver ? 0 : Math.max(0, Math.round(this.#deadlineMs - performance.now())),
     };
   }
@@ -147,6 +151,7 @@ export class Drain {
     const beganMs = performance.now();
     this.#mover?.stop();
     this.#mover = null;
+    this.#beganMs = beganMs;
     this.#deadlineMs = beganMs + wish.deadlineMs;
     this.#name = wish.name;
     this.#firstCount = connections.count;

@@ -1,25 +1,26 @@
 /**
  * What /metrics tells of flags.
- *
- * Pure.
  */
-import type { MetricFamily } from "../metrics.ts";
+import type { MetricSink } from "../../telemetry/metrics/registry.ts";
 import type { FlagStatus } from "./client-flags.ts";
 
-/** The families; none while there is no flag. @param ageMs how old flags may be. */
-export function flagFamilies(flags: FlagStatus, ageMs: number): MetricFamily[] {
+/** Variants whose exposures are told one by one; the next ones are "_other" together. */
+export const EXPOSED_VARIANT_COUNT_MAX = 500;
+
+/** Writes it. @param ageMs how old flags may be. */
+export function collectFlags(sink: MetricSink, flags: FlagStatus, ageMs: number): void {
   const { flagCount, clientFlagCount, isStale, toldCount, conflicts, exposures } = flags;
-  if (flagCount === 0 && exposures.length === 0) return [];
-  const counts = exposures.map(({ key, variant, count }) => {
-    return [`flag=${JSON.stringify(key)},variant=${JSON.stringify(variant)}`, count] as const;
-  });
-  return [
-    ["flags", "gauge", "Flags in force.", flagCount],
-    ["flags_for_clients", "gauge", "Flags that clients are told of.", clientFlagCount],
-    ["flags_age_seconds", "gauge", "How long ago flags were known to be the newest.", ageMs / 1000],
-    ["flags_stale", "gauge", "1 while flags may be old.", Number(isStale)],
-    ["flags_conflicts", "gauge", "Flags of two sets that contradict.", conflicts.length],
-    ["flags_told_total", "counter", "Flags frames after Welcome.", toldCount],
-    ["flag_exposures_total", "counter", "Asks of a variant, as told.", Object.fromEntries(counts)],
-  ];
+  sink.put("tidegate_flags", flagCount);
+  sink.put("tidegate_flags_for_clients", clientFlagCount);
+  sink.put("tidegate_flags_age_seconds", ageMs / 1000);
+  sink.put("tidegate_flags_stale", Number(isStale));
+  sink.put("tidegate_flags_conflicts", conflicts.length);
+  sink.put("tidegate_flags_told_total", toldCount);
+  for (const { key, variant, count } of exposures.slice(0, EXPOSED_VARIANT_COUNT_MAX)) {
+    sink.put("tidegate_flag_exposures_total", count, { flag: key, variant });
+  }
+  const rest = exposures.slice(EXPOSED_VARIANT_COUNT_MAX);
+  if (rest.length === 0) return;
+  const sum = rest.reduce((total, { count }) => total + count, 0);
+  sink.put("tidegate_flag_exposures_total", sum, { flag: "_other", variant: "_other" });
 }

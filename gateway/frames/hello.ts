@@ -170,4 +170,5 @@ function welcome(
     producer: Buffer.from(connection.producer, "latin1"),
   };
   context.sender.send(connection, encodeServerFrame({ $case: "welcome", value }));
+  context.meters.clients.noteWelcome(connection.startedUs);
 }

@@ -112,6 +112,7 @@ function admit(
   if (gate?.action === GateAction.REFUSE) {
     tellMismatch(context, connection, gate, wanted.room);
     context.gates.refusedCount += 1;
+    context.meters.clients.gates.refuse += 1;
     throw roomRefusal(connection, gate, wanted.room);
   }
   const { memberships } = connection;
@@ -213,6 +214,8 @@ function sendJoined(
 ): void {
   const { room, connection } = membership;
   const isResume = after !== null || loss !== null;
+  room.meter.joinCount += 1;
+  if (isResume) context.meters.clients.resumes[`${loss === null}`] += 1;
   const value = {
     requestId,
     room: membership.name,

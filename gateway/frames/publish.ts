@@ -13,6 +13,7 @@ import { gatedRoom, leavesPublishing } from "../gates/gated-room.ts";
 import { readOnlyRefusal } from "../gates/tell-client.ts";
 import { Action, type Identity } from "../identity.ts";
 import { LimitError } from "../limit-error.ts";
+import type { ClassMeter } from "../metrics/message-meter.ts";
 import type { PublishScan } from "../publish-scan.ts";
 import { inFlightMax } from "../rates/in-force.ts";
 import type { Target } from "../rooms.ts";
@@ -181,7 +182,9 @@ function publishEphemeral(
   );
   if (trace !== null) trace.tried(envelope.length);
   const { requestId } = scan;
+  const meter = countIngress(context, target, envelope, nowUs - firstSentUs);
   context.bus.publish(target.address, envelope); // if it throws, that is what is recorded
+  meter.takePublished(envelope.length);
   context.traffic.countEphemeral();
   const traceId = trace === null ? "" : trace.traceId;
   if (requestId > 0) {
@@ -200,7 +203,8 @@ function publishDurable(
 ): void {
   const { requestId, producerSeq, firstSentUs } = scan;
   const { publisher, traffic } = context;
-  checkDurable(connection, scan, context.clock.nowUs(), context.bus.publishLimits);
+  const nowUs = context.clock.nowUs();
+  checkDurable(connection, scan, nowUs, context.bus.publishLimits);
   const refusal = refuseInFlight(connection, inFlightMax(context, identity));
   if (refusal !== null) {
     publisher.refuse(connection, requestId, target.address, producerSeq, firstSentUs, refusal);
@@ -218,8 +222,22 @@ function publishDurable(
     scan.payloadEnd,
     trace === null ? "" : trace.traceparent,
   );
+  countIngress(context, target, envelope, nowUs - firstSentUs);
   traffic.countDurable(address.slot, envelope.length);
   publisher.submit(connection, requestId, address, producerSeq, firstSentUs, envelope, trace);
+}
+
+/** Counts a message that is taken; some are timed from the client's first try. */
+function countIngress(
+  { meters }: GatewayContext,
+  { address }: Target,
+  envelope: Uint8Array,
+  ageUs: number,
+): ClassMeter {
+  const meter = meters.messages.of(address.class);
+  meter.takeIngress(envelope.length);
+  if (meters.messages.isTurn()) meters.messages.ingress.record(ageUs);
+  return meter;
 }
 
 /** @throws {CodedError} `REQUEST_INVALID`, `OUTCOME_UNKNOWN`. */

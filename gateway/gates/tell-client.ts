@@ -19,6 +19,8 @@ export function tellMismatch(
   const version = connection.profile?.build.version ?? "";
   const told = { version, required, message, downloadUrl, room, gate: gate.id };
   const value = { action: gate.action, ...told };
+  if (gate.action === GateAction.WARN) context.meters.clients.gates.warn += 1;
+  if (gate.action === GateAction.READ_ONLY) context.meters.clients.gates.read_only += 1;
   context.sender.send(connection, encodeServerFrame({ $case: "versionMismatch", value }));
 }
 
@@ -42,6 +44,7 @@ export function refuseBuild(
   gate: Gate,
 ): CodedError {
   context.gates.refusedCount += 1;
+  context.meters.clients.gates.refuse += 1;
   const error = new CodedError("VERSION_REFUSED", describe(connection, gate));
   tellMismatch(context, connection, gate);
   context.sender.close(connection, error);

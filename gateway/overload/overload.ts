@@ -1,13 +1,11 @@
 /**
  * Watches how a gateway copes, and sheds load in steps (decide-overload.ts).
  */
-
-import { totalmem } from "node:os";
 import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
-import { constrainedMemory } from "node:process";
 import { getHeapStatistics } from "node:v8";
 import type { Bus } from "../../bus/bus.ts";
 import type { CodedError } from "../../proto/coded-error.ts";
+import { memoryBytesMax } from "../../telemetry/memory-bytes.ts";
 import type { Identity } from "../identity.ts";
 import { LimitError } from "../limit-error.ts";
 import type { Log } from "../log.ts";
@@ -134,16 +132,10 @@ function readProcess(
   const sampledMs = delays === null || delays.count === 0 ? 0 : delays.mean / 1e6;
   delays?.reset();
   const { used_heap_size, heap_size_limit } = getHeapStatistics();
-  const rssShare = process.memoryUsage.rss() / (memoryMibMax * 1024 ** 2 || memoryBytes());
+  const rssShare = process.memoryUsage.rss() / memoryBytesMax(memoryMibMax);
   return {
     loopDelayMs: Math.max(0, sampledMs - SAMPLE_MS),
     memoryShare: Math.max(rssShare, used_heap_size / heap_size_limit),
     busLagMs: bus.status().lagMs ?? 0,
   };
-}
-
-/** Of the cgroup, where it has a bound; else of the machine. */
-function memoryBytes(): number {
-  const bound = constrainedMemory();
-  return bound > 0 && bound < totalmem() ? bound : totalmem();
 }

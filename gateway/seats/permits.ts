@@ -24,6 +24,9 @@ const GIVE_BACK_MS = 20;
 /** After a write that got no answer, what is used is told again after this, ms. */
 const AGAIN_MS = 1000;
 
+/** Limits that are leased in chunks. */
+export type PoolName = "connections" | "rooms";
+
 /** What permits are taken from. */
 export interface PermitParts {
   readonly bus: Bus;
@@ -41,9 +44,9 @@ interface Waiter {
 
 export class Permits {
   readonly tenant: string;
+  readonly name: PoolName;
   readonly #parts: PermitParts;
   readonly #key: string;
-  readonly #name: string;
   #setting: LimitSetting;
   #usedCount = 0;
   #heldCount = 0;
@@ -57,11 +60,11 @@ export class Permits {
   #isClosed = false;
 
   /** @param name of the limit. */
-  constructor(parts: PermitParts, tenant: string, name: string, setting: LimitSetting) {
+  constructor(parts: PermitParts, tenant: string, name: PoolName, setting: LimitSetting) {
     this.#parts = parts;
     this.tenant = tenant;
     this.#key = poolKey(tenant, name);
-    this.#name = name;
+    this.name = name;
     this.#setting = setting;
   }
 
@@ -287,7 +290,7 @@ export class Permits {
 
   #refusal(): LimitError {
     const { value } = this.#setting;
-    const detail = `${this.#name} of the tenant: ${value}, and all are in use; try again later`;
-    return new LimitError("LIMIT_REACHED", this.#name, value, detail);
+    const detail = `${this.name} of the tenant: ${value}, and all are in use; try again later`;
+    return new LimitError("LIMIT_REACHED", this.name, value, detail);
   }
 }

@@ -9,10 +9,7 @@ import { poolKey } from "../../bus/seats/seat-keys.ts";
 import type { LimitSetting } from "../../proto/limits.ts";
 import { KeyQueue } from "./key-queue.ts";
 import { OpenRooms } from "./open-rooms.ts";
-import { Permits } from "./permits.ts";
-
-/** Limits that are leased in chunks. */
-export type PoolName = "connections" | "rooms";
+import { Permits, type PoolName } from "./permits.ts";
 
 export class TenantPermits {
   readonly #bus: Bus;
@@ -52,6 +49,16 @@ export class TenantPermits {
       this.#openRooms.set(tenant, rooms);
     }
     return rooms;
+  }
+
+  /** Permits of each limit that gateways lease, of all tenants. */
+  counts(): Record<PoolName, { held: number; used: number }> {
+    const counts = { connections: { held: 0, used: 0 }, rooms: { held: 0, used: 0 } };
+    for (const { name, heldCount, usedCount } of this.#permits.values()) {
+      counts[name].held += heldCount;
+      counts[name].used += usedCount;
+    }
+    return counts;
   }
 
   /** A connection gives its permit back. */

@@ -3,6 +3,7 @@ import { credentials } from "@grpc/grpc-js";
 import { expect, onTestFinished, test } from "vitest";
 import { FleetServiceClient } from "../../proto/gen/tidegate/control/v1/fleet_service.ts";
 import { GatewayFacts, ServingState } from "../../proto/gen/tidegate/control/v1/gateway_facts.ts";
+import { metricsText } from "../telemetry/metrics-text.ts";
 import { call, testControlPlane } from "./start-control-plane.ts";
 
 test("GetScaleAdvice: from what the gateway says of itself, and from its shard", async () => {
@@ -19,7 +20,8 @@ test("GetScaleAdvice: from what the gateway says of itself, and from its shard",
   const { advice } = await call(client, client.getScaleAdvice, {});
   expect(advice).toMatchObject({ trigger: 0.5, gateways: { count: 1, wantedCount: 2 } });
   expect(advice?.shardParts).toMatchObject([{ name: "groups/0/shards/0" }]);
-  expect(await plane.metrics()).toContain("\ntidegate_gateways_wanted 2\n");
+  const text = await metricsText([plane.collect]);
+  expect(text).toContain('\ntidegate_gateways_wanted{gateway="test"} 2\n');
   const draining = { ...facts, state: ServingState.DRAINING };
   bus.topology.announce(GatewayFacts.encode(draining).finish());
   const drained = (await call(client, client.getScaleAdvice, {})).advice;

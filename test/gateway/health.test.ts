@@ -5,7 +5,7 @@ import { decideHealth, decideStatus, type HealthFacts } from "../../gateway/heal
 const facts: HealthFacts = {
   isStopping: false,
   drain: {
-    ...{ state: "serving", name: "", firstCount: 0, leftMs: 0 },
+    ...{ state: "serving", name: "", firstCount: 0, ageMs: 0, leftMs: 0 },
     ...{ toldCount: 0, forcedCount: 0, stuckSinceMs: null },
   },
   bus: { isConnected: true, detail: "store in data", counters: { lost: 7 }, troubles: {} },

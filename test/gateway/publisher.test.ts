@@ -4,6 +4,7 @@ import type { Bus } from "../../bus/bus.ts";
 import { roomAddress } from "../../bus/subjects.ts";
 import { PUBLISH_LIMITS } from "../../bus/void.ts";
 import { newConnection } from "../../gateway/connection.ts";
+import { MessageMeter } from "../../gateway/metrics/message-meter.ts";
 import { LANE_COUNT_MAX, Publisher } from "../../gateway/publisher.ts";
 import type { Sender } from "../../gateway/sender.ts";
 import type { MessageTraces } from "../../gateway/tracing/message-traces.ts";
@@ -16,7 +17,8 @@ test("Publisher.refuse: ever new rooms are remembered up to a bound, then told O
   const bus = { publishLimits: PUBLISH_LIMITS } as Bus;
   const sender = { sendError } as unknown as Sender;
   const traces = { recordRefusal() {} } as unknown as MessageTraces;
-  const publisher = new Publisher(bus, { nowUs: () => 1 }, sender, traces, { error() {} });
+  const meter = new MessageMeter();
+  const publisher = new Publisher(bus, { nowUs: () => 1 }, sender, traces, { error() {} }, meter);
   onTestFinished(() => publisher.close());
   const connection = newConnection(1);
   const full = new CodedError("IN_FLIGHT_LIMIT", "full");

@@ -248,7 +248,7 @@ test("/metrics of the parent's ADMIN_PORT: workers' and the control plane's, of 
   const metrics = () => fetch(`${server.admin}/metrics`);
   const partOf = (worker: string) =>
     new RegExp(
-      `^tidegate_gateway_utilisation{name="gateways/${worker}",measure="cpu"} [0-9.]+$`,
+      `^tidegate_gateway_utilisation{gateway="measured-cp",name="gateways/${worker}",measure="cpu"} [0-9.e-]+$`,
       "m",
     );
   // Workers say how they are with their leases, soon after their start.
@@ -258,9 +258,9 @@ test("/metrics of the parent's ADMIN_PORT: workers' and the control plane's, of 
     expect(response.headers.get("content-type")).toMatch(/^text\/plain; version=0\.0\.4/);
     const lines = await response.text();
     for (const worker of ["measured-1", "measured-2"]) expect(lines).toMatch(partOf(worker));
-    expect(lines).toMatch(/^tidegate_gateways_wanted \d+$/m);
+    expect(lines).toMatch(/^tidegate_gateways_wanted{gateway="measured-cp"} \d+$/m);
     expect(lines.match(/^# TYPE tidegate_overload_level gauge$/gm)).toHaveLength(1);
-    expect(lines).toMatch(/^tidegate_shards_wanted \d+$/m);
+    expect(lines).toMatch(/^tidegate_shards_wanted{gateway="measured-cp"} \d+$/m);
   });
   const plane = (await healthOf(server)).controlplanes[0];
   expect(plane).toMatchObject({ state: "ready", restarts: 0 });

@@ -5,7 +5,8 @@ import {
   type GatewayLoad,
   type ShardLoad,
 } from "../../../controlplane/scale/decide-scale.ts";
-import { scaleMetrics } from "../../../controlplane/scale/scale-metrics.ts";
+import { collectScale } from "../../../controlplane/scale/scale-metrics.ts";
+import { metricsText } from "../../telemetry/metrics-text.ts";
 
 /** A gateway by its utilisations in percent: connections, CPU, late timers, bus. */
 type Percents = readonly [connections: number, cpu: number, delay?: number, bus?: number];
@@ -121,23 +122,23 @@ test("decideScale: the trigger is an argument, and who says nothing is named", (
   );
 });
 
-test("scaleMetrics: what an autoscaler reads, line by line", () => {
+test("collectScale: what an autoscaler reads, line by line", async () => {
   const fleet = { gateways: [gateway([90, 10], 0)], shards: [shard(10, 0)], unknownNames: [] };
-  const lines = scaleMetrics(decideScale(fleet, 0.8)).split("\n");
-  expect(lines.filter((line) => !line.startsWith("#"))).toEqual([
-    "tidegate_scale_trigger 0.8",
-    "tidegate_gateways 1",
-    "tidegate_gateways_wanted 2",
-    "tidegate_gateways_utilisation 0.9",
-    "tidegate_shards 1",
-    "tidegate_shards_wanted 1",
-    "tidegate_shards_utilisation 0.1",
+  const text = await metricsText([(sink) => collectScale(sink, decideScale(fleet, 0.8))]);
+  const lines = text.split("\n").map((line) => line.replace(/gateway="test",?/, ""));
+  expect(lines.filter((line) => /^tidegate_(gateway|shard|scale)/.test(line))).toEqual([
+    "tidegate_scale_trigger{} 0.8",
+    "tidegate_gateways{} 1",
+    "tidegate_gateways_wanted{} 2",
+    "tidegate_gateways_utilisation{} 0.9",
+    "tidegate_shards{} 1",
+    "tidegate_shards_wanted{} 1",
+    "tidegate_shards_utilisation{} 0.1",
     'tidegate_gateway_utilisation{name="gateways/g0",measure="connections"} 0.9',
     'tidegate_gateway_utilisation{name="gateways/g0",measure="cpu"} 0.1',
     'tidegate_gateway_utilisation{name="gateways/g0",measure="loop_delay"} 0',
     'tidegate_gateway_utilisation{name="gateways/g0",measure="bus_lag"} 0',
     'tidegate_shard_utilisation{name="groups/0/shards/0",measure="bytes"} 0.1',
-    "",
   ]);
   for (const name of ["tidegate_gateways_wanted", "tidegate_shard_utilisation"]) {
     expect(lines).toContain(`# TYPE ${name} gauge`);

@@ -5,8 +5,8 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { authenticateNone } from "../../../gateway/auth/authenticate.ts";
 import { authenticateStatic } from "../../../gateway/auth/static-tokens.ts";
 import { startGateway } from "../../../gateway/gateway.ts";
-import { gatewayMetrics } from "../../../gateway/metrics.ts";
 import { FlagSet } from "../../../proto/gen/tidegate/control/v1/flag_set.ts";
+import { metricsText } from "../../telemetry/metrics-text.ts";
 import { RawClient } from "../raw-client.ts";
 import { testGateway } from "../start-gateway.ts";
 import { clientFlag, putFlags, putRecord } from "./put-flags.ts";
@@ -241,7 +241,7 @@ describe("exposures", () => {
     ]);
     for (let i = 0; i < 50; i += 1) tell([{ key: "a", variant: "on", count: 4_000_000_000 }]);
     await client.settle();
-    const text = gatewayMetrics(gateway.gateway.stats());
+    const text = await metricsText([gateway.gateway.collect]);
     const start = 'tidegate_flag_exposures_total{gateway="test",flag="a",variant=';
     const lines = text.split("\n").filter((line) => line.startsWith(start));
     const counts = new Map(

@@ -1,7 +1,7 @@
 /** What a gateway sheds under overload, where it shows, and what it never sheds. */
 import { expect, test } from "vitest";
-import { gatewayMetrics } from "../../../gateway/metrics.ts";
 import type { OverloadReading } from "../../../gateway/overload/decide-overload.ts";
+import { metricsText } from "../../telemetry/metrics-text.ts";
 import { attempt, authenticateByName, until } from "../seats/quota-tools.ts";
 import { testGateway } from "../start-gateway.ts";
 
@@ -36,7 +36,7 @@ test("overload: connects first, then anonymous ephemeral publishes, never durabl
   const { overload } = gateway.stats();
   expect(overload).toMatchObject({ sheds: "anonymous", cause: "memoryShare", shedConnectCount: 1 });
   expect(overload.shedPublishCount).toBe(1);
-  const text = gatewayMetrics(gateway.stats());
+  const text = await metricsText([gateway.collect]);
   expect(text).toContain('tidegate_overload_level{gateway="test"} 2\n');
   expect(text).toContain('tidegate_shed_total{gateway="test",what="publishes"} 1\n');
   expect(lines).toMatchObject([
