@@ -209,7 +209,8 @@ export class ClientFlags {
     const working = run.finally(() => {
       this.#working = null;
       this.#first = null;
-      if (this.#isChanged && !hasFailed) this.#work(); // it came at the very end
+      // It came at the very end.
+      if (this.#isChanged && !hasFailed && !this.#isClosed) this.#work();
     });
     this.#working = working;
     if (this.#engine === null) this.#first = working.catch(() => {}); // it is reported below

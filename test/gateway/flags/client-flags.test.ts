@@ -1,10 +1,11 @@
 /**
  * Flags on a running gateway: in Welcome, live when they change for a client, and never lost.
  */
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { authenticateNone } from "../../../gateway/auth/authenticate.ts";
 import { authenticateStatic } from "../../../gateway/auth/static-tokens.ts";
 import { startGateway } from "../../../gateway/gateway.ts";
+import { FlagEngine } from "../../../proto/flags/flag-engine.ts";
 import { FlagSet } from "../../../proto/gen/tidegate/control/v1/flag_set.ts";
 import { metricsText } from "../../telemetry/metrics-text.ts";
 import { RawClient } from "../raw-client.ts";
@@ -14,10 +15,17 @@ import { clientFlag, putFlags, putRecord } from "./put-flags.ts";
 const valuesOf = (flags: { key: string; valueJson: string }[] = []) =>
   Object.fromEntries(flags.map(({ key, valueJson }) => [key, valueJson]));
 
+/** Waits for one more frame. Throws when none can come, so that no loop of a test runs for ever. */
+async function nextFrame(client: RawClient): Promise<void> {
+  const count = client.frames.length + 1;
+  await client.nextCount(count, () => true);
+  if (client.frames.length < count) throw new Error("closed while waiting for a frame");
+}
+
 /** The Flags frame with this number, 0 for the first. */
 async function flagsFrame(client: RawClient, index: number) {
   const frames = () => client.frames.flatMap((f) => (f.$case === "flags" ? [f.value] : []));
-  while (frames().length <= index) await client.nextCount(client.frames.length + 1, () => true);
+  while (frames().length <= index) await nextFrame(client);
   const frame = frames()[index];
   if (frame === undefined) throw new Error("no frame");
   return frame;
@@ -97,16 +105,44 @@ describe("Welcome", () => {
   });
 });
 
-test("a Hello right after the start has the flags that were there before it", async () => {
+/** A gateway on a bus with flags, whose flags are not ready before `allow` is called. */
+async function startHeld() {
   const { bus } = await testGateway();
   await putFlags(bus, "web", { a: clientFlag() });
+  const { promise: mayLoad, resolve: allow } = Promise.withResolvers<void>();
+  const load = FlagEngine.load;
+  const spy = vi.spyOn(FlagEngine, "load").mockImplementation(async () => {
+    await mayLoad;
+    return load.call(FlagEngine);
+  });
+  onTestFinished(() => void spy.mockRestore());
   const log = { debug() {}, info() {}, warn() {}, error() {} };
   const parts = { bus, log, authenticate: authenticateNone(), version: "0.0.0" };
-  const second = await startGateway({ ...parts, gatewayId: "second" }, { port: 0 });
-  onTestFinished(() => second.close());
-  const client = await RawClient.open(second.port);
-  expect(valuesOf(client.welcome?.flags?.flags)).toEqual({ a: "false" });
-  client.socket.close();
+  const gateway = await startGateway({ ...parts, gatewayId: "second" }, { port: 0 });
+  onTestFinished(() => gateway.close());
+  return { gateway, allow };
+}
+
+// It went round without end, and nothing else of the process ran any more.
+test("a gateway that is closed while its first flags are being made ready ends", async () => {
+  const { gateway, allow } = await startHeld();
+  const closed = gateway.close();
+  allow();
+  await closed;
+  await new Promise(setImmediate);
+});
+
+test("a Hello waits for the first flags to be ready: its Welcome has them, however late", async () => {
+  const { gateway: second, allow } = await startHeld();
+  const client = new RawClient(second.port);
+  onTestFinished(() => client.socket.terminate());
+  await client.opened();
+  client.hello();
+  // Long enough for a Welcome, if nothing held it up.
+  for (let i = 0; i < 5; i += 1) await fetch(`http://127.0.0.1:${second.port}/livez`);
+  allow();
+  const welcome = await client.next("welcome");
+  expect(valuesOf(welcome.flags?.flags)).toEqual({ a: "false" });
 });
 
 test("a token with other attributes, on the open connection, brings all flags again", async () => {
@@ -216,7 +252,7 @@ describe("a change", () => {
         const told = client.frames.flatMap((f) => (f.$case === "flags" ? f.value.flags : []));
         return [...(client.welcome?.flags?.flags ?? []), ...told].at(-1)?.valueJson;
       };
-      while (newest() !== "30") await client.nextCount(client.frames.length + 1, () => true);
+      while (newest() !== "30") await nextFrame(client);
       const order = client.frames.flatMap((f) =>
         f.$case === "flags" ? f.value.flags.map(({ valueJson }) => Number(valueJson)) : [],
       );
