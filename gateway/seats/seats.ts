@@ -99,9 +99,9 @@ export class Seats {
   }
 
   /** The token of a connection's session, for its Welcome. */
-  token({ number, seats }: Connection, { tenant, user }: Identity): Buffer {
+  token({ number, seats }: Connection, identity: Identity): Buffer {
     const { tokens } = this.#parts;
-    return tokens.make(seats?.session ?? tokens.fresh(number), tenant, user);
+    return tokens.make(seats?.session ?? tokens.fresh(number), identity);
   }
 
   /**
@@ -123,7 +123,7 @@ export class Seats {
     const own = limits.of(tenant);
     if (own === NO_LIMITS && !hasRoomLimit(tenant)) return null;
     const { sessionToken, dialCount } = hello;
-    const shown = sessionToken.length > 0 ? tokens.read(sessionToken, tenant, user) : null;
+    const shown = sessionToken.length > 0 ? tokens.read(sessionToken, identity) : null;
     const seats = this.#begin(connection, tenant, shown, dialCount);
     const hasKeys = (own.user.value > 0 && user !== "") || own.ip.value > 0;
     if (!hasKeys && own.tenant.value === 0) return null;
