@@ -29,6 +29,7 @@ import { openLog } from "./telemetry/logs/open-log.ts";
 import type { ProcessLog } from "./telemetry/logs/process-log.ts";
 import type { MetricFormat } from "./telemetry/metrics/render.ts";
 import { ProcessTelemetry } from "./telemetry/process-telemetry.ts";
+import { answerTraces } from "./telemetry/tracing/answer-traces.ts";
 import { telemetryOptions } from "./telemetry-options.ts";
 import type { Admin, AdminHealth, AdminParts } from "./workers/admin.ts";
 import type { ChildSpec } from "./workers/child.ts";
@@ -87,6 +88,7 @@ async function startParts(options: OptionValues): Promise<void> {
     controlPlane?.startControlPlane(bus, log, controlPlaneOptions(options, gatewayId)) ?? null,
   ]);
   answerLogLevel(bus, log);
+  answerTraces(bus, telemetry.tracer);
   const at = controlLinkOptions(options, runningControlPlane);
   if (at !== null) runningGateway?.followControlPlanes(at);
   close = async () => {

@@ -1,7 +1,7 @@
 /**
  * The connection of pub, sub and history to a gateway, through the SDK.
  */
-import { type Client, connect } from "../sdk/typescript/index.ts";
+import { type Client, connect, type TraceHooks } from "../sdk/typescript/index.ts";
 import { type Context, note, type Target } from "./context.ts";
 import { Failure } from "./failure.ts";
 
@@ -19,7 +19,7 @@ const connectTimeoutMs = 5000;
 export async function withGateway<T>(
   context: Context,
   target: Target,
-  version: string,
+  { version, tracing }: { readonly version: string; readonly tracing?: TraceHooks | undefined },
   atSignal: "close" | "finish",
   use: (client: Client) => Promise<T>,
 ): Promise<T> {
@@ -30,6 +30,7 @@ export async function withGateway<T>(
   const client = await connect(target.url, {
     token: target.token,
     build: { name: "tidegatectl", version },
+    ...(tracing === undefined ? {} : { tracing }),
     signal: dialling.signal,
     connectTimeoutMs,
   }).catch((reason) => {

@@ -33,7 +33,7 @@ export async function history(
     hasRoom: false,
     isEscaped: context.isTerminal,
   };
-  await withGateway(context, target, version, "close", async (client) => {
+  await withGateway(context, target, { version }, "close", async (client) => {
     // First only where the pages are, newest to oldest, then the pages themselves, oldest to
     // newest: a room can hold more than memory does.
     const places = await findPages(context, client, room, options);

@@ -25,6 +25,13 @@ export function formatSpan(ms: number): string {
   return text;
 }
 
+/** A short span in three digits: "60 µs", "5.90 ms", "1.20 s". @param us microseconds, >= 0. */
+export function formatMicros(us: number): string {
+  if (us < 1000) return `${Math.round(us)} µs`;
+  const [value, unit] = us < 1e6 ? [us / 1000, "ms"] : [us / 1e6, "s"];
+  return `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ${unit}`;
+}
+
 /** Reads "3s", "90m", "12h", "7d" or "500ms": milliseconds; null for any other text. */
 export function parseSpan(text: string): number | null {
   const [, count, unit = ""] = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text) ?? [];

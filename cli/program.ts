@@ -23,6 +23,7 @@ import { addPlacementCommands } from "./placement-program.ts";
 import { addRevocationCommands } from "./revocation-program.ts";
 import { addRoomCommands } from "./room-program.ts";
 import { addRoomsCommands } from "./rooms-program.ts";
+import { addTraceCommand } from "./trace-program.ts";
 
 /** Options whose value is a file, for completion. */
 const fileOptions = ["--file", "--token-file", "--tls-ca", "--tls-cert", "--tls-key"];
@@ -52,6 +53,7 @@ export function buildProgram(context: Context, setup: ProgramSetup): Command {
   addDrainCommands(program, context, setup);
   addGroupCommands(program, context, setup);
   addOperationCommands(program, context, setup);
+  addTraceCommand(program, context, setup);
   addLogCommand(program, context, setup);
   addAuditCommand(program, context, setup);
   addOtherCommands(program, context, setup);

@@ -8,6 +8,7 @@ import { type Context, note, type Target } from "./context.ts";
 import { Failure, usageError } from "./failure.ts";
 import { withGateway } from "./gateway-client.ts";
 import { LineTooLong, splitLines } from "./lines.ts";
+import { traceEach } from "./trace-publishes.ts";
 
 /** Options of `pub`. */
 export interface PubOptions {
@@ -21,6 +22,8 @@ export interface PubOptions {
   readonly isWhole: boolean;
   /** No summary on stderr. */
   readonly isQuiet: boolean;
+  /** A trace of each message is asked for, and its id printed. */
+  readonly isTraced: boolean;
 }
 
 /** Publishes not yet acknowledged; more of them gain no speed. */
@@ -49,7 +52,8 @@ export async function pub(
   const startMs = performance.now();
   const progress: Progress = { sent: 0, acked: 0, duplicates: 0, failure: null };
   const source = readMessages(context, options);
-  await withGateway(context, target, version, "finish", async (client) => {
+  const tracing = options.isTraced ? traceEach((id) => tellTrace(context, id)) : undefined;
+  await withGateway(context, target, { version, tracing }, "finish", async (client) => {
     if (options.messages.length === 0 && options.file === "-" && context.isKeyboard) {
       note(context, `each line is a message to ${room}; Ctrl-D ends`);
     }
@@ -70,6 +74,11 @@ export async function pub(
     note(context, `${progress.acked} of ${progress.sent} messages acknowledged in ${seconds} s`);
   }
   if (progress.failure !== null) throw progress.failure;
+}
+
+function tellTrace(context: Context, traceId: string): void {
+  if (traceId !== "") context.stdout.write(`${traceId}\n`);
+  else note(context, "the gateway does not trace it: that takes the capability trace");
 }
 
 async function publishAll(

@@ -36,6 +36,7 @@ function addPub(program: Command, context: Context, setup: ProgramSetup): void {
     .option("-f, --file <file>", "read this file; - is stdin", "-")
     .option("--rate <number>", "messages a second at most; 0: no limit", parseRate, 0)
     .option("--whole", "the whole input is one message", false)
+    .option("--trace", "ask for a trace of each message, and print its id", false)
     .option("-q, --quiet", "no progress and no summary on stderr", false)
     .addHelpText(
       "after",
@@ -48,9 +49,9 @@ function addPub(program: Command, context: Context, setup: ProgramSetup): void {
     )
     .action(async (room: string, messages: string[], options, command: Command) => {
       const { pub } = await import("./pub-command.ts");
-      const { file, rate, whole, quiet } = options;
+      const { file, rate, whole, quiet, trace } = options;
       const target = targetOf(command, setup);
-      const pubOptions = { messages, file, rate, isWhole: whole, isQuiet: quiet };
+      const pubOptions = { messages, file, rate, isWhole: whole, isQuiet: quiet, isTraced: trace };
       await pub(context, target, setup.version, room, pubOptions);
     });
 }

@@ -34,7 +34,7 @@ export async function sub(
     isEscaped: context.isTerminal,
   };
   const state = { left: options.count > 0 ? options.count : Number.POSITIVE_INFINITY };
-  await withGateway(context, target, version, "close", async (client) => {
+  await withGateway(context, target, { version }, "close", async (client) => {
     const after = options.since === "" ? {} : { after: options.since };
     const joinOptions = { history: options.history, ...after };
     const joined = await Promise.all(rooms.map((room) => client.join(room, joinOptions)));

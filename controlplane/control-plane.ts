@@ -47,6 +47,7 @@ import { RoomCalls } from "./room-service.ts";
 import { Routing } from "./routing/routing.ts";
 import { SeatSweep } from "./seat-sweep.ts";
 import { StoredBytes } from "./stored-bytes.ts";
+import { addTraces, TRACE_SERVICE } from "./trace-service.ts";
 
 /** A connection that is silent for so long is pinged, and ended when it is silent as long again. */
 const KEEPALIVE_MS = 10_000;
@@ -78,6 +79,7 @@ const serviceNames = {
     "tidegate.control.v1.AuditService",
     LIMIT_SERVICE,
     LOG_SERVICE,
+    TRACE_SERVICE,
     REVOCATION_SERVICE,
     ...FLAG_SERVICES,
     VERSION_GATE_SERVICE,
@@ -135,6 +137,7 @@ async function serve(
   addAudit(server, gate, new AuditCalls(store.keys));
   addLimits(server, gate, new LimitCalls(store, bus));
   addLogs(server, gate, new LogCalls(bus, store.audit));
+  addTraces(server, gate, bus);
   addRevocations(server, gate, store);
   const flags = addFlags(server, gate, { store, bus, log });
   addVersionGates(server, gate, { store, bus });

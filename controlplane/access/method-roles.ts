@@ -102,6 +102,7 @@ const rules: Readonly<Record<string, Readonly<Record<string, MethodRule>>>> = {
     PinSlot: run,
     UnpinSlot: run,
   },
+  TraceService: { GetTrace: look },
   VersionGateService: {
     CreateVersionGate: run,
     GetVersionGate: see,

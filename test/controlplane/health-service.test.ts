@@ -46,6 +46,7 @@ test("Check: SERVING overall and by service, NOT_FOUND for others", async () => 
     "tidegate.control.v1.RoutingService",
     "tidegate.control.v1.ShardService",
     "tidegate.control.v1.SlotService",
+    "tidegate.control.v1.TraceService",
     "tidegate.control.v1.VersionGateService",
   ]);
 });
