@@ -32,7 +32,7 @@ export async function showTrace(
   });
 }
 
-/** The trace of a traceparent as it stands in frames and logs; what is none is left to be judged. */
+/** The trace of a traceparent as frames and logs have it; what is none is left to be judged. */
 function traceIdOf(text: string): string {
   const [, traceId = text] = /^00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/.exec(text) ?? [];
   return traceId.toLowerCase();

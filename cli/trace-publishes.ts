@@ -9,7 +9,7 @@ import type { TraceHooks } from "../sdk/typescript/index.ts";
 /**
  * Hooks for the SDK.
  *
- * @param tell gets the trace of each acknowledged message; empty when the gateway does not trace it.
+ * @param tell gets the trace of each acknowledged message; empty: the gateway does not trace it.
  */
 export function traceEach(tell: (traceId: string) => void): TraceHooks {
   return {

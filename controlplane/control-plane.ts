@@ -137,7 +137,6 @@ async function serve(
   addAudit(server, gate, new AuditCalls(store.keys));
   addLimits(server, gate, new LimitCalls(store, bus));
   addLogs(server, gate, new LogCalls(bus, store.audit));
-  addTraces(server, gate, bus);
   addRevocations(server, gate, store);
   const flags = addFlags(server, gate, { store, bus, log });
   addVersionGates(server, gate, { store, bus });
@@ -253,7 +252,7 @@ function addMessaging(
   });
 }
 
-/** Rooms and the fleet, as gateways and shards say. */
+/** Rooms, traces and the fleet, as gateways and shards say. */
 function addViews(
   server: Server,
   gate: CallGate,
@@ -267,6 +266,7 @@ function addViews(
     getRoom: gate.unary(`${service}/GetRoom`, calls.get.bind(calls)),
     listMembers: gate.unary(`${service}/ListMembers`, calls.listMembers.bind(calls)),
   });
+  addTraces(server, gate, bus);
   const fleet = new FleetCalls(bus, scaleTriggerPercent / 100);
   const fleetService = "tidegate.control.v1.FleetService";
   server.addService(forgiving(FleetServiceService), {
