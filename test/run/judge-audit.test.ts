@@ -1,7 +1,12 @@
 /** Judging an audit: what fails, what passes, and what an exception must be. */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { type AuditException, type AuditPolicy, judgeAudit } from "./judge-audit.ts";
+import {
+  type AuditException,
+  type AuditPolicy,
+  type AuditReports,
+  judgeAudit,
+} from "./judge-audit.ts";
 
 const today = "2026-11-22";
 const policy: AuditPolicy = { least: "moderate", exceptionDaysMax: 90, exceptions: [] };
@@ -12,22 +17,48 @@ const exception: AuditException = {
   until: "2026-12-31",
 };
 
+const unanswered: AuditReports = { npm: null, python: null };
+const noNpm = { auditReportVersion: 2, vulnerabilities: {} };
+const noPip = { dependencies: [{ name: "left", version: "1.0", vulns: [] }], fixes: [] };
+
 /** A report as npm writes it: `top` depends on `left`, which has an advisory. */
-function report(severity: string) {
+function report(severity: string): AuditReports {
   const url = "https://github.com/advisories/GHSA-aaaa-bbbb-cccc";
   const cause = { source: 1, name: "left", title: "pads too much", url, severity, range: "<2" };
-  return {
-    auditReportVersion: 2,
-    vulnerabilities: {
-      left: { name: "left", severity, via: [cause], effects: ["top"] },
-      top: { name: "top", severity, via: ["left"], effects: [] },
-    },
+  const vulnerabilities = {
+    left: { name: "left", severity, via: [cause], effects: ["top"] },
+    top: { name: "top", severity, via: ["left"], effects: [] },
   };
+  return { npm: { auditReportVersion: 2, vulnerabilities }, python: noPip };
+}
+
+/** A report as pip-audit writes it: of `left`, beside one that PyPI does not know. */
+function pipReport(): AuditReports {
+  const description = "Pads too much.\n\nMore of it.";
+  const vuln = {
+    id: "PYSEC-2026-7",
+    fix_versions: ["2.0"],
+    aliases: ["CVE-2026-1", exception.advisory],
+  };
+  const left = { name: "left", version: "1.0", vulns: [{ ...vuln, description }] };
+  const own = { name: "ours", skip_reason: "Dependency not found on PyPI" };
+  return { npm: noNpm, python: { dependencies: [left, own], fixes: [] } };
 }
 
 test("nothing found: passes", () => {
-  const clean = { auditReportVersion: 2, vulnerabilities: {} };
+  const clean = { npm: noNpm, python: noPip };
   expect(judgeAudit(clean, policy, today)).toEqual({ failures: [], notes: [] });
+});
+
+test("Python: one fails whatever the policy lets pass, since PyPI tells no severity", () => {
+  const { failures } = judgeAudit(pipReport(), { ...policy, least: "critical" }, today);
+  expect(failures).toEqual(["left: unknown, GHSA-aaaa-bbbb-cccc Pads too much."]);
+});
+
+test("Python: an exception names it by GitHub's name for it", () => {
+  const verdict = judgeAudit(pipReport(), { ...policy, exceptions: [exception] }, today);
+  expect(verdict.failures).toEqual([]);
+  expect(verdict.notes).toEqual(["excused: left: unknown, GHSA-aaaa-bbbb-cccc Pads too much."]);
 });
 
 test.each(["moderate", "high", "critical", "a new one"])("a %s one fails, once", (severity) => {
@@ -61,23 +92,32 @@ test.each<[Partial<AuditException>, string]>([
   [{ advisory: "*" }, "no advisory"],
 ])("an exception %j fails the audit, also without network", (change, sentence) => {
   const exceptions = [{ ...exception, ...change }];
-  const { failures } = judgeAudit(null, { ...policy, exceptions }, today);
+  const { failures } = judgeAudit(unanswered, { ...policy, exceptions }, today);
   expect(failures).toEqual([expect.stringContaining(sentence)]);
 });
 
 test.each([null, { message: "405 Method Not Allowed" }, { error: {} }])(
-  "no answer (%j): passes, and says that nothing was audited",
-  (answer) => {
-    expect(judgeAudit(answer, policy, today)).toEqual({
+  "npm: no answer (%j): passes, and says that nothing was audited",
+  (npm) => {
+    expect(judgeAudit({ npm, python: noPip }, policy, today)).toEqual({
       failures: [],
-      notes: ["not audited: the registry did not answer"],
+      notes: ["npm packages: not audited, the registry did not answer"],
     });
+  },
+);
+
+test.each([null, { dependencies: [] }, { dependencies: [{ name: "left", skip_reason: "404" }] }])(
+  "Python: no answer (%j): passes, and says that nothing was audited; npm's are judged",
+  (python) => {
+    const { failures, notes } = judgeAudit({ ...report("high"), python }, policy, today);
+    expect(failures).toHaveLength(1);
+    expect(notes).toEqual(["Python packages: not audited, the registry did not answer"]);
   },
 );
 
 test("the policy in the repository is one", () => {
   const url = new URL("../../.ci/audit-policy.json", import.meta.url);
   const own = JSON.parse(readFileSync(url, "utf8")) as AuditPolicy;
-  expect(judgeAudit(null, own, new Date().toISOString().slice(0, 10)).failures).toEqual([]);
+  expect(judgeAudit(unanswered, own, new Date().toISOString().slice(0, 10)).failures).toEqual([]);
   expect(own.least).toBe("moderate");
 });

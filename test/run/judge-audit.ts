@@ -4,12 +4,13 @@
  * Pure. Findings below the least severity are listed and let pass. An exception names one advisory,
  * says why it does no harm here, and ends: nothing is excused for good.
  */
-
-/** Severities of npm, the least first. */
-const severities = ["info", "low", "moderate", "high", "critical"] as const;
-
-/** How bad an advisory is. */
-export type Severity = (typeof severities)[number];
+import {
+  type Finding,
+  readNpmFindings,
+  readPipFindings,
+  SEVERITIES,
+  type Severity,
+} from "./audit-findings.ts";
 
 /** An advisory that is let pass for a time. */
 export interface AuditException {
@@ -39,25 +40,30 @@ export interface AuditVerdict {
   readonly notes: readonly string[];
 }
 
-/** An advisory about a package that is installed. */
-interface Finding {
-  readonly advisory: string;
-  readonly package: string;
-  readonly severity: Severity;
-  readonly title: string;
+/** What the audits said; null where no registry answered. */
+export interface AuditReports {
+  /** Of `npm audit --json`, parsed. */
+  readonly npm: unknown;
+  /** Of `pip-audit --format json --aliases on`, parsed. */
+  readonly python: unknown;
 }
 
 /**
  * Judges.
  *
- * @param report of `npm audit --json`, parsed; null when the registry did not answer.
  * @param today "2026-11-22".
  */
-export function judgeAudit(report: unknown, policy: AuditPolicy, today: string): AuditVerdict {
+export function judgeAudit(
+  reports: AuditReports,
+  policy: AuditPolicy,
+  today: string,
+): AuditVerdict {
   const failures = policy.exceptions.flatMap((each) => judgeException(each, policy, today));
   const notes: string[] = [];
-  const findings = report === null ? null : readFindings(report);
-  if (findings === null) return { failures, notes: ["not audited: the registry did not answer"] };
+  const [npm, python] = [readNpmFindings(reports.npm), readPipFindings(reports.python)];
+  if (npm === null) notes.push("npm packages: not audited, the registry did not answer");
+  if (python === null) notes.push("Python packages: not audited, the registry did not answer");
+  const findings: readonly Finding[] = [...(npm ?? []), ...(python ?? [])];
   for (const finding of findings) {
     const sentence = `${finding.package}: ${finding.severity}, ${finding.advisory} ${finding.title}`;
     const isExcused = policy.exceptions.some(
@@ -67,6 +73,7 @@ export function judgeAudit(report: unknown, policy: AuditPolicy, today: string):
     else if (rank(finding.severity) < rank(policy.least)) notes.push(`let pass: ${sentence}`);
     else failures.push(sentence);
   }
+  if (npm === null || python === null) return { failures, notes };
   for (const { advisory, package: name } of policy.exceptions) {
     const isUsed = findings.some((each) => each.advisory === advisory && each.package === name);
     if (!isUsed) notes.push(`not needed any more: the exception for ${name}, ${advisory}`);
@@ -88,36 +95,9 @@ function judgeException(
   return days > exceptionDaysMax ? [`${what} is for more than ${exceptionDaysMax} days`] : [];
 }
 
-/** Null for a report that is none: what a registry without audits sends. */
-function readFindings(report: unknown): Finding[] | null {
-  const { vulnerabilities } = report as { vulnerabilities?: Record<string, NpmVulnerability> };
-  if (typeof vulnerabilities !== "object") return null;
-  const found = new Map<string, Finding>();
-  for (const { via } of Object.values(vulnerabilities)) {
-    for (const cause of via) {
-      if (typeof cause === "string") continue; // a package of the list, which has the advisory
-      const advisory = cause.url.split("/").at(-1) ?? cause.url;
-      const { name, severity, title } = cause;
-      found.set(`${advisory} ${name}`, { advisory, package: name, severity, title });
-    }
-  }
-  return [...found.values()];
-}
-
-/** A package of `npm audit --json`. */
-interface NpmVulnerability {
-  readonly via: readonly (string | NpmCause)[];
-}
-
-interface NpmCause {
-  readonly name: string;
-  readonly severity: Severity;
-  readonly title: string;
-  readonly url: string;
-}
-
 /** A severity that is not known counts as the worst. */
-function rank(severity: Severity): number {
-  const found = severities.indexOf(severity);
-  return found < 0 ? severities.length : found;
+function rank(severity: Severity | "unknown"): number {
+  const order: readonly string[] = SEVERITIES;
+  const found = order.indexOf(severity);
+  return found < 0 ? SEVERITIES.length : found;
 }
