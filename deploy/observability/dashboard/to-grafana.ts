@@ -113,7 +113,7 @@ function variables(): object[] {
   const source = { name: "datasource", label: "Data source", type: "datasource", hide: 0 };
   const ask = (name: string, label: string, query: string, more: object) => {
     const asked = { query, refId: "A", qryType: 1 };
-    const all = { name, label, type: "query", datasource, definition: query, query: asked };
+    const all = { name, label, type: "query", datasource, query: asked };
     return { ...all, refresh: 2, sort: 1, hide: 0, includeAll: false, multi: false, ...more };
   };
   const many = { includeAll: true, multi: true, allValue: ".*" };
