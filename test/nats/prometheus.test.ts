@@ -9,7 +9,6 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { Panel } from "../../deploy/observability/dashboard/panel.ts";
 import { ROWS } from "../../deploy/observability/dashboard/rows.ts";
-import { CATALOGUE } from "../../telemetry/metrics/catalogue.ts";
 import { runCli } from "../cli/run-cli.ts";
 import { metricsOf, readAlerts } from "../deploy/observability/rule-files.ts";
 import {
@@ -25,8 +24,6 @@ import { freePort } from "./drain-tools.ts";
 import { startTestNats, type TestNats } from "./start-nats.ts";
 
 const panels: readonly Panel[] = ROWS.flatMap((row) => row.panels);
-const isPlanned = (name: string) =>
-  (CATALOGUE as Readonly<Record<string, { isPlanned?: true }>>)[name]?.isPlanned ?? false;
 /** Labels of these name what somebody did first: exposures of flags. */
 const seldom = ["tidegate_flag_exposures_total"];
 const secret = "a secret of more than thirty-two bytes";
@@ -65,9 +62,7 @@ beforeAll(async () => {
   const isRead = async () => {
     const rates = await prometheus.query(asked("Slow members"));
     const [published] = await prometheus.query(asked("Published"));
-    return (
-      rates.length > 0 && (isPlanned("tidegate_messages_total") || (published?.value ?? 0) > 0)
-    );
+    return rates.length > 0 && (published?.value ?? 0) > 0;
   };
   await vi.waitUntil(isRead, { timeout: 60_000, interval: 250 });
 }, 180_000);
@@ -124,7 +119,6 @@ describe.skipIf(isPrometheusMissing())("Prometheus over two gateways and a contr
     expect(connections?.value).toBe(3);
     const of = await prometheus.query(asked("Connections, rooms, members"));
     expect([1, 2]).toContain(of[0]?.value);
-    if (isPlanned("tidegate_messages_total")) return;
     const hops = await prometheus.query(asked("Messages by hop"));
     const byHop = new Map(hops.map(({ metric, value }) => [metric.hop, value]));
     expect([...byHop.keys()].sort()).toEqual(["bus_deliver", "bus_publish", "fanout", "ingress"]);
@@ -138,7 +132,7 @@ describe.skipIf(isPrometheusMissing())("Prometheus over two gateways and a contr
       for (const [expression] of queries) {
         const answer = await prometheus.query(fillIn(expression));
         const named = metricsOf(expression);
-        const isExcused = named.some((name) => isPlanned(name) || seldom.includes(name));
+        const isExcused = named.some((name) => seldom.includes(name));
         // Only what is above 0 has a line.
         if (expression.endsWith(" > 0")) continue;
         if (answer.length === 0 && !isExcused) empty.push(`${title}: ${expression}`);
@@ -155,8 +149,7 @@ describe.skipIf(isPrometheusMissing())("Prometheus over two gateways and a contr
     ];
     const named = [...new Set(expressions.flatMap(metricsOf))];
     const there = new Set((await prometheus.names()).flatMap(metricsOf));
-    const missing = named.filter((name) => !there.has(name) && !isPlanned(name));
-    expect(missing.filter((name) => !seldom.includes(name))).toEqual([]);
+    expect(named.filter((name) => !there.has(name))).toEqual(seldom);
   });
 
   test("every rule can be judged, and only the certificate that ends in a day is told of", async () => {
@@ -165,7 +158,6 @@ describe.skipIf(isPrometheusMissing())("Prometheus over two gateways and a contr
     expect(rules.map(({ name }) => name).sort()).toEqual(names.sort());
     expect(rules.filter(({ health }) => health !== "ok")).toEqual([]);
     const told = rules.filter(({ state }) => state !== "inactive").map(({ name }) => name);
-    const ends = isPlanned("tidegate_certificate_not_after_seconds");
-    expect(told).toEqual(ends ? [] : ["TidegateCertificateEndsSoon", "TidegateCertificateEnds"]);
+    expect(told).toEqual(["TidegateCertificateEndsSoon", "TidegateCertificateEnds"]);
   });
 });

@@ -4,7 +4,7 @@
  * Pure.
  */
 
-/** Severities of npm, the least first. PyPI tells none, and what is not known counts as the worst. */
+/** Severities of npm, the least first. PyPI tells none: what is not known counts as the worst. */
 export const SEVERITIES = ["info", "low", "moderate", "high", "critical"] as const;
 
 /** How bad an advisory is. */

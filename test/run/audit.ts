@@ -54,11 +54,11 @@ function run(command: string, args: readonly string[], timeout: number): Promise
   });
 }
 
-/** Null for what is no JSON: nothing there, or cut off by the time, so not audited, which is said. */
+/** Null for what is no JSON: nothing was there, or it was cut off by the time. */
 function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    return null; // see above
+    return null; // not audited, which is said
   }
 }
