@@ -22,6 +22,7 @@ import { benchPlacement } from "./placement.ts";
 import { type BenchReport, formatTable, shown, shownSpread } from "./report.ts";
 import { benchRolling } from "./rolling.ts";
 import { benchRouting } from "./routing.ts";
+import { benchScrape } from "./scrape.ts";
 import { benchSeats } from "./seats.ts";
 import { benchStart } from "./start.ts";
 import { benchStorm } from "./storm.ts";
@@ -68,6 +69,7 @@ const BENCHES: ReadonlyMap<string, { readonly run: Bench; readonly about: string
   ["fleet", { run: benchFleet, about: "state of 1 000 gateways in one control plane, on NATS" }],
   ["routing", { run: benchRouting, about: "a change of the configuration, to 100 gateways" }],
   ["flags", { run: benchFlags, about: "50 flags in a Welcome; a change to 10 000 connections" }],
+  ["scrape", { run: benchScrape, about: "a reading of /metrics with 100 000 rooms: CPU, pause" }],
   ["seats", { run: benchSeats, about: "admission under limits: local, and with a seat on NATS" }],
   ["placement", { run: benchPlacement, about: "deciding where 4 096 slots lie over 64 shards" }],
 ]);

@@ -29,15 +29,10 @@ export interface GatewayReadings {
 /** Below so many connections their share of the memory says nothing. */
 const MEMORY_CONNECTIONS_MIN = 1000;
 /** What ours or the bus's fault is; all else is a client's, a limit's, or a drain's. */
-const serverFaults: ReadonlySet<ErrorCode> = new Set([
-  ...([
-    "BUS_ACCESS_DENIED",
-    "BUS_UNSUITABLE",
-    "INTERNAL",
-    "OUTCOME_UNKNOWN",
-    "OVERLOADED",
-  ] as const),
-  ...(["STORE_CORRUPT", "STORE_FULL", "UNAVAILABLE", "UNCONFIRMED"] as const),
+const serverFaults: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  ...(["BUS_ACCESS_DENIED", "BUS_UNSUITABLE", "GATEWAY_NOT_READY", "INTERNAL"] as const),
+  ...(["OUTCOME_UNKNOWN", "OVERLOADED", "STORE_CORRUPT", "STORE_FULL"] as const),
+  ...(["UNAVAILABLE", "UNCONFIRMED"] as const),
 ]);
 
 /** Writes all of it. */

@@ -9,6 +9,7 @@ import { benchMicro } from "../../bench/micro.ts";
 import { DEFAULTS } from "../../bench/options.ts";
 import { benchPlacement } from "../../bench/placement.ts";
 import { benchRouting } from "../../bench/routing.ts";
+import { benchScrape } from "../../bench/scrape.ts";
 import { benchSeats } from "../../bench/seats.ts";
 import { benchStart } from "../../bench/start.ts";
 import { readTargets } from "../../bench/targets.ts";
@@ -89,6 +90,13 @@ test("benchPlacement: plans every shape, and the same work gives the same hash",
   expect(Object.keys(one.measures)).toEqual(expect.arrayContaining(targetNames("placement")));
   expect(one.runs[0]).toMatchObject({ shape: "even", moveCount: 0, pacedSeconds: 0 });
   expect(two.hash).toBe(one.hash);
+});
+
+test("benchScrape: reads a server with all its rooms, and tells what it takes", async () => {
+  const report = await benchScrape(tiny, silent);
+  expect(report.problems).toEqual([]);
+  expect(report.runs).toMatchObject([{ roomCount: 500 }]);
+  expect(Object.keys(report.measures)).toEqual(targetNames("scrape"));
 });
 
 test("benchSeats: takes and moves seats on NATS, and admits locally", async () => {
