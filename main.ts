@@ -85,7 +85,8 @@ async function startParts(options: OptionValues): Promise<void> {
   ]);
   const [runningGateway, runningControlPlane] = await Promise.all([
     gateway?.(bus) ?? null,
-    controlPlane?.startControlPlane(bus, log, controlPlaneOptions(options, gatewayId)) ?? null,
+    controlPlane?.startControlPlane(bus, log, controlPlaneOptions(options, gatewayId), telemetry) ??
+      null,
   ]);
   answerLogLevel(bus, log);
   answerTraces(bus, telemetry.tracer);

@@ -4,18 +4,22 @@
  */
 import type {
   handleUnaryCall,
+  Metadata,
   ServerDuplexStream,
   ServerWritableStream,
   ServiceDefinition,
   UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { CodedError } from "../proto/coded-error.ts";
+import type { OpenSpan } from "../telemetry/tracing/open-span.ts";
+import { NO_TRACER, type Tracer } from "../telemetry/tracing/tracer.ts";
 import { type Access, type CallFacts, OPEN_ACCESS } from "./access/access.ts";
 import { allows, type Caller } from "./access/caller.ts";
 import { type MethodRule, methodRule } from "./access/method-roles.ts";
 import { RoleRequiredError } from "./access/role-required.ts";
 import type { AuditLog } from "./audit/audit-log.ts";
 import { requestIdOf, resourceOf } from "./audit/request-words.ts";
+import { CallTrace } from "./call-trace.ts";
 import type { Log } from "./log.ts";
 import { CallMeter } from "./metrics/call-meter.ts";
 
@@ -42,7 +46,16 @@ export interface CallGateOptions {
   readonly access?: Access;
   /** Left out: refused calls are not written. */
   readonly audit?: AuditLog;
+  /** Left out: calls are no spans. */
+  readonly tracer?: Tracer;
 }
+
+/** Serves a call; the span is null when the call is not sampled. */
+type Handle<Request, Response> = (
+  request: Request,
+  caller: Caller,
+  span: OpenSpan | null,
+) => Promise<Response>;
 
 /** A streaming call, of either kind. */
 type StreamCall = ServerWritableStream<unknown, unknown> | ServerDuplexStream<unknown, unknown>;
@@ -53,12 +66,14 @@ export class CallGate {
   readonly #countMax: number;
   /** Of all calls. */
   readonly meter = new CallMeter();
+  readonly #tracer: Tracer;
   readonly #access: Access;
   readonly #audit: AuditLog | null;
   #count = 0;
 
-  constructor({ log, countMax, access = OPEN_ACCESS, audit }: CallGateOptions) {
+  constructor({ log, countMax, access = OPEN_ACCESS, audit, tracer }: CallGateOptions) {
     this.#log = log;
+    this.#tracer = tracer ?? NO_TRACER;
     this.#countMax = countMax;
     this.#access = access;
     this.#audit = audit ?? null;
@@ -71,12 +86,14 @@ export class CallGate {
    */
   unary<Request, Response>(
     method: string,
-    handle: (request: Request, caller: Caller) => Promise<Response>,
+    handle: Handle<Request, Response>,
   ): handleUnaryCall<Request, Response> {
     const rule = methodRule(method);
     return (call, callback) => {
-      const end = this.meter.begin(method, false);
-      this.#run(method, rule, call, call.request, handle).then(
+      const { trace, end } = this.#begin(method, false, call.metadata);
+      const handleTraced = (request: Request, caller: Caller) =>
+        handle(request, caller, trace.admit());
+      this.#run(method, rule, call, call.request, handleTraced).then(
         (response) => {
           end(null);
           callback(null, response);
@@ -103,11 +120,12 @@ export class CallGate {
     const rule = methodRule(method);
     return (call) => {
       const request = "request" in call ? call.request : null;
-      const end = this.meter.begin(method, true);
+      const { trace, end } = this.#begin(method, true, call.metadata);
       let failure: unknown = null;
       call.once("close", () => end(failure)); // also after an error, and when it is cancelled
       this.#admit(method, rule, call, request)
         .then((caller) => {
+          trace.admit();
           refuseUndecodable(request);
           return handle(call, caller);
         })
@@ -118,6 +136,17 @@ export class CallGate {
           call.emit("error", Object.assign(new Error(answer.details), answer));
         });
     };
+  }
+
+  /** `end` is to be called once at the end, with what the call failed with, or null. */
+  #begin(method: string, isStream: boolean, metadata: Metadata) {
+    const counted = this.meter.begin(method, isStream);
+    const trace = new CallTrace(this.#tracer, method, metadata);
+    const end = (reason: unknown) => {
+      counted(reason);
+      trace.end(reason);
+    };
+    return { trace, end };
   }
 
   async #run<Request, Response>(

@@ -16,6 +16,8 @@ import { MessagingServiceService } from "../proto/gen/tidegate/control/v1/messag
 import { RoomClassServiceService } from "../proto/gen/tidegate/control/v1/room_class_service.ts";
 import { RoomServiceService } from "../proto/gen/tidegate/control/v1/room_service.ts";
 import type { MetricSink } from "../telemetry/metrics/registry.ts";
+import { NO_TELEMETRY, type Telemetry } from "../telemetry/telemetry.ts";
+import type { Tracer } from "../telemetry/tracing/tracer.ts";
 import { type OpenedAccess, openAccess } from "./access/open-access.ts";
 import { AuditCalls } from "./audit-service.ts";
 import { CallGate, forgiving, loadStatus } from "./calls.ts";
@@ -104,12 +106,13 @@ export async function startControlPlane(
   bus: Bus,
   log: Log,
   partial: Partial<ControlPlaneOptions> = {},
+  telemetry: Telemetry = NO_TELEMETRY,
 ): Promise<ControlPlane> {
   const options = validateControlPlaneOptions(partial);
   routeLibraryLog(log);
   const opened = await openAccess(options, log);
   try {
-    return await serve(bus, log, options, opened);
+    return await serve(bus, log, options, { ...opened, tracer: telemetry.tracer });
   } catch (error) {
     opened.stop();
     throw error;
@@ -120,7 +123,7 @@ async function serve(
   bus: Bus,
   log: Log,
   options: ControlPlaneOptions,
-  opened: OpenedAccess,
+  opened: OpenedAccess & { readonly tracer: Tracer },
 ): Promise<ControlPlane> {
   const store = await ControlStore.open(bus);
   const routing = await Routing.open(bus, store.audit, log);
@@ -128,8 +131,8 @@ async function serve(
   const readPlacement = () => readSnapshot({ topology: bus.topology, keys: store.keys, loads });
   const classes = new RoomClassStore(store, new ClassPlacement(store.keys, readPlacement));
   const server = makeServer(options);
-  const { access, credentials, ownToken } = opened;
-  const gate = new CallGate({ log, countMax: options.callCountMax, access, audit: store.audit });
+  const { credentials, ownToken } = opened;
+  const gate = new CallGate({ ...opened, log, countMax: options.callCountMax, audit: store.audit });
   addRoomClasses(server, gate, new RoomClassCalls(classes, options.classPageMax));
   const messaging = new MessagingCalls(bus, classes, options.historyPageMax);
   addMessaging(server, gate, messaging, new DisconnectCalls(bus, store.audit));

@@ -3,7 +3,12 @@
  * on a NATS of three nodes, all telling one OTLP receiver; and its tree, rebuilt from what it got.
  */
 import { existsSync } from "node:fs";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { credentials, Metadata } from "@grpc/grpc-js";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import {
+  GatewayServiceClient,
+  type ListGatewaysResponse,
+} from "../../proto/gen/tidegate/control/v1/gateway_service.ts";
 import { PYTHON } from "../chaos/client-process.ts";
 import { startTestNats, type TestNats } from "../nats/start-nats.ts";
 import { type Server, startServer } from "../start-server.ts";
@@ -128,6 +133,32 @@ test("a durable message from TypeScript: its tree, links, attributes and times",
   );
   expect(new Set(sizes).size).toBe(1);
 }, 60_000);
+
+test("a call of the control plane: a child of who asks, with its status", async () => {
+  const [traceId, spanId] = ["4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"];
+  const metadata = new Metadata();
+  metadata.set("traceparent", `00-${traceId}-${spanId}-01`);
+  const address = servers.get("plane")?.grpc ?? "";
+  const client = new GatewayServiceClient(address, credentials.createInsecure());
+  onTestFinished(() => client.close());
+  const request = { pageSize: 10, pageToken: "" };
+  const { gateways } = await new Promise<ListGatewaysResponse>((resolve, reject) => {
+    client.listGateways(request, metadata, (error, response) =>
+      error === null ? resolve(response) : reject(error),
+    );
+  });
+  expect(gateways.map(({ name }) => name)).toContain("gateways/east");
+  await receiver.until(() => receiver.trace(traceId).length > 0);
+  const [span] = receiver.trace(traceId);
+  expect(span).toMatchObject({
+    name: "tidegate.control.v1.GatewayService/ListGateways",
+    kind: "SERVER",
+    parentSpanId: spanId,
+    error: null,
+  });
+  expect(span?.resource["service.instance.id"]).toBe("plane");
+  expect(span?.attributes["rpc.response.status_code"]).toBe("OK");
+});
 
 test("an ephemeral message, and one from Python: the same tree", async (context) => {
   const isPython = existsSync(PYTHON);
