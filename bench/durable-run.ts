@@ -56,7 +56,7 @@ export async function runDurable(
   const nodeFlags =
     options.profileDir === "" ? [] : ["--cpu-prof", `--cpu-prof-dir=${options.profileDir}`];
   if (shape.file === "bus-generator.ts") {
-    const load: Load = new LoadProcess(shape.file, null, nodeFlags);
+    const load: Load = new LoadProcess(shape.file, null, { nodeFlags });
     return measure({ load, nats, storePid: load.pid, url: "" }, shape, options).finally(() =>
       load.stop(),
     );

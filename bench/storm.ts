@@ -41,7 +41,8 @@ interface StormShape {
 const FULL: StormShape = {
   ...{ generatorCount: 3, roomsPerGenerator: 500, membersPerRoom: 10 },
   ...{ witnessRoomCount: 20, witnessesPerRoom: 10, stormRatePerS: 100, witnessRatePerS: 50 },
-  normalS: 10,
+  // Every room has a message by then, so that its members know a position to resume from.
+  normalS: 20,
 };
 const TINY: StormShape = {
   ...{ generatorCount: 2, roomsPerGenerator: 6, membersPerRoom: 5 },
@@ -143,7 +144,7 @@ async function runOnce(
   const fleet = await NatsFleet.start(options.natsServer, 1);
   const storms: Load[] = Array.from(
     { length: shape.generatorCount },
-    () => new LoadProcess("storm-generator.ts", null),
+    () => new LoadProcess("storm-generator.ts", null, { yields: true }),
   );
   const witness: Load = new LoadProcess("storm-generator.ts", null);
   const direct = await findPorts();
@@ -164,6 +165,7 @@ async function runOnce(
     if (victim === null) throw new Error("the first worker is not there");
     const killedAtUs = monotonicUs();
     process.kill(victim, "SIGKILL");
+
     return await figuresOf(storms, witness, shape, killedAtUs);
   } finally {
     await Promise.all([...storms, witness].map((load) => load.stop()));

@@ -82,8 +82,8 @@ export interface GatewayOptions {
    */
   readonly blockMs: number;
   /**
-   * "paced": Hellos pass no faster than the event loop bears, in their order, and who would wait
-   * too long is told when to come again (OVERLOADED). "off": as they come. Default "paced".
+   * "paced": connections pass no faster than the event loop bears, in their order, and who would
+   * wait too long is told when to come again (OVERLOADED). "off": as they come. Default "paced".
    */
   readonly admission: "paced" | "off";
   /**

@@ -5,7 +5,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { NODE_FLAGS } from "../../deploy/node-flags.ts";
-import { pinned } from "../servers/pin.ts";
+import { pinned, yielding, yieldSession } from "../servers/pin.ts";
 
 /** Any message between parent and generator. */
 interface Kinded {
@@ -24,6 +24,14 @@ export type GeneratorFile =
   | "flag-generator.ts"
   | "login-generator.ts";
 
+/** How a generator runs. */
+export interface LoadProcessOptions {
+  /** Further flags of Node, e.g. for profiles. */
+  readonly nodeFlags?: readonly string[];
+  /** It takes what time others leave: its clients would have machines of their own. */
+  readonly yields?: boolean;
+}
+
 /** Time for a generator to end after its channel closed, before it is killed. */
 const STOP_MS = 5000;
 
@@ -32,19 +40,23 @@ export class LoadProcess<Command extends Kinded, Reply extends Kinded> {
 
   /**
    * @param core CPU core to stay on, or null for any.
-   * @param nodeFlags further flags of Node, e.g. for profiles.
+   * @param how defaults: no flags, and it yields to nobody.
    */
-  constructor(file: GeneratorFile, core: number | null, nodeFlags: readonly string[] = []) {
-    const [command, ...args] = pinned(core, [
+  constructor(file: GeneratorFile, core: number | null, how: LoadProcessOptions = {}) {
+    const { nodeFlags = [], yields = false } = how;
+    const run: [string, ...string[]] = [
       process.execPath,
       ...NODE_FLAGS,
       ...nodeFlags,
       fileURLToPath(new URL(file, import.meta.url)),
-    ]);
+    ];
+    const [command, ...args] = pinned(core, yields ? yielding(run) : run);
     this.#child = spawn(command, args, {
       stdio: ["ignore", "inherit", "inherit", "ipc"],
       serialization: "advanced", // histograms travel as typed arrays
+      detached: yields, // a session of its own; it ends with its channel
     });
+    if (yields) yieldSession(this.pid);
   }
 
   get pid(): number {

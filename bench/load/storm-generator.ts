@@ -151,16 +151,39 @@ class StormGenerator {
   }
 
   #settle(last: Readonly<Record<string, number>>): void {
-    this.#messageAtUs = monotonicUs();
     const isExact = (member: StormMember) =>
-      !member.isBroken && member.isIn && member.number === (last[member.room] ?? 0);
-    const isQuiet = () => monotonicUs() - this.#messageAtUs > SETTLE_MS * 1000;
+      member.brokenBy === "" && member.isIn && member.number === (last[member.room] ?? 0);
+    let quietCount = 0;
+    let messageAtUs = this.#messageAtUs;
+    // In looks, not time: a generator that got no core for so long has not read what came.
+    const isQuiet = () => {
+      quietCount = messageAtUs === this.#messageAtUs ? quietCount + 1 : 0;
+      messageAtUs = this.#messageAtUs;
+      return quietCount * LOOK_MS > SETTLE_MS;
+    };
     const isDone = () => isQuiet() || this.#members.every(isExact);
     this.#when(BACK_MS_MAX, isDone, () => {
       const exactCount = this.#members.filter(isExact).length;
       const reasons = this.#publishers.flatMap((each) => each.reasons);
+      reasons.push(...this.#missing(isExact, last));
       this.#reply({ kind: "settled", exactCount, memberCount: this.#members.length, reasons });
     });
+  }
+
+  /** Why members are not exact: each kind with its count. */
+  #missing(
+    isExact: (member: StormMember) => boolean,
+    last: Readonly<Record<string, number>>,
+  ): string[] {
+    const counts = new Map<string, number>();
+    for (const member of this.#members) {
+      if (isExact(member)) continue;
+      const isBehind = member.number < (last[member.room] ?? 0);
+      const kind =
+        member.brokenBy || (member.isIn ? (isBehind ? "is behind" : "is ahead") : "is not in");
+      counts.set(kind, (counts.get(kind) ?? 0) + 1);
+    }
+    return [...counts].map(([kind, count]) => `${count} members: ${kind}`);
   }
 
   /** Calls `done` once when `isTrue`, or after some time. */

@@ -11,7 +11,7 @@ import { BenchSocket, type ReadBuffer, type SocketEvents } from "./socket.ts";
 import { encodeTidegateFrame, helloFrame } from "./tidegate-adapter.ts";
 
 /** First wait before another dial, and the longest, ms: full jitter, as docs/protocol.md has it. */
-const BACK_OFF_MS = 250;
+const BACK_OFF_MS = 1000;
 const BACK_OFF_MS_MAX = 30_000;
 
 /** What members of a process share. */
@@ -28,15 +28,16 @@ export class StormMember implements SocketEvents {
   readonly #parts: StormMemberParts;
   readonly #index: number;
   readonly #again: URL;
+  #url: URL;
   readonly #producerKey = randomBytes(16);
   #socket: BenchSocket | null = null;
   #position: Message["position"];
   #failedCount = 0;
   #retryAfterMs = 0;
   #isEnded = false;
-  /** Newest number, and whether one was missing or came again. */
+  /** Newest number, and how it came to miss one or get one again; "" while it has not. */
   number = 0;
-  isBroken = false;
+  brokenBy: "" | "a Gap" | "a number missing" | "a number again" = "";
   /** Times its connection was lost after it was in. */
   lostCount = 0;
   isIn = false;
@@ -50,9 +51,11 @@ export class StormMember implements SocketEvents {
     this.room = room;
     this.#index = index;
     this.#again = again;
+    this.#url = again;
   }
 
   dial(url: URL): void {
+    this.#url = url;
     this.#socket = new BenchSocket(url, "tidegate.v1", this.#index, this.#parts.shared, this);
   }
 
@@ -96,7 +99,7 @@ export class StormMember implements SocketEvents {
         if (frame.value.code === "OVERLOADED") this.#parts.onShed();
         return;
       case "gap":
-        this.isBroken = true;
+        this.brokenBy = "a Gap";
         return;
       default:
     }
@@ -111,7 +114,8 @@ export class StormMember implements SocketEvents {
     this.#failedCount += 1;
     const waitMs = Math.max(this.#retryAfterMs, Math.random() * most);
     setTimeout(() => {
-      if (!this.#isEnded) this.dial(this.#again);
+      // Until it is in, it belongs to the gateway that is to be killed.
+      if (!this.#isEnded) this.dial(this.lostCount === 0 ? this.#url : this.#again);
     }, waitMs);
   }
 
@@ -119,7 +123,9 @@ export class StormMember implements SocketEvents {
     const payload = envelope?.payload ?? new Uint8Array(PAYLOAD_BYTES);
     const view = new DataView(payload.buffer, payload.byteOffset, payload.length);
     const number = readSeq(view, 0);
-    if (number !== this.number + 1 && ephemeralSeq === 0n) this.isBroken = true;
+    if (number !== this.number + 1 && ephemeralSeq === 0n) {
+      this.brokenBy = number > this.number ? "a number missing" : "a number again";
+    }
     this.number = number;
     this.#position = position;
     this.#parts.onMessage(this, monotonicUs() - readSentUs(view, 0));

@@ -1,23 +1,23 @@
 /**
- * How many Hellos a second a gateway takes: more while its event loop is calm, less at once when it
- * is not.
+ * How many connections a second a gateway takes: more while its event loop is calm, less at once
+ * when it is not.
  *
  * Pure. Members that are there are to notice little of those who come, so the loop may be late by
  * no more than a fixed small time, or twice what it is late without them.
  */
 
-/** Hellos a second at first: a gateway whose neighbour has just died does not know its measure. */
+/** Connections a second at first: a gateway whose neighbour has just died knows no measure. */
 export const RATE_FIRST = 500;
 /** Nobody is kept waiting for ever, whatever the loop says. */
-export const RATE_MIN = 200;
+export const RATE_MIN = 300;
 /** More than a process can do. */
 export const RATE_MAX = 10_000;
 /** A loop that is late by less than this is calm, ms. */
-export const CALM_DELAY_MS = 8;
+export const CALM_DELAY_MS = 4;
 /** Each reading that is calm, while somebody waits, raises the rate by this part. */
-const RAISE_SHARE = 0.1;
+const RAISE_SHARE = 0.03;
 /** And each that is not lowers it to this part. */
-const LOWER_SHARE = 0.7;
+const LOWER_SHARE = 0.8;
 /** A loop that is always later than this is overloaded, and does not count as normal, ms. */
 const NORMAL_DELAY_MS_MAX = 100;
 /** The delay without arrivals follows readings by this part each. */

@@ -4,7 +4,7 @@
  * It dials, and after a break dials again. How one socket lives is connection.ts, whom its frames
  * concern take-frame.ts; what users see of all this is client.ts.
  */
-import { BACKOFF_PUBLISHING_MAX_MS, backoffMs } from "./backoff.ts";
+import { BACKOFF_PUBLISHING_MAX_MS, backoffMs, DIAL_FIRST_MS } from "./backoff.ts";
 import type { CancelTimer, Clock } from "./clock.ts";
 import type { Connection } from "./connection.ts";
 import type { ConnectionEnd } from "./connection-end.ts";
@@ -142,9 +142,9 @@ export class Session implements PublishLink, RoomLink, RoomsLink, TokenLink {
   }
 
   /** How long to wait before the next try of anything: backoff.ts, milliseconds. */
-  backoffMs(failedCount: number, retryAfterMs: number): number {
+  backoffMs(failedCount: number, retryAfterMs: number, firstMs?: number): number {
     const { random } = this.#setup.runtime;
-    return backoffMs(failedCount, retryAfterMs, random(), this.publisher.isPublishing);
+    return backoffMs(failedCount, retryAfterMs, random(), this.publisher.isPublishing, firstMs);
   }
 
   ping(): Promise<number> {
@@ -235,7 +235,7 @@ export class Session implements PublishLink, RoomLink, RoomsLink, TokenLink {
   #moveAgain(error: TidegateError): void {
     this.publisher.release();
     this.#failedCount += 1;
-    const delayMs = this.backoffMs(this.#failedCount, error.retryAfterMs);
+    const delayMs = this.backoffMs(this.#failedCount, error.retryAfterMs, DIAL_FIRST_MS);
     this.#moveLater(this.#setup.url, delayMs);
   }
 
@@ -306,7 +306,7 @@ export class Session implements PublishLink, RoomLink, RoomsLink, TokenLink {
 
   /** Dials after the back-off, and not before `leastMs`. */
   #dialLater(error: TidegateError, leastMs: number, url = this.#setup.url): void {
-    const delayMs = this.backoffMs(this.#failedCount, leastMs);
+    const delayMs = this.backoffMs(this.#failedCount, leastMs, DIAL_FIRST_MS);
     const attempt = this.#failedCount + 1;
     this.#setStatus({ state: "reconnecting", attempt, delayMs, error });
     const nowMs = this.clock.nowMs();

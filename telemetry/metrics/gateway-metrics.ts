@@ -102,10 +102,10 @@ export const GATEWAY_METRICS = {
   tidegate_overload_level: gauge("0 nothing is shed, 1 connects, 2 anonymous publishes too."),
   tidegate_shed_total: counter("What was refused under overload: connects or publishes.", "what"),
   tidegate_memory_ratio: gauge("Of memory or heap, 1 is full."),
-  tidegate_admission_rate: gauge("Hellos a second that may pass."),
-  tidegate_admission_waiting: gauge("Hellos that wait for their turn."),
-  tidegate_admission_waited_total: counter("Hellos that waited."),
-  tidegate_admission_refused_total: counter("Hellos told to come again."),
+  tidegate_admission_rate: gauge("Connections a second that may pass."),
+  tidegate_admission_waiting: gauge("Connections that wait for their turn."),
+  tidegate_admission_waited_total: counter("Connections that waited for their turn."),
+  tidegate_admission_refused_total: counter("Connections told to come again."),
 
   // Seats and quotas.
   tidegate_seat_connections: gauge("Connections that hold seats."),

@@ -92,6 +92,7 @@ describe("PublishWriter", () => {
           producerSeq: BigInt(seq),
           firstSentUs: BigInt(firstSentUs),
           payload,
+          traceparent: "",
         },
       });
     };

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ERRORS } from "../../proto/gen/errors.ts";
-import { backoffMs } from "../../sdk/typescript/backoff.ts";
+import { backoffMs, DIAL_FIRST_MS } from "../../sdk/typescript/backoff.ts";
 import { bytes, json, text } from "../../sdk/typescript/codec.ts";
 import { decideEnd } from "../../sdk/typescript/connection-end.ts";
 import { TidegateError } from "../../sdk/typescript/error.ts";
@@ -16,6 +16,8 @@ describe("backoffMs", () => {
     const most = [0, 1, 2, 3, 6, 7, 100].map((failed) => backoffMs(failed, 0, 0.999999, false));
     expect(most).toEqual([249, 499, 999, 1999, 15_999, 29_999, 29_999]);
     expect(backoffMs(5, 0, 0, false)).toBe(0);
+    const dials = [0, 1, 9].map((failed) => backoffMs(failed, 0, 0.999999, false, DIAL_FIRST_MS));
+    expect(dials).toEqual([999, 1999, 29_999]);
   });
 
   test("waits at least as long as the gateway asked", () => {

@@ -10,7 +10,7 @@ import pytest
 
 from tidegate import Codec, Position, TidegateError, bytes_codec, json_codec, text_codec
 from tidegate._gen.errors import ERRORS
-from tidegate.backoff import reconnect_delay_ms, should_reconnect
+from tidegate.backoff import DIAL_FIRST_MS, reconnect_delay_ms, should_reconnect
 from tidegate.clock import ServerClock
 from tidegate.codecs import decode_with, encode_with
 from tidegate.event_queue import QUEUE_BYTES_MAX, EventQueue
@@ -119,6 +119,8 @@ def test_reconnect_delay_is_full_jitter_below_a_doubling_ceiling() -> None:
     assert reconnect_delay_ms(0, 0, 0.0) == 0
     ceilings = [reconnect_delay_ms(tries, 0, 1.0) for tries in (0, 1, 2, 6, 7, 8, 10_000)]
     assert ceilings == [250, 500, 1_000, 16_000, 30_000, 30_000, 30_000]
+    dials = [reconnect_delay_ms(tries, 0, 1.0, False, DIAL_FIRST_MS) for tries in (0, 1, 9)]
+    assert dials == [1_000, 2_000, 30_000]
     assert reconnect_delay_ms(0, 1_000, 0.0) == 1_000
 
 

@@ -12,7 +12,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal, Protocol
 
 from tidegate._gen.tidegate.client.v1 import session_pb2
-from tidegate.backoff import PUBLISHING_CEILING_MS, reconnect_delay_ms, should_reconnect
+from tidegate.backoff import (
+    DIAL_FIRST_MS,
+    PUBLISHING_CEILING_MS,
+    reconnect_delay_ms,
+    should_reconnect,
+)
 from tidegate.connection import CloseError, CloseFacts, Connection, Dial, FrameTaker
 from tidegate.errors import TidegateError, copy_error
 from tidegate.options import ConnectOptions
@@ -278,7 +283,10 @@ class Reconnector:
 
     def _delay_ms(self, failed_tries: int, retry_after_ms: float) -> float:
         is_publishing = self._user.is_publishing
-        return reconnect_delay_ms(failed_tries, retry_after_ms, random.random(), is_publishing)
+        chance = random.random()
+        return reconnect_delay_ms(
+            failed_tries, retry_after_ms, chance, is_publishing, DIAL_FIRST_MS
+        )
 
     async def _run_connection(self, url: str) -> tuple[CloseFacts, bool]:
         """Open one and live through it; tells how it ended and whether it had lasted."""
