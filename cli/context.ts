@@ -2,6 +2,7 @@
  * What a command gets from the process, so that commands touch no globals.
  */
 import type { Readable, Writable } from "node:stream";
+import type { Screen } from "./screen.ts";
 
 export interface Context {
   readonly stdin: Readable;
@@ -11,6 +12,8 @@ export interface Context {
   readonly isTerminal: boolean;
   /** Whether lines come from a keyboard. */
   readonly isKeyboard: boolean;
+  /** The terminal as a whole, for what draws in place; null when people do not see stdout. */
+  readonly screen: Screen | null;
   /** Aborted by SIGINT, SIGTERM, and when nobody reads stdout any more: end soon, quietly. */
   readonly signal: AbortSignal;
 }

@@ -93,6 +93,8 @@ function factsText(facts: GatewayFacts) {
     configVersion: Number(facts.configVersion),
     configAgeMs: facts.configAgeMs,
     configTrouble: facts.configTrouble,
+    rssBytes: Number(facts.rssBytes),
+    slowConnectionCount: facts.slowConnectionCount,
   };
 }
 

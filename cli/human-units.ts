@@ -58,3 +58,24 @@ export function formatBytes(bytes: number): string {
   }
   return `${unit === 0 ? size : size.toFixed(1)} ${units[unit]}`;
 }
+
+/** A number in four characters: "7", "1.5", "850", "1.2k", "16k", "4.0M". */
+export function compact(value: number): string {
+  const units = ["", "k", "M", "G", "T"];
+  let size = Math.max(0, value);
+  let unit = 0;
+  while (size >= 999.5 && unit < units.length - 1) {
+    size /= 1000;
+    unit += 1;
+  }
+  const isWhole = size >= 9.95 || (unit === 0 && Number.isInteger(size));
+  const digits = isWhole ? 0 : 1;
+  return `${size.toFixed(digits)}${units[unit]}`;
+}
+
+/** Bytes in four characters: "95M", "850M", "1.2G". Binary units, as {@link formatBytes}. */
+export function shortBytes(bytes: number): string {
+  return formatBytes(bytes)
+    .replace(/(\d{2,})\.\d/, "$1")
+    .replace(/ (?:([KMGT])i)?B$/, "$1");
+}

@@ -7,6 +7,7 @@ import path from "node:path";
 import type { Context, TargetDefaults } from "./context.ts";
 import { ExitCode } from "./exit-code.ts";
 import { runCommand } from "./run.ts";
+import { screenOf } from "./screen.ts";
 
 const { env, stdout, stderr, stdin } = process;
 const ending = new AbortController();
@@ -36,6 +37,7 @@ const context: Context = {
   stderr,
   isTerminal: stdout.isTTY === true,
   isKeyboard: stdin.isTTY === true,
+  screen: screenOf(stdin, stdout),
   signal: ending.signal,
 };
 const defaults: TargetDefaults = {

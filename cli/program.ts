@@ -23,6 +23,7 @@ import { addPlacementCommands } from "./placement-program.ts";
 import { addRevocationCommands } from "./revocation-program.ts";
 import { addRoomCommands } from "./room-program.ts";
 import { addRoomsCommands } from "./rooms-program.ts";
+import { addTopCommand } from "./top-program.ts";
 import { addTraceCommand } from "./trace-program.ts";
 
 /** Options whose value is a file, for completion. */
@@ -53,6 +54,7 @@ export function buildProgram(context: Context, setup: ProgramSetup): Command {
   addDrainCommands(program, context, setup);
   addGroupCommands(program, context, setup);
   addOperationCommands(program, context, setup);
+  addTopCommand(program, context, setup);
   addTraceCommand(program, context, setup);
   addLogCommand(program, context, setup);
   addAuditCommand(program, context, setup);

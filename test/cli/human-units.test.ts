@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { formatBytes, formatSpan } from "../../cli/human-units.ts";
+import { compact, formatBytes, formatSpan, shortBytes } from "../../cli/human-units.ts";
 
 test.each([
   [-5, "0s"],
@@ -23,4 +23,38 @@ test.each([
   [5000 * 1024 ** 4, "5000.0 TiB"],
 ])("formatBytes: %d is %s", (bytes, text) => {
   expect(formatBytes(bytes)).toBe(text);
+});
+
+test.each([
+  ...[
+    [0, "0"],
+    [0.04, "0.0"],
+    [1.26, "1.3"],
+    [7, "7"],
+    [9.96, "10"],
+    [850.2, "850"],
+    [999, "999"],
+  ],
+  ...[
+    [999.6, "1.0k"],
+    [1234, "1.2k"],
+    [12_345, "12k"],
+    [999_600, "1.0M"],
+    [4e9, "4.0G"],
+  ],
+] as [number, string][])("compact: %d is %s", (value, text) => {
+  expect(compact(value)).toBe(text);
+});
+
+test.each([
+  ...[
+    [0, "0"],
+    [900, "900"],
+    [1536, "1.5K"],
+    [95.4 * 1024 ** 2, "95M"],
+    [850e6, "810M"],
+  ],
+  ...[[1.26 * 1024 ** 3, "1.3G"]],
+] as [number, string][])("shortBytes: %d is %s", (bytes, text) => {
+  expect(shortBytes(bytes)).toBe(text);
 });

@@ -27,7 +27,7 @@ test("--help: teaches commands, options with their environment, examples and exi
 
 test.each([
   ...[["pub"], ["sub"], ["history"], ["class"], ["class", "apply"]],
-  ...[["gateways"], ["shards"], ["slots"], ["route"]],
+  ...[["gateways"], ["shards"], ["slots"], ["route"], ["top"], ["log-level"]],
 ])("%s %s --help: explains, and has two examples or more", async (...names) => {
   const args = names.filter((name) => name !== undefined);
   const { code, stdout } = await runCli([...args, "--help"]);

@@ -90,6 +90,7 @@ export async function runCli(args: readonly string[], options: RunOptions = {}):
     stderr: collect("stderr"),
     isTerminal: false,
     isKeyboard: false,
+    screen: null,
     signal: new AbortController().signal,
   };
   const defaults = {
