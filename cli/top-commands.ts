@@ -37,7 +37,7 @@ export interface TopOptions {
 
 /** Rooms and slow connections asked for: more than fit a screen. */
 const LIST_COUNT = 100;
-/** A picture that is older than its interval by this is said to be old, ms: answers take a moment. */
+/** A picture older than its interval by this is said to be old, ms: answers take a moment. */
 const OLD_MS = 3000;
 /** The clock, and the age of an old picture, are drawn this often, ms. */
 const TICK_MS = 1000;

@@ -31,7 +31,7 @@ export interface ViewStyle {
 const LIMITS = { loopDelayMs: 100, busLagMs: 250, share: 0.95 } as const;
 /** Lines of sums; a blank line and the footer; a blank line and the head of each section. */
 const ROWS = { sums: 2, footer: 2, section: 2 } as const;
-/** A section with fewer rows is left out, if it has more: one entry, and how many there are more. */
+/** A section that has more is left out with fewer: one entry, and how many there are more. */
 const SECTION_ROWS_MIN = 2;
 
 /** A table: its head, and its lines. */

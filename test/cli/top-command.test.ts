@@ -111,7 +111,7 @@ test("on a screen: drawn in place, s sorts, a new size is drawn at once, q ends"
 
 test("on a real terminal: nothing is left of it after q", async () => {
   const python = path.resolve(import.meta.dirname, "../../.cache/venv/bin/python");
-  const script = path.resolve(import.meta.dirname, "in-terminal.py");
+  const script = path.resolve(import.meta.dirname, "in_terminal.py");
   expect(existsSync(python)).toBe(true);
   const args = [script, "80", "24", "q quit", "q", binary, "--control", address, "top"];
   const { stdout } = await promisify(execFile)(python, args);

@@ -1,5 +1,5 @@
 """Runs a command in a terminal of its own, presses keys once a text is shown, and prints as JSON
-what it wrote and how it ended: in-terminal.py COLUMNS ROWS TEXT KEYS COMMAND..."""
+what it wrote and how it ended: in_terminal.py COLUMNS ROWS TEXT KEYS COMMAND..."""
 
 import fcntl
 import json
