@@ -1,6 +1,6 @@
 /**
  * `fanout`: bare uWebSockets.js and Tidegate side by side, in turns, on the same shapes; and
- * Tidegate with every rate set, which is to cost little more.
+ * Tidegate with every rate set, without telemetry, and with 1 % and all of its messages traced.
  * `nats-fanout`: the same, and in both the messages take the way through a nats-server.
  *
  * Each round runs every shape on both, and the order within a pair changes from round to round, so
@@ -30,6 +30,14 @@ const BUSY_SHARE = 0.95;
 /** Tries of a run; then the least disturbed one counts, and a note says so. */
 const ATTEMPTS_MAX = 4;
 const TINY_TIMING: FanoutTiming = { warmMs: 50, leadMs: 20, windowMs: 100 };
+
+/** What else is compared of CPU for a delivery: name, system and yardstick. */
+const cpuRatios: readonly (readonly [string, System, System])[] = [
+  ["limits", "tidegate-limits", "tidegate"],
+  ["telemetry", "tidegate", "tidegate-telemetry-absent"],
+  ["traced-1", "tidegate-traced-1", "tidegate-telemetry-absent"],
+  ["traced-100", "tidegate-traced-100", "tidegate-telemetry-absent"],
+];
 
 /** What is compared: the yardstick first. */
 interface Comparison {
@@ -78,7 +86,7 @@ async function compare(
     const figures: FanoutFigures[] = [];
     for (const shape of shapes) {
       for (const system of systems) {
-        if (system === "tidegate-limits" && shape.durablePerS > 0) continue; // storing hides it
+        if (isLeftOut(system, shape, options.isTiny)) continue;
         const say = (line: string): void => progress(`round ${round + 1}/${rounds} ${line}`);
         const { natsBinary } = comparison;
         figures.push(await runUndisturbed(system, shape, timing, options, natsBinary, say));
@@ -87,6 +95,12 @@ async function compare(
     runs.push(figures);
   }
   return report(comparison, runs);
+}
+
+/** What storing would hide; and small runs are about the way of a message, once for each system. */
+function isLeftOut(system: System, { durablePerS, roomCount }: FanoutShape, isTiny: boolean) {
+  if (["bare", "bare-nats", "tidegate"].includes(system)) return false;
+  return durablePerS > 0 || (isTiny && roomCount > 1);
 }
 
 /** Runs until no other process took a notable part of the machine, or patience ends. */
@@ -133,10 +147,13 @@ function report(
       ratios(runs, "tidegate", systems[0], shape, figure);
     measures[`${bench}/${shape}/cpu-ratio`] = ratiosOf((run) => run.cpuPerDeliveryUs);
     measures[`${bench}/${shape}/p99-ratio`] = ratiosOf((run) => run.p99Us);
-    if (flat.some((run) => run.shape === shape && run.system === "tidegate-limits")) {
+    for (const [name, system, yardstick] of cpuRatios) {
+      const isThere = (each: System) =>
+        flat.some((run) => run.shape === shape && run.system === each);
+      if (!isThere(system) || !isThere(yardstick)) continue;
       const cpu = (run: FanoutFigures) => run.cpuPerDeliveryUs;
-      const ratio = ratios(runs, "tidegate-limits", "tidegate", shape, cpu);
-      measures[`${bench}/${shape}/limits-cpu-ratio`] = ratio;
+      const ratio = ratios(runs, system, yardstick, shape, cpu);
+      measures[`${bench}/${shape}/${name}-cpu-ratio`] = ratio;
     }
   }
   const hash = flat.reduce((sum, run) => (sum + run.hash) >>> 0, 0);

@@ -2,8 +2,9 @@
  * The telemetry of one process: made at once, exporting only after it listens.
  */
 import type { Telemetry } from "./telemetry.ts";
+import type { SpanRecorder } from "./tracing/recorder.ts";
 import type { ExportLog } from "./tracing/span-export.ts";
-import { RecordingTracer } from "./tracing/tracer.ts";
+import { NO_TRACER, RecordingTracer, type Tracer } from "./tracing/tracer.ts";
 
 /** What the options say. */
 export interface TelemetryOptions {
@@ -26,21 +27,26 @@ export interface ProcessFacts {
 }
 
 export class ProcessTelemetry implements Telemetry {
-  readonly tracer: RecordingTracer;
+  readonly tracer: Tracer;
+  readonly #recorder: SpanRecorder | null;
   readonly #options: TelemetryOptions;
   #close: () => Promise<void> = async () => {};
 
   constructor(options: TelemetryOptions) {
-    const { traceRatio: ratio, traceRing: ringCountMax } = options;
+    const { traceRatio: ratio, traceRing: ringCountMax, endpoint } = options;
     this.#options = options;
-    this.tracer = new RecordingTracer({ ratio, ringCountMax });
+    const isOn = ringCountMax > 0 || endpoint !== "";
+    const tracer = isOn ? new RecordingTracer({ ratio, ringCountMax }) : null;
+    this.tracer = tracer ?? NO_TRACER;
+    this.#recorder = tracer?.recorder ?? null;
   }
 
   /** Loads OpenTelemetry's exporter, some 150 ms, where an endpoint is set; once it listens. */
   async startExport({ id, version, region }: ProcessFacts, log: ExportLog): Promise<void> {
     const { endpoint, serviceName } = this.#options;
-    if (endpoint === "") return;
-    this.tracer.recorder.beginExport();
+    const recorder = this.#recorder;
+    if (endpoint === "" || recorder === null) return;
+    recorder.beginExport();
     const { SpanExport } = await import("./tracing/span-export.ts");
     const resource = {
       "service.name": serviceName,
@@ -48,7 +54,7 @@ export class ProcessTelemetry implements Telemetry {
       "service.version": version,
       ...(region === "" ? {} : { "cloud.region": region }),
     };
-    const spans = new SpanExport(this.tracer.recorder, { endpoint, resource }, log);
+    const spans = new SpanExport(recorder, { endpoint, resource }, log);
     this.#close = () => spans.close();
   }
 

@@ -26,6 +26,9 @@ const adapters: Record<System, Adapter> = {
   "bare-nats": bareAdapter,
   tidegate: tidegateAdapter,
   "tidegate-limits": tidegateAdapter,
+  "tidegate-telemetry-absent": tidegateAdapter,
+  "tidegate-traced-1": tidegateAdapter,
+  "tidegate-traced-100": tidegateAdapter,
 };
 
 class Generator {

@@ -7,8 +7,14 @@ import type { TallyPlain } from "./tally.ts";
 
 /** Systems under test: the yardstick and Tidegate, each in one process. */
 export const SYSTEMS = ["bare", "tidegate"] as const;
+/** Tidegate without traces and metrics on a message's way, with 1 % of them traced, and all. */
+export const TELEMETRY_SYSTEMS = [
+  "tidegate-telemetry-absent",
+  "tidegate-traced-1",
+  "tidegate-traced-100",
+] as const;
 /** And Tidegate with every rate set, and none of them reached. */
-export const FANOUT_SYSTEMS = [...SYSTEMS, "tidegate-limits"] as const;
+export const FANOUT_SYSTEMS = [...SYSTEMS, "tidegate-limits", ...TELEMETRY_SYSTEMS] as const;
 /** The first two with a nats-server between publisher and member. */
 export const NATS_SYSTEMS = ["bare-nats", "tidegate"] as const;
 /** One of {@link FANOUT_SYSTEMS} or {@link NATS_SYSTEMS}. */

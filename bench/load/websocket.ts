@@ -51,6 +51,10 @@ export interface FrameSink {
   onControl(opcode: number, start: number, end: number): void;
 }
 
+/** Message.traceparent of Tidegate, tag and length, then 55 characters. */
+const TRACE_HEAD = 0x3237;
+const TRACE_BYTES = 57;
+
 /**
  * Walks the whole frames at the beginning of `length` bytes.
  *
@@ -76,7 +80,9 @@ export function scanFrames(view: DataView, length: number, sink: FrameSink): num
     }
     const end = start + size;
     if (end > length) break;
-    const payload = end - PAYLOAD_BYTES;
+    // A traced message's frame has its traceparent behind the payload.
+    const isTraced = size > TRACE_BYTES && view.getUint16(end - TRACE_BYTES) === TRACE_HEAD;
+    const payload = end - PAYLOAD_BYTES - (isTraced ? TRACE_BYTES : 0);
     if (payload >= start && first === (FIN | Opcode.BINARY) && readMarker(view, payload) === MARKER)
       sink.onDelivery(view, payload);
     else sink.onControl(first & 15, start, end);

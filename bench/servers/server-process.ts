@@ -45,11 +45,25 @@ const START_MS = 30_000;
 /** Time for a server to end after SIGTERM before it is killed. */
 const STOP_MS = 10_000;
 
+const main = fileURLToPath(new URL("../../main.ts", import.meta.url));
 const fileOf: Record<System, string> = {
   bare: fileURLToPath(new URL("bare-uws.ts", import.meta.url)),
   "bare-nats": fileURLToPath(new URL("bare-uws-nats.ts", import.meta.url)),
-  tidegate: fileURLToPath(new URL("../../main.ts", import.meta.url)),
-  "tidegate-limits": fileURLToPath(new URL("../../main.ts", import.meta.url)),
+  tidegate: main,
+  "tidegate-limits": main,
+  "tidegate-telemetry-absent": main,
+  "tidegate-traced-1": main,
+  "tidegate-traced-100": main,
+};
+/** What a system is started with beside the rest. */
+const withoutTelemetry = ["--import", new URL("without-telemetry.ts", import.meta.url).href];
+const nodeFlagsOf: Partial<Record<System, readonly string[]>> = {
+  "tidegate-telemetry-absent": withoutTelemetry,
+};
+const tidegateFlagsOf: Partial<Record<System, readonly string[]>> = {
+  "tidegate-telemetry-absent": ["--trace-ring=0"],
+  "tidegate-traced-1": ["--trace-ratio=0.01"],
+  "tidegate-traced-100": ["--trace-ratio=1"],
 };
 
 export class ServerProcess {
@@ -77,6 +91,7 @@ export class ServerProcess {
       process.execPath,
       ...NODE_FLAGS,
       ...options.nodeFlags,
+      ...(nodeFlagsOf[options.system] ?? []),
       fileOf[options.system],
       ...argumentsOf(options, dataDir),
     ]);
@@ -162,5 +177,5 @@ function argumentsOf(options: ServerOptions, dataDir: string): readonly string[]
       : { "nats-url": nats.urls.join(","), "replica-count": nats.replicaCount }),
   };
   const flags = Object.entries(values).map(([name, value]) => `--${name}=${value}`);
-  return [...flags, ...options.tidegateFlags];
+  return [...flags, ...(tidegateFlagsOf[options.system] ?? []), ...options.tidegateFlags];
 }
