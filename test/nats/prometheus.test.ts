@@ -24,8 +24,15 @@ import { freePort } from "./drain-tools.ts";
 import { startTestNats, type TestNats } from "./start-nats.ts";
 
 const panels: readonly Panel[] = ROWS.flatMap((row) => row.panels);
-/** Labels of these name what somebody did first: exposures of flags. */
-const seldom = ["tidegate_flag_exposures_total"];
+/** A flag for clients, so that they can tell exposures. */
+const flags = {
+  flags: {
+    a: {
+      ...{ state: "ENABLED", variants: { on: true, off: false }, defaultVariant: "on" },
+      metadata: { client: true },
+    },
+  },
+};
 const secret = "a secret of more than thirty-two bytes";
 const folder = mkdtempSync(path.join(tmpdir(), "tidegate-observed-"));
 let certificates: Certificates;
@@ -55,8 +62,12 @@ beforeAll(async () => {
   const gateway = { ...edge, PARTS: "gateway", CONTROL_URL: grpc };
   const control = { PARTS: "controlplane" };
   await Promise.all([start("plane", control), start("gw-1", gateway), start("gw-2", gateway)]);
-  const limit = ["limits", "set", "connections", "1000"];
-  expect((await runCli(limit, { env: { TIDEGATE_CONTROL: grpc } })).code).toBe(0);
+  const flagFile = path.join(folder, "flags.json");
+  writeFileSync(flagFile, JSON.stringify(flags));
+  for (const args of ["limits set connections 1000", `flags apply web -f ${flagFile}`]) {
+    const { code, stderr } = await runCli(args.split(" "), { env: { TIDEGATE_CONTROL: grpc } });
+    expect(code, stderr).toBe(0);
+  }
   prometheus = await startPrometheus(servers.map(({ admin }) => new URL(admin ?? "").host));
   await startTraffic();
   const isRead = async () => {
@@ -91,6 +102,8 @@ async function startTraffic(): Promise<void> {
     for (const client of clients) {
       client.publish({ room: "chat:a", seq, payload: "durable" });
       client.publish({ requestId: 0, room: "live:a", payload: "ephemeral" });
+      const exposures = [{ key: "a", variant: "on", count: 1 }];
+      if (seq % 5 === 0) client.send({ $case: "flagExposures", value: { exposures } });
     }
   }, 100);
 }
@@ -110,6 +123,19 @@ function fillIn(expression: string): string {
     .replaceAll("$__rate_interval", "5s");
 }
 
+/** Queries without a line, but those that show only what is above 0. A rate needs two readings. */
+async function listUnanswered(): Promise<string[]> {
+  const unanswered: string[] = [];
+  for (const { title, queries } of panels) {
+    for (const [expression] of queries) {
+      const answer = await prometheus.query(fillIn(expression));
+      const mayBeEmpty = expression.endsWith(" > 0");
+      if (answer.length === 0 && !mayBeEmpty) unanswered.push(`${title}: ${expression}`);
+    }
+  }
+  return unanswered;
+}
+
 describe.skipIf(isPrometheusMissing())("Prometheus over two gateways and a control plane", () => {
   test("answers the dashboard: gateways, connections, members, and messages by hop", async () => {
     expect(await prometheus.query('up{job="tidegate"}')).toHaveLength(3);
@@ -127,18 +153,7 @@ describe.skipIf(isPrometheusMissing())("Prometheus over two gateways and a contr
   });
 
   test("every query of the dashboard can be read, and has an answer", async () => {
-    const empty: string[] = [];
-    for (const { title, queries } of panels) {
-      for (const [expression] of queries) {
-        const answer = await prometheus.query(fillIn(expression));
-        const named = metricsOf(expression);
-        const isExcused = named.some((name) => seldom.includes(name));
-        // Only what is above 0 has a line.
-        if (expression.endsWith(" > 0")) continue;
-        if (answer.length === 0 && !isExcused) empty.push(`${title}: ${expression}`);
-      }
-    }
-    expect(empty).toEqual([]);
+    await expect.poll(listUnanswered, { timeout: 30_000, interval: 500 }).toEqual([]);
     await expect(prometheus.query("sum(rate(tidegate_connections))")).rejects.toThrow("parse");
   });
 
@@ -149,15 +164,19 @@ describe.skipIf(isPrometheusMissing())("Prometheus over two gateways and a contr
     ];
     const named = [...new Set(expressions.flatMap(metricsOf))];
     const there = new Set((await prometheus.names()).flatMap(metricsOf));
-    expect(named.filter((name) => !there.has(name))).toEqual(seldom);
+    expect(named.filter((name) => !there.has(name))).toEqual([]);
   });
 
-  test("every rule can be judged, and only the certificate that ends in a day is told of", async () => {
+  test("every rule can be judged; the certificate that ends in a day is seen, nothing fires", async () => {
+    const ends = ["TidegateCertificateEndsSoon", "TidegateCertificateEnds"];
     const rules = await prometheus.rules();
     const names = readAlerts().map(({ alert }) => alert);
     expect(rules.map(({ name }) => name).sort()).toEqual(names.sort());
     expect(rules.filter(({ health }) => health !== "ok")).toEqual([]);
-    const told = rules.filter(({ state }) => state !== "inactive").map(({ name }) => name);
-    expect(told).toEqual(["TidegateCertificateEndsSoon", "TidegateCertificateEnds"]);
+    // They fire after 5 minutes. A busy machine may let others wait too, such as that of the
+    // fleet's size.
+    const told = rules.filter(({ state }) => state === "pending").map(({ name }) => name);
+    expect(told).toEqual(expect.arrayContaining(ends));
+    expect(rules.filter(({ state }) => state === "firing")).toEqual([]);
   });
 });
