@@ -137,7 +137,11 @@ async function startWorkers(options: OptionValues, args: readonly string[]): Pro
     import("./gateway/listen.ts"),
     import("./workers/join-metrics.ts"),
   ]);
-  const log = await openProcessLog(options, "", `${options.text("GATEWAY_ID")}-parent`);
+  const log = await openProcessLog(
+    options,
+    "",
+    `${options.text("GATEWAY_ID") || "tidegate"}-parent`,
+  );
   // The look that nobody else listens is made here, once: workers share the port.
   const port = await findPort(options.text("HOST"), options.integer("PORT"));
   const hasControl = options.text("PARTS") === "all";

@@ -272,7 +272,12 @@ export const OPTIONS = [
   ),
   ...TELEMETRY_ROWS,
   row("PAGE", choice("on", "off"), "on", "Whether the demo page is served at /."),
-  row("LOG_LEVEL", choice("debug", "info", "warn", "error"), "info", "Least level that is logged."),
+  row(
+    "LOG_LEVEL",
+    choice("debug", "info", "warn", "error"),
+    "info",
+    "Least level that is logged; tidegatectl log-level changes it for a while.",
+  ),
   row("LOG_FORMAT", choice("text", "json"), "text", "json also prints readiness as one JSON line."),
 ] as const satisfies readonly OptionRow[];
 

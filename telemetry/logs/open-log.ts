@@ -18,7 +18,7 @@ import { formatLine } from "./text-line.ts";
 export async function openLog(format: string, level: LogLevel, base: object): Promise<ProcessLog> {
   const write = format === "json" ? await jsonWriter(base) : textWriter(base);
   const log = new ProcessLog(write, level);
-  process.on("exit", () => log.flush());
+  process.prependListener("exit", () => log.flush()); // before pino ends its stream
   return log;
 }
 

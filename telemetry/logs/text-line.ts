@@ -37,11 +37,10 @@ export function formatLine({ timeMs, level, text, fields }: TextLine, hasColour:
     ([name, value]) => ` ${paint(dim, `${name}=`)}${describe(value)}`,
   );
   const head = `${paint(dim, time)} ${paint(colours[level], level.toUpperCase().padEnd(5))}`;
-  const stacks = Object.values(fields).map((value) => paint(dim, stackBelow(value)));
-  return `${head} ${escaped(text)}${shown.join("")}\n${stacks.join("")}`.replace(emptyPaint, "");
+  const stacks = Object.values(fields).map(stackBelow).join("");
+  const below = stacks === "" ? "" : paint(dim, stacks);
+  return `${head} ${escaped(text)}${shown.join("")}\n${below}`;
 }
-
-const emptyPaint = `${dim}${reset}`;
 
 function describe(value: unknown): string {
   if (value instanceof CodedError) return quoted(`[${value.code}] ${value.detail}`);

@@ -48,7 +48,9 @@ test("fields that can not be shown do not end the process", () => {
 
 test("colours: the same words, painted, each paint ended", () => {
   for (const level of ["debug", "info", "warn", "error"] as const) {
-    const facts = { timeMs, level, text: "a text", fields: { room: "a", error: new Error("e") } };
+    const calm = { timeMs, level, text: "a text", fields: { room: "a" } };
+    expect(formatLine(calm, true).endsWith("a\n")).toBe(true);
+    const facts = { ...calm, fields: { room: "a", error: new Error("e") } };
     const painted = formatLine(facts, true);
     expect(painted).toContain("\u001b[");
     const paints = /\u001b\[([\d;]*)m/g;
