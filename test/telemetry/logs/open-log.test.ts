@@ -1,4 +1,4 @@
-/** What a real process writes to stderr: JSON for machines, text for people, all of it at the end. */
+/** What a real process writes to stderr: JSON for machines, text for people, all at the end. */
 import { execFile, spawnSync } from "node:child_process";
 import path from "node:path";
 import { promisify } from "node:util";
