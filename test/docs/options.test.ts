@@ -19,11 +19,14 @@ test("options.md: has one line for each option, in order, as options.ts says", (
   expect(lines).toEqual(OPTIONS.map(tableLine));
 });
 
+/** Node's own. */
+const others = ["NODE_EXTRA_CA_CERTS"];
+
 test.each(["README.md", "SECURITY.md", "docs/options.md", "docs/auth.md", "docs/protocol.md"])(
   "options: every name like AN_OPTION in %s is an option or an error code",
   (file) => {
     const errors = JSON.parse(readFileSync(from("proto/errors.json"), "utf8")).errors;
-    const known = new Set([...OPTIONS.map(({ name }) => name), ...Object.keys(errors)]);
+    const known = new Set([...OPTIONS.map(({ name }) => name), ...Object.keys(errors), ...others]);
     const named = readFileSync(from(file), "utf8").matchAll(/`([A-Z]+(?:_[A-Z]+)+)(?:=[^`]*)?`/g);
     const unknown = [...named].map(([, name = ""]) => name).filter((name) => !known.has(name));
     expect(unknown.filter((name) => !name.startsWith("GAP_REASON_"))).toEqual([]);
