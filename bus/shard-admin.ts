@@ -60,6 +60,9 @@ export type Along = (number: number) => readonly KeyWrite[];
 /** The same of a group, called with the numbers of the shards that it is made with. */
 export type GroupAlong = (shards: readonly number[]) => readonly KeyWrite[];
 
+/** Steps of a move on NATS, as R10 has them; "commit" begins with the marker. */
+export type MoveStep = "prepare" | "seal" | "remove" | "commit";
+
 /** See the file's header. Every call throws `UNAVAILABLE` when the bus can not do it now. */
 export interface ShardAdmin {
   /**
@@ -125,6 +128,12 @@ export interface ShardAdmin {
    * @throws {CodedError} `REQUEST_INVALID`: no such slot, or the shard is of another group;
    *   `NOT_FOUND` for the shard; `SHARD_NOT_ACTIVE`: it is draining or retired; what `mayAct`
    *   throws; `UNAVAILABLE`: not done, or finished or undone by others soon: read the slot again.
+   * @param onStep is told of each step as it begins, where there are some. Must not throw.
    */
-  moveSlot(slot: number, shard: number, mayAct?: () => void): Promise<void>;
+  moveSlot(
+    slot: number,
+    shard: number,
+    mayAct?: () => void,
+    onStep?: (step: MoveStep) => void,
+  ): Promise<void>;
 }

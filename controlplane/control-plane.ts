@@ -100,6 +100,7 @@ const serviceNames = {
 /**
  * Starts a control plane; resolves when it listens.
  *
+ * @param telemetry default: nothing is traced.
  * @throws {CodedError} `OPTION_INVALID`, `ADDRESS_IN_USE`, `UNAVAILABLE` (the bus).
  */
 export async function startControlPlane(
@@ -144,7 +145,14 @@ async function serve(
   const flags = addFlags(server, gate, { store, bus, log });
   addVersionGates(server, gate, { store, bus });
   const placement = await addPlacement(server, gate, {
-    ...{ bus, store, log, name: options.name, workers: { drainGateway: new DrainWorker(bus) } },
+    ...{
+      bus,
+      store,
+      log,
+      tracer: opened.tracer,
+      name: options.name,
+      workers: { drainGateway: new DrainWorker(bus) },
+    },
     readSnapshot: readPlacement,
   });
   const works = startWorks(bus, log, options, store, () => placement.leader.isLeading);

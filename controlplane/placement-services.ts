@@ -11,6 +11,7 @@ import {
 import { PlacementGroupServiceService } from "../proto/gen/tidegate/control/v1/placement_group_service.ts";
 import { ShardServiceService } from "../proto/gen/tidegate/control/v1/shard_service.ts";
 import { SlotServiceService } from "../proto/gen/tidegate/control/v1/slot_service.ts";
+import type { Tracer } from "../telemetry/tracing/tracer.ts";
 import { type CallGate, forgiving } from "./calls.ts";
 import type { ControlStore } from "./control-store.ts";
 import type { Log } from "./log.ts";
@@ -42,6 +43,7 @@ export interface PlacementParts {
   readonly bus: Bus;
   readonly store: ControlStore;
   readonly log: Log;
+  readonly tracer: Tracer;
   /** Name of this process, for people. */
   readonly name: string;
   /** Reads what placement is decided from. */
@@ -67,14 +69,14 @@ export async function addPlacement(
   gate: CallGate,
   parts: PlacementParts,
 ): Promise<Placement> {
-  const { bus, store, log, name, workers } = parts;
+  const { bus, store, log, tracer, name, workers } = parts;
   const { topology, shards: admin } = bus;
   const leaders = await bus.keyValue(LEADER_BUCKET);
   const feed = await OperationFeed.open(store.keys);
   const read = () => parts.readSnapshot();
   const leader = await OperationLeader.join({
     ...{ shards: admin, keys: store.keys, limits: PACE_DEFAULTS, readSnapshot: read },
-    ...{ workers, log, leaders, feed, name },
+    ...{ workers, log, tracer, leaders, feed, name },
     readSlot: async (slot) => {
       const { shard, state } = await topology.slot(slot);
       return { slot, owner: shard, isOpen: state === "open" };

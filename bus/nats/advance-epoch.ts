@@ -20,6 +20,7 @@ import {
   startRemoving,
   startSealing,
 } from "../route.ts";
+import type { MoveStep } from "../shard-admin.ts";
 import { LeaseHolders } from "./holders.ts";
 import type { NatsKeyValue } from "./key-value.ts";
 import { type LockParts, MoverLock } from "./mover-lock.ts";
@@ -67,6 +68,8 @@ export interface MoveWish {
   readonly mayAct?: () => void;
   /** Called once nobody else changes the shards; throws when the target may not have the slot. */
   readonly checkTarget?: () => Promise<void>;
+  /** See ShardAdmin.moveSlot. */
+  readonly onStep?: (step: MoveStep) => void;
 }
 
 /**
@@ -79,8 +82,10 @@ export async function advanceEpoch(
   parts: MoveParts,
   slot: number,
   targetShard: number,
-  { wentBackwards = false, mayAct = () => {}, checkTarget = async () => {} }: MoveWish = {},
+  wish: MoveWish = {},
 ): Promise<Route> {
+  const { wentBackwards = false, mayAct = () => {}, checkTarget = async () => {} } = wish;
+  const { onStep = () => {} } = wish;
   mayAct();
   const { shard } = (await parts.routes.refresh(slot)).record;
   const lock = await MoverLock.acquire(parts, [shard, targetShard]);
@@ -96,18 +101,22 @@ export async function advanceEpoch(
       lock.check();
       mayAct();
     };
+    onStep("prepare");
     // Step 0: the next owner is ready; nobody publishes there yet.
     await addEpoch(parts.connection, targetShard, slot, epoch + 1, check);
     // Under the lock nobody else changes it until then.
     const known = await streamFacts(parts.connection, shardStream(shard));
     const record = (from: Route) =>
       startSealing(from.record, targetShard, wentBackwards, parts.nowUs());
+    onStep("seal");
     const sealed = await LeaseHolders.follow(parts, (holders) =>
       seal(parts, holders, slot, route, record, check),
     );
     check();
+    onStep("remove");
     const removing = await put(parts, slot, sealed, startRemoving(sealed.record, parts.nowUs()));
     const removed = await remove(parts, slot, removing.record, check, known);
+    onStep("commit");
     return await commitMove(parts, slot, removing, check, removed);
   } finally {
     await lock.release();

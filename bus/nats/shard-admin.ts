@@ -33,7 +33,7 @@ import {
   type ShardUse,
   useOf,
 } from "../shard-rules.ts";
-import { advanceEpoch, type MoveParts } from "./advance-epoch.ts";
+import { advanceEpoch, type MoveParts, type MoveWish } from "./advance-epoch.ts";
 import { createGroup, deleteGroup, type GroupParts } from "./group-admin.ts";
 import { activation, type MadeShard, makeShard, toAdminError, unmakeShard } from "./make-shard.ts";
 import type { NatsBusOptions } from "./options.ts";
@@ -139,7 +139,12 @@ export class NatsShards implements ShardAdmin {
     return this.#parts.run(() => deleteGroup(this.#groupParts, group, revision, along));
   }
 
-  moveSlot(slot: number, shard: number, mayAct?: () => void): Promise<void> {
+  moveSlot(
+    slot: number,
+    shard: number,
+    mayAct = () => {},
+    onStep: MoveWish["onStep"] = () => {},
+  ): Promise<void> {
     return this.#parts.run(async () => {
       const { registry, routes, move } = this.#parts;
       checkKnownSlot(slot, registry.groups);
@@ -150,7 +155,7 @@ export class NatsShards implements ShardAdmin {
       const route = await routes.refresh(slot);
       if (!isMoving(route) && route.record.shard === shard) return;
       await checkTarget();
-      await advanceEpoch(move, slot, shard, { checkTarget, ...(mayAct && { mayAct }) });
+      await advanceEpoch(move, slot, shard, { checkTarget, mayAct, onStep });
     });
   }
 

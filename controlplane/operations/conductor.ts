@@ -12,7 +12,8 @@ import {
   OperationState,
   SlotMoveState,
 } from "../../proto/gen/tidegate/control/v1/operation.ts";
-import { parseShardName, parseSlotName } from "../fleet-names.ts";
+import type { Tracer } from "../../telemetry/tracing/tracer.ts";
+import { parseShardName, parseSlotName, slotName } from "../fleet-names.ts";
 import type { Log } from "../log.ts";
 import type { PaceLimits } from "../placement/next-moves.ts";
 import { MoveReason, type ShardState, type SlotMove } from "../placement/placement.ts";
@@ -20,6 +21,7 @@ import { decideStep } from "./decide-step.ts";
 import type { LeaderRecords, WorkedOperation } from "./leader-records.ts";
 import { type MoveEnd, MoveRunner } from "./move-runner.ts";
 import { cutSentence, hasEnded } from "./operation-record.ts";
+import { OperationTraces } from "./operation-traces.ts";
 import { settleMoves } from "./settle-moves.ts";
 import type { Snapshot, SnapshotSlot } from "./snapshot.ts";
 import type { OperationWorkers } from "./worker.ts";
@@ -41,6 +43,7 @@ export interface ConductorParts {
   readonly limits: PaceLimits;
   readonly workers: OperationWorkers;
   readonly log: Log;
+  readonly tracer: Tracer;
   readSnapshot(): Promise<Snapshot>;
   /** One slot, read now. */
   readSlot(slot: number): Promise<SnapshotSlot>;
@@ -54,6 +57,7 @@ export class Conductor {
   readonly #parts: ConductorParts;
   readonly #runner: MoveRunner;
   readonly #workers: WorkerTurns;
+  readonly #traces: OperationTraces;
   /** Of the last read, brought up to date by the moves that ended since. */
   #snapshot: { value: Snapshot; readMs: number } | null = null;
   readonly #unsure = new Set<number>();
@@ -66,8 +70,9 @@ export class Conductor {
 
   constructor(parts: ConductorParts) {
     this.#parts = parts;
+    this.#traces = new OperationTraces(parts.tracer);
     this.#runner = new MoveRunner({
-      shards: parts.shards,
+      shards: this.#traces.traced(parts.shards, (slot) => this.#operationOf(slot)),
       limits: parts.limits,
       mayAct: () => parts.mayAct(),
       onEnd: (end) => this.#onMoveEnd(end),
@@ -282,14 +287,24 @@ export class Conductor {
     return value;
   }
 
+  /** Name of the oldest operation that moves the slot; empty for none. */
+  #operationOf(slot: number): string {
+    const name = slotName(slot);
+    const isFor = ({ operation }: WorkedOperation) =>
+      operation.moves.some((move) => move.slot === name && move.state !== SlotMoveState.MOVED);
+    return this.#parts.records.list().find(isFor)?.operation.name ?? "";
+  }
+
   #find(id: string): WorkedOperation | undefined {
     return this.#parts.records.list().find((each) => each.id === id);
   }
 
   async #write(id: string): Promise<void> {
     this.#parts.mayAct();
+    const { operation } = this.#find(id) ?? {};
     const isWritten = await this.#parts.records.write(id, performance.now(), Date.now());
     if (!isWritten) this.wake();
+    else if (operation !== undefined && hasEnded(operation)) this.#traces.ended(operation);
   }
 }
 

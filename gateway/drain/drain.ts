@@ -11,6 +11,7 @@ import { GoAwayReason } from "../../proto/gen/tidegate/client/v1/session.ts";
 import { ServingState } from "../../proto/gen/tidegate/control/v1/gateway_facts.ts";
 import type { Connections } from "../connections.ts";
 import type { GatewayContext } from "../context.ts";
+import { DrainTrace } from "./drain-trace.ts";
 import { type MoveOrder, type MoveProgress, Mover } from "./mover.ts";
 import { hasReceiver } from "./plan.ts";
 import { decideAnnounceMsMin } from "./read-every.ts";
@@ -71,6 +72,7 @@ export class Drain {
   #deadlineMs = 0;
   #beganMs = 0;
   #mover: Mover | null = null;
+  #trace: DrainTrace | null = null;
   #undo = new AbortController();
   #run: Promise<DrainState> | null = null;
 
@@ -96,7 +98,7 @@ export class Drain {
    * @returns "drained", or "serving" after an undo.
    */
   start(wish: DrainWish): Promise<DrainState> {
-    this.#run ??= this.#drain(wish, this.#undo.signal).finally(() => {
+    this.#run ??= this.#traced(wish).finally(() => {
       if (this.#state === "serving") this.#run = null;
     });
     return this.#run;
@@ -143,6 +145,22 @@ export class Drain {
     this.#undo.abort();
     this.#mover?.stop();
     this.#parts.context.directory.close();
+  }
+
+  async #traced(wish: DrainWish): Promise<DrainState> {
+    const { context, connections } = this.#parts;
+    const { gatewayId, telemetry } = context;
+    const drained = { gatewayId, name: wish.name, connectionCount: connections.count };
+    const trace = new DrainTrace(telemetry.tracer, drained);
+    this.#trace = trace;
+    const { signal } = this.#undo;
+    const state = await this.#drain(wish, signal).finally(() => {
+      this.#trace = null;
+    });
+    const { toldCount, forcedCount } = this.status;
+    const end = { toldCount, forcedCount, connectionCount: connections.count };
+    trace.end({ ...end, state: signal.aborted ? "serving" : state });
+    return state;
   }
 
   async #drain(wish: DrainWish, undo: AbortSignal): Promise<DrainState> {
@@ -219,6 +237,7 @@ export class Drain {
 
   #setState(state: DrainState, said: ServingState): void {
     this.#state = state;
+    if (state === "announcing" || state === "draining") this.#trace?.enter(state);
     this.#parts.announce(said);
   }
 }

@@ -42,6 +42,7 @@ export interface Tracer {
    * @param parent null begins a new trace.
    * @param attributes is the span's own from now on.
    * @param startUs now, if left out.
+   * @param own its names, where others know them before it is recorded (operation-context.ts).
    */
   begin(
     name: string,
@@ -49,6 +50,7 @@ export interface Tracer {
     parent: SpanContext | null,
     attributes?: SpanAttributes,
     startUs?: number,
+    own?: SpanContext,
   ): OpenSpan;
   /** Begins a new trace with the ratio; null: not sampled. For what no message brings along. */
   sample(name: string, kind: SpanKind, attributes?: SpanAttributes): OpenSpan | null;
@@ -98,9 +100,8 @@ export class RecordingTracer implements Tracer {
     parent: SpanContext | null,
     attributes: SpanAttributes = {},
     startUs: number = this.nowUs(),
+    own: SpanContext = this.#ownNames(parent),
   ): OpenSpan {
-    const traceId = parent?.traceId ?? this.#ids.traceId();
-    const own = { traceId, spanId: this.#ids.spanId() };
     return new OpenSpan(this, name, kind, own, parent?.spanId ?? "", startUs, attributes);
   }
 
@@ -128,6 +129,10 @@ export class RecordingTracer implements Tracer {
     }
     this.#suppressedCount += 1;
     return null;
+  }
+
+  #ownNames(parent: SpanContext | null): SpanContext {
+    return { traceId: parent?.traceId ?? this.#ids.traceId(), spanId: this.#ids.spanId() };
   }
 
   /** For {@link OpenSpan.end}. */
