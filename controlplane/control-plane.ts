@@ -132,7 +132,7 @@ async function serve(
   const readPlacement = () => readSnapshot({ topology: bus.topology, keys: store.keys, loads });
   const classes = new RoomClassStore(store, new ClassPlacement(store.keys, readPlacement));
   const server = makeServer(options);
-  const { credentials, ownToken } = opened;
+  const { credentials, ownToken, tracer } = opened;
   const gate = new CallGate({ ...opened, log, countMax: options.callCountMax, audit: store.audit });
   addRoomClasses(server, gate, new RoomClassCalls(classes, options.classPageMax));
   const messaging = new MessagingCalls(bus, classes, options.historyPageMax);
@@ -145,17 +145,10 @@ async function serve(
   const flags = addFlags(server, gate, { store, bus, log });
   addVersionGates(server, gate, { store, bus });
   const placement = await addPlacement(server, gate, {
-    ...{
-      bus,
-      store,
-      log,
-      tracer: opened.tracer,
-      name: options.name,
-      workers: { drainGateway: new DrainWorker(bus) },
-    },
-    readSnapshot: readPlacement,
+    ...{ bus, store, log, tracer, name: options.name, readSnapshot: readPlacement },
+    workers: { drainGateway: new DrainWorker(bus) },
   });
-  const works = startWorks(bus, log, options, store, () => placement.leader.isLeading);
+  const works = startWorks(bus, log, options, store, tracer, () => placement.leader.isLeading);
   const drains = new GatewayDrains({ bus, store, starts: placement.starts });
   addFleet(server, gate, new GatewayCalls(bus.topology), drains);
   routing.addTo(server, gate);
@@ -213,12 +206,13 @@ function startWorks(
   bus: Bus,
   log: Log,
   options: ControlPlaneOptions,
-  store: ControlStore,
+  { keys }: ControlStore,
+  tracer: Tracer,
   isLeading: () => boolean,
 ): readonly { close(): void }[] {
   const balancer = Balancer.start(bus, log, options, isLeading);
-  const works = [SeatSweep, StoredBytes].map((Work) => new Work(bus, store.keys, log, isLeading));
-  return [balancer, ...works];
+  const works = [SeatSweep, StoredBytes];
+  return [balancer, ...works.map((Work) => new Work(bus, keys, log, isLeading, tracer))];
 }
 
 function addRoomClasses(server: Server, gate: CallGate, calls: RoomClassCalls): void {

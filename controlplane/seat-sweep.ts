@@ -15,6 +15,7 @@ import { CodedError } from "../proto/coded-error.ts";
 import { RoomClass } from "../proto/gen/tidegate/control/v1/room_class.ts";
 import { LIMIT_PREFIX } from "../proto/limits.ts";
 import { ROOM_CLASS_PREFIX } from "../proto/room-class.ts";
+import { NO_TRACER, type Tracer } from "../telemetry/tracing/tracer.ts";
 import { LeaderTurns } from "./leader-turns.ts";
 import type { Log } from "./log.ts";
 
@@ -87,12 +88,22 @@ export class SeatSweep {
   readonly #turns: LeaderTurns;
 
   /** @param control the bucket "control": without a limit in it there is nothing to sweep. */
-  constructor(bus: Bus, control: KeyValue, log: Log, isLeading: () => boolean) {
+  constructor(
+    bus: Bus,
+    control: KeyValue,
+    log: Log,
+    isLeading: () => boolean,
+    tracer: Tracer = NO_TRACER,
+  ) {
     this.#bus = bus;
     this.#control = control;
     this.#log = log;
-    const work = { everyMs: SWEEP_MS, failed: "seats were not swept; in a minute" };
-    this.#turns = new LeaderTurns({ ...work, isLeading, turn: () => this.#sweep() }, log);
+    const work = {
+      name: "sweep seats",
+      everyMs: SWEEP_MS,
+      failed: "seats were not swept; in a minute",
+    };
+    this.#turns = new LeaderTurns({ ...work, isLeading, turn: () => this.#sweep() }, log, tracer);
   }
 
   /** Begins no more sweeps; one under way ends by itself. */

@@ -17,6 +17,7 @@ import {
   storedTenant,
   USAGE_BUCKET,
 } from "../proto/stored-usage.ts";
+import { NO_TRACER, type Tracer } from "../telemetry/tracing/tracer.ts";
 import { LeaderTurns } from "./leader-turns.ts";
 import type { Log } from "./log.ts";
 
@@ -82,11 +83,21 @@ export class StoredBytes {
   #hasCounted = false;
 
   /** @param control the bucket "control". */
-  constructor(bus: Bus, control: KeyValue, log: Log, isLeading: () => boolean) {
+  constructor(
+    bus: Bus,
+    control: KeyValue,
+    log: Log,
+    isLeading: () => boolean,
+    tracer: Tracer = NO_TRACER,
+  ) {
     this.#bus = bus;
     this.#control = control;
-    const work = { everyMs: STORED_COUNT_MS, failed: "stored bytes were not counted; in a while" };
-    this.#turns = new LeaderTurns({ ...work, isLeading, turn: () => this.count() }, log);
+    const work = {
+      name: "count stored bytes",
+      everyMs: STORED_COUNT_MS,
+      failed: "stored bytes were not counted; in a while",
+    };
+    this.#turns = new LeaderTurns({ ...work, isLeading, turn: () => this.count() }, log, tracer);
   }
 
   /** Begins no more counts; one under way ends by itself. */

@@ -1,8 +1,9 @@
 /**
  * Spans of operations and of the moves of slots in them.
  *
- * All of one operation are one trace, whose ids follow from its name: a next leader, and the gateway
- * that is drained, record into the same one. They are few, so all are recorded, whatever the ratio.
+ * All of one operation are one trace, whose ids follow from its name: a next leader, and the
+ * gateway that is drained, record into the same one. They are few, so all are recorded, whatever
+ * the ratio.
  */
 import type { MoveStep, ShardAdmin } from "../../bus/shard-admin.ts";
 import { type Operation, OperationState } from "../../proto/gen/tidegate/control/v1/operation.ts";

@@ -1,6 +1,6 @@
 /**
- * The trace of something that has a name, and that several processes work on one after the other: an
- * operation of the control plane, a drain.
+ * The trace of something that has a name, and that several processes work on one after the other:
+ * an operation of the control plane, a drain.
  *
  * Pure. Its ids follow from the name, so that whoever does a part of it, a next leader too, records
  * into the same trace without being told.

@@ -1,15 +1,17 @@
 /** Work that a leader repeats: while it leads, one turn at a time, whatever becomes of one. */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { LeaderTurns } from "../../controlplane/leader-turns.ts";
+import { RecordingTracer, type Tracer } from "../../telemetry/tracing/tracer.ts";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 /** Turns that end when the test says so, with what it says. */
-function openTurns() {
+function openTurns(tracer?: Tracer) {
   const pending: PromiseWithResolvers<void>[] = [];
   const state = { isLeading: true, turnCount: 0, told: [] as string[] };
   const work = {
+    name: "do work",
     everyMs: 1000,
     failed: "it failed",
     isLeading: () => state.isLeading,
@@ -21,7 +23,7 @@ function openTurns() {
     },
   };
   const warn = (_: object, text: string) => void state.told.push(text);
-  const turns = new LeaderTurns(work, { debug() {}, info() {}, warn, error() {} });
+  const turns = new LeaderTurns(work, { debug() {}, info() {}, warn, error() {} }, tracer);
   const end = async (error?: Error) => {
     const turn = pending.shift();
     if (error === undefined) turn?.resolve();
@@ -63,6 +65,27 @@ test("a turn that fails is told of, and the next one is not the last", async () 
   }
   expect(state.told[0]).toBe("it failed");
   turns.close();
+});
+
+test("turns are traces of their own: a share of them, and those that fail", async () => {
+  for (const [ratio, expected] of [
+    [0, ["it is broken"]],
+    [1, ["", "it is broken"]],
+  ] as const) {
+    const tracer = new RecordingTracer({ ratio });
+    tracer.recorder.beginExport();
+    const { turns, end } = openTurns(tracer);
+    for (const error of [undefined, new Error("it is broken")]) {
+      await vi.advanceTimersByTimeAsync(1000);
+      await end(error);
+    }
+    turns.close();
+    const spans = tracer.recorder.take(9);
+    expect(spans.map(({ name, parentSpanId }) => [name, parentSpanId])).toEqual(
+      expected.map(() => ["do work", ""]),
+    );
+    for (const [i, text] of expected.entries()) expect(spans[i]?.error).toContain(text);
+  }
 });
 
 test("close: no more turns, and one that fails afterwards is not told of", async () => {

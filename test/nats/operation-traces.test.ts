@@ -1,6 +1,6 @@
 /**
- * Operations as traces on a real NATS: the move of a slot with its steps, and the drain of a gateway
- * with its states, each in the trace whose ids follow from the operation's name.
+ * Operations as traces on a real NATS: the move of a slot with its steps, and the drain of a
+ * gateway with its states, each in the trace whose ids follow from the operation's name.
  */
 import { credentials } from "@grpc/grpc-js";
 import { afterAll, beforeAll, expect, test } from "vitest";
