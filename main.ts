@@ -104,11 +104,12 @@ async function startParts(options: OptionValues): Promise<void> {
 
   const hasAdmin = isChild || options.integer("ADMIN_PORT") > 0;
   const health = await ownHealth(runningGateway, bus, () => isStopping);
-  const metrics = ownMetrics({
+  const openOwn = ownMetrics({
     ...{ id: gatewayId, bus, telemetry, log, version: readVersion() },
     tellers: [runningGateway, runningControlPlane],
     memoryMibMax: options.integer("MEMORY_MIB_MAX"),
   });
+  const metrics = async (format: MetricFormat) => (await openOwn()).text(format);
   const port = runningGateway?.port ?? null;
   const page = isChild || port === null ? null : adminPage(options, port);
   const admin = hasAdmin ? await openAdmin(options, isChild, { health, metrics, page }) : null;
@@ -119,7 +120,7 @@ async function startParts(options: OptionValues): Promise<void> {
     announce(options, { port, grpc, admin, store, children: [] });
   }
   const facts = { id: gatewayId, version: readVersion(), region: options.text("REGION") };
-  await telemetry.startExport(facts, log);
+  await telemetry.startExport(facts, openOwn, log);
 }
 
 /** WORKERS: each worker and the control plane in a process of its own, on one port of clients. */
@@ -300,12 +301,12 @@ function readVersion(): string {
   return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
 }
 
-/** The text of /metrics of this process. */
-function ownMetrics(parts: OwnMetricParts): NonNullable<AdminParts["metrics"]> {
-  let opened: Promise<OwnMetrics> | null = null; // not before somebody asks: a start is short
-  return async (format) => {
+/** The metrics of this process, made when somebody asks for them: a start is short. */
+function ownMetrics(parts: OwnMetricParts): () => Promise<OwnMetrics> {
+  let opened: Promise<OwnMetrics> | null = null;
+  return () => {
     opened ??= import("./own-metrics.ts").then(({ openMetrics }) => openMetrics(parts));
-    return (await opened).text(format);
+    return opened;
   };
 }
 

@@ -6,6 +6,7 @@ import { collectBus } from "./bus/collect-bus.ts";
 import type { LogCounters } from "./telemetry/logs/process-log.ts";
 import { memoryBytesMax } from "./telemetry/memory-bytes.ts";
 import { ProcessCollector } from "./telemetry/metrics/collect-process.ts";
+import type { MetricSource } from "./telemetry/metrics/metric-export.ts";
 import { type CollectMetrics, MetricRegistry } from "./telemetry/metrics/registry.ts";
 import { type MetricFormat, renderMetrics } from "./telemetry/metrics/render.ts";
 import type { Telemetry } from "./telemetry/telemetry.ts";
@@ -31,7 +32,7 @@ export interface OwnMetricParts {
 }
 
 /** The metrics of a process. */
-export interface OwnMetrics {
+export interface OwnMetrics extends MetricSource {
   /** Of /metrics. Rejects while a part can not tell. */
   text(format: MetricFormat): Promise<string>;
 }
@@ -40,6 +41,7 @@ export interface OwnMetrics {
 export function openMetrics(parts: OwnMetricParts): OwnMetrics {
   const { id, bus, telemetry, log, tellers, version, memoryMibMax } = parts;
   const registry = new MetricRegistry({ gateway: id });
+  const pushes = { ok: 0, failed: 0 };
   for (const teller of tellers) if (teller !== null) registry.add((sink) => teller.collect(sink));
   registry.add((sink) => collectBus(sink, bus.status(), bus.journal.counters()));
   const own = new ProcessCollector({ version, memoryBytesMax: memoryBytesMax(memoryMibMax) });
@@ -49,8 +51,13 @@ export function openMetrics(parts: OwnMetricParts): OwnMetrics {
     sink.put("tidegate_spans_total", recorded);
     const dropped = { queue_full: queueFull, export_failed: exportFailed, suppressed };
     sink.putEach("tidegate_spans_dropped_total", dropped);
+    sink.putEach("tidegate_metrics_exported_total", pushes);
     sink.putEach("tidegate_log_lines_total", { ...log.counters.lines });
     sink.put("tidegate_log_lines_collapsed_total", log.counters.collapsed);
   });
-  return { text: async (format) => renderMetrics(await registry.read(), format) };
+  return {
+    pushes,
+    read: () => registry.read(),
+    text: async (format) => renderMetrics(await registry.read(), format),
+  };
 }

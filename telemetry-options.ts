@@ -25,7 +25,13 @@ export const TELEMETRY_ROWS = [
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     text,
     "",
-    "http://host:port of a collector that takes spans by OTLP over gRPC; empty: none are sent.",
+    "http://host:port of a collector that takes spans and metrics by OTLP over gRPC; empty: none.",
+  ),
+  row(
+    "OTEL_METRIC_EXPORT_INTERVAL",
+    integer(1000, 3_600_000),
+    60_000,
+    "Milliseconds from one push of metrics to OTEL_EXPORTER_OTLP_ENDPOINT to the next.",
   ),
   row("OTEL_SERVICE_NAME", text, "tidegate", "service.name of what is sent."),
 ] as const;
@@ -36,6 +42,7 @@ export function telemetryOptions(options: OptionValues): TelemetryOptions {
     traceRatio: Number(options.text("TRACE_RATIO")),
     traceRing: options.integer("TRACE_RING"),
     endpoint: options.text("OTEL_EXPORTER_OTLP_ENDPOINT"),
+    metricIntervalMs: options.integer("OTEL_METRIC_EXPORT_INTERVAL"),
     serviceName: options.text("OTEL_SERVICE_NAME"),
   };
 }

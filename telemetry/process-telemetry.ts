@@ -1,6 +1,7 @@
 /**
  * The telemetry of one process: made at once, exporting only after it listens.
  */
+import type { MetricSource } from "./metrics/metric-export.ts";
 import type { Telemetry } from "./telemetry.ts";
 import type { SpanRecorder } from "./tracing/recorder.ts";
 import type { ExportLog } from "./tracing/span-export.ts";
@@ -12,8 +13,10 @@ export interface TelemetryOptions {
   readonly traceRatio: number;
   /** Spans kept in memory for `tidegatectl trace`; 0 switches tracing off unless it is exported. */
   readonly traceRing: number;
-  /** Where spans go by OTLP over gRPC, http://host:port; empty: nowhere. */
+  /** Where spans and metrics go by OTLP over gRPC, http://host:port; empty: nowhere. */
   readonly endpoint: string;
+  /** From one push of metrics to the next. */
+  readonly metricIntervalMs: number;
   /** service.name of what is exported. */
   readonly serviceName: string;
 }
@@ -42,12 +45,19 @@ export class ProcessTelemetry implements Telemetry {
   }
 
   /** Loads OpenTelemetry's exporter, some 150 ms, where an endpoint is set; once it listens. */
-  async startExport({ id, version, region }: ProcessFacts, log: ExportLog): Promise<void> {
-    const { endpoint, serviceName } = this.#options;
+  async startExport(
+    { id, version, region }: ProcessFacts,
+    openMetrics: () => Promise<MetricSource>,
+    log: ExportLog,
+  ): Promise<void> {
+    const { endpoint, serviceName, metricIntervalMs: intervalMs } = this.#options;
     const recorder = this.#recorder;
     if (endpoint === "" || recorder === null) return;
     recorder.beginExport();
-    const { SpanExport } = await import("./tracing/span-export.ts");
+    const [{ SpanExport }, { MetricExport }] = await Promise.all([
+      import("./tracing/span-export.ts"),
+      import("./metrics/metric-export.ts"),
+    ]);
     const resource = {
       "service.name": serviceName,
       "service.instance.id": id,
@@ -55,7 +65,8 @@ export class ProcessTelemetry implements Telemetry {
       ...(region === "" ? {} : { "cloud.region": region }),
     };
     const spans = new SpanExport(recorder, { endpoint, resource }, log);
-    this.#close = () => spans.close();
+    const pushes = new MetricExport(await openMetrics(), { endpoint, resource, intervalMs }, log);
+    this.#close = async () => void (await Promise.all([spans.close(), pushes.close()]));
   }
 
   /** Sends what waits, for at most 2 s. */

@@ -84,6 +84,7 @@ const defaults = {
   TRACE_RATIO: "0",
   TRACE_RING: "4096",
   OTEL_EXPORTER_OTLP_ENDPOINT: "",
+  OTEL_METRIC_EXPORT_INTERVAL: "60000",
   OTEL_SERVICE_NAME: "tidegate",
   PAGE: "on",
   LOG_LEVEL: "info",

@@ -14,8 +14,6 @@ export interface MetricRow {
   readonly help: string;
   /** Names of its labels, whose values are few and known: never a room, user or connection. */
   readonly labels: readonly string[];
-  /** Named for dashboards to come, and not exported yet. */
-  readonly isPlanned?: true;
 }
 
 /** A row of a counter. Its name ends in `_total`. */
@@ -31,9 +29,4 @@ export function gauge(help: string, ...labels: readonly string[]): MetricRow {
 /** A row of a histogram: its series end in `_bucket`, `_sum` and `_count`. */
 export function histogram(help: string, ...labels: readonly string[]): MetricRow {
   return { type: "histogram", help, labels };
-}
-
-/** A row that is named but not exported yet. */
-export function planned(row: MetricRow): MetricRow {
-  return { ...row, isPlanned: true };
 }

@@ -3,7 +3,7 @@
  *
  * Pure.
  */
-import { counter, gauge, type MetricRow, planned } from "./metric-row.ts";
+import { counter, gauge, type MetricRow } from "./metric-row.ts";
 
 /** Name to row. */
 export const PROCESS_METRICS = {
@@ -28,9 +28,7 @@ export const PROCESS_METRICS = {
   ),
   tidegate_log_lines_total: counter("Log lines that were asked for, by level.", "level"),
   tidegate_log_lines_collapsed_total: counter("Log lines that a flood's one line stands for."),
-  tidegate_metrics_exported_total: planned(
-    counter("Pushes of metrics by OTLP: ok or failed.", "outcome"),
-  ),
+  tidegate_metrics_exported_total: counter("Pushes of metrics by OTLP: ok or failed.", "outcome"),
   tidegate_metrics_series_dropped_total: counter(
     "Series that were left out, since their family has too many.",
   ),

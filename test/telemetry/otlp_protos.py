@@ -1,8 +1,9 @@
-"""Writes OpenTelemetry's own definition of OTLP traces, as its Python package has it, as one image."""
+"""Writes OpenTelemetry's own definition of OTLP, as its Python package has it, as one image."""
 
 import sys
 
 from google.protobuf import descriptor_pb2
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
 image = descriptor_pb2.FileDescriptorSet()
@@ -20,4 +21,5 @@ def add(file) -> None:
 
 
 add(trace_service_pb2.DESCRIPTOR)
+add(metrics_service_pb2.DESCRIPTOR)
 sys.stdout.buffer.write(image.SerializeToString())

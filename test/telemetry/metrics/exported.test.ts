@@ -70,7 +70,7 @@ test("metrics: every row of the catalogue is exported with its labels, and nothi
   const exported = familiesOf(`${await allInOneText()}\n${text}`);
   const rows = Object.entries(CATALOGUE) as [MetricName, (typeof CATALOGUE)[MetricName]][];
   const wanted = new Map<string, string>(
-    rows.flatMap(([name, { labels, isPlanned }]) => (isPlanned ? [] : [[name, labels.join()]])),
+    rows.map(([name, { labels }]): [string, string] => [name, labels.join()]),
   );
   expect([...exported.keys()].sort()).toEqual([...wanted.keys()].sort());
   for (const [name, labels] of exported) {
