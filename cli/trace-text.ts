@@ -185,6 +185,8 @@ function factsOf({ attributes, name, parentSpanId }: SpanText): string[] {
   say("tidegate.fanout.recipients", (count) => `to ${countOf(Number(count), "member")}`);
   say("tidegate.fanout.skipped", (count) => (count === "0" ? "" : `${count} skipped as slow`));
   say("tidegate.fanout.bytes", (bytes) => `${countOf(Number(bytes), "byte")} in all`);
+  say("messaging.batch.message_count", (count) => `read ${countOf(Number(count), "message")}`);
+  say("tidegate.read.outcome", (outcome) => outcome);
   const isAsked = name.startsWith("ingress ") && parentSpanId !== "";
   if (isAsked) facts.push(`asked for by the client's span ${parentSpanId}`);
   return facts.filter((fact) => fact !== "");

@@ -20,6 +20,7 @@ import type { MessageMeter } from "./metrics/message-meter.ts";
 import type { Sender } from "./sender.ts";
 import { encodeServerFrame, MessageFrameWriter } from "./server-frames.ts";
 import { Slots } from "./slots.ts";
+import type { ReadTrace, ReadTraces } from "./tracing/read-traces.ts";
 
 /** Messages of one page. */
 export const CATCH_UP_PAGE = 128;
@@ -36,6 +37,9 @@ export class CatchUp {
   readonly #log: ConnectionLog;
   readonly #journal: ClientJournal;
   readonly #meter: MessageMeter;
+  readonly #traces: ReadTraces;
+  /** Those that are sampled. */
+  readonly #open = new Map<Membership, ReadTrace>();
   readonly #slots = new Slots(CATCH_UP_AT_ONCE_MAX);
   readonly #writer = new MessageFrameWriter();
 
@@ -45,7 +49,9 @@ export class CatchUp {
     log: ConnectionLog,
     journal: ClientJournal,
     meter: MessageMeter,
+    traces: ReadTraces,
   ) {
+    this.#traces = traces;
     this.#bus = bus;
     this.#sender = sender;
     this.#log = log;
@@ -61,10 +67,26 @@ export class CatchUp {
    */
   start(membership: Membership, first: readonly DurableMessage[] = []): void {
     membership.state = MemberState.CATCHING_UP;
-    membership.room.beginCatchUp();
+    const { room, connection, sent } = membership;
+    room.beginCatchUp();
+    const isBehind = first.length > 0 || !isAtPlace(sent, room.place);
+    const trace = isBehind ? this.#traces.beginResume(connection, room.address, sent) : null;
+    if (trace !== null) this.#open.set(membership, trace);
     this.#run(membership, first)
       .catch((error: unknown) => this.#fail(membership, error))
-      .finally(() => membership.room.endCatchUp());
+      .finally(() => {
+        room.endCatchUp();
+        if (trace !== null) this.#endTrace(membership, trace);
+      });
+  }
+
+  /** Does nothing to a trace that has failed. */
+  #endTrace(membership: Membership, trace: ReadTrace): void {
+    this.#open.delete(membership);
+    const { state, sent } = membership;
+    const isLive = state === MemberState.LIVE;
+    const isWaiting = state === MemberState.WAITING;
+    trace.end(sent, isLive ? "live" : isWaiting ? "waits for its socket" : "left");
   }
 
   async #run(membership: Membership, first: readonly DurableMessage[]): Promise<void> {
@@ -152,6 +174,7 @@ export class CatchUp {
           return messages.length;
         }
         bytes += frame.length;
+        if (this.#open.size > 0) this.#open.get(membership)?.count(frame.length);
       }
       membership.sent = { epoch: message.epoch, seq: message.seq, timeUs: message.timeUs };
     }
@@ -190,6 +213,9 @@ export class CatchUp {
   }
 
   #fail(membership: Membership, error: unknown): void {
+    const trace = this.#open.get(membership);
+    if (trace === undefined) this.#traces.recordFailure("resume", membership.room.address, error);
+    else trace.fail(error);
     const fields = { room: membership.room.address.room, error };
     this.#log.warn(membership.connection, fields, "reading a room failed; again soon");
     setTimeout(() => {

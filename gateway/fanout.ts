@@ -18,6 +18,7 @@ import type { PublishLog } from "./publish-log.ts";
 import { encodeServerFrame, MessageFrameWriter } from "./server-frames.ts";
 import type { DeliverTrace } from "./tracing/deliver-trace.ts";
 import type { MessageTraces } from "./tracing/message-traces.ts";
+import type { ReadTrace } from "./tracing/read-traces.ts";
 
 /** Where frames to topics go. */
 export interface TopicOutput {
@@ -117,7 +118,13 @@ export class Fanout implements RoomOutput {
     this.#publishGap(room, reason, 0, after);
   }
 
-  warn(room: LocalRoom, error: unknown): void {
+  beginFill({ address, place }: LocalRoom, showing: DurableMessage | undefined): ReadTrace | null {
+    return this.#traces.reads.beginFill(address, place, showing);
+  }
+
+  warn(room: LocalRoom, error: unknown, trace: ReadTrace | null): void {
+    if (trace === null) this.#traces.reads.recordFailure("fill", room.address, error);
+    else trace.fail(error);
     this.#log.warn({ room: room.address.room, error }, "filling a gap failed; trying again");
   }
 

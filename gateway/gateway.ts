@@ -327,7 +327,7 @@ function assemble(
     readiness: new Readiness(bus),
     directory,
     redirects: new Redirects(directory, region),
-    catchUp: new CatchUp(bus, sender, connectionLog, journal, meter),
+    catchUp: new CatchUp(bus, sender, connectionLog, journal, meter, traces.reads),
     journal,
     resumeReads: new ResumeReads(bus),
     publisher: new Publisher(bus, clock, sender, traces, connectionLog, meter),

@@ -14,6 +14,7 @@ import { GapReason } from "../proto/gen/tidegate/client/v1/message.ts";
 import type { ClassPolicy } from "../proto/room-class.ts";
 import { ClassMeter } from "./metrics/message-meter.ts";
 import { RecentMessages } from "./recent.ts";
+import type { ReadTrace } from "./tracing/read-traces.ts";
 
 /** Messages of one fill read. */
 const FILL_PAGE = 256;
@@ -43,8 +44,15 @@ export interface RoomOutput {
   gap(room: LocalRoom, after: Position | null, reason: GapReason): void;
   /** A durable message came, and waits for those before it. */
   held(room: LocalRoom, message: DurableMessage): void;
-  /** Something failed and is tried again. */
-  warn(room: LocalRoom, error: unknown): void;
+  /**
+   * It reads what it has missed.
+   *
+   * @param showing the message that shows it, if one does.
+   * @returns told what it hands out, and its end; null: not traced.
+   */
+  beginFill(room: LocalRoom, showing: DurableMessage | undefined): ReadTrace | null;
+  /** Reading failed and is tried again. @param trace of {@link beginFill}. */
+  warn(room: LocalRoom, error: unknown, trace: ReadTrace | null): void;
 }
 
 export class LocalRoom implements RoomListener {
@@ -85,6 +93,8 @@ export class LocalRoom implements RoomListener {
   #isReady = false;
   #isClosed = false;
   #isFilling = false;
+  /** Of the fill under way, if it is traced. */
+  #fillTrace: ReadTrace | null = null;
   #pending: DurableMessage[] = [];
   /** Live messages were dropped from `#pending`; the store has them. */
   #isPendingCut = false;
@@ -215,6 +225,7 @@ export class LocalRoom implements RoomListener {
     this.place = { epoch, seq, timeUs };
     this.meter.takeReceived(message.envelope.length);
     this.recent?.push(message);
+    if (this.#fillTrace !== null) this.#fillTrace.count(message.envelope.length);
     if (!isVoid(message, this.#bus.publishLimits)) {
       const isSameEpoch = before === null || before.epoch === epoch;
       const prevSeq = isSameEpoch ? Math.min(message.prevSeq, this.#shownSeq) : 0;
@@ -240,17 +251,26 @@ export class LocalRoom implements RoomListener {
     this.#isFilling = true;
     this.meter.fillCount += 1;
     const before = this.place;
+    const trace = this.#output.beginFill(this, this.#pending[0]);
+    this.#fillTrace = trace;
     this.#readMissing().then(
       () => {
+        if (trace !== null) this.#endFillTrace(trace);
         if (this.place === before && this.#isMissing()) this.#goOnLater();
         else this.#endFill();
       },
       (error: unknown) => {
         this.#isFilling = false;
-        this.#output.warn(this, error);
+        this.#fillTrace = null;
+        this.#output.warn(this, error, trace);
         this.#fillLater();
       },
     );
+  }
+
+  #endFillTrace(trace: ReadTrace): void {
+    this.#fillTrace = null;
+    trace.end(this.place, "read");
   }
 
   #endFill(): void {

@@ -95,6 +95,7 @@ class MoveWorker {
         this.#events.push({ type: "message", room, atUs, producer: p, n, place });
       },
       held: () => {},
+      beginFill: () => null,
       gap: () => {
         const gap = { reason: "gap", missedCount: 0 };
         this.#events.push({ type: "gap", room, atUs: monotonicUs(), ...gap });

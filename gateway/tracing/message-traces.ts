@@ -19,6 +19,7 @@ import { Action, type Identity, isGranted } from "../identity.ts";
 import type { PublishScan } from "../publish-scan.ts";
 import { DeliverTrace } from "./deliver-trace.ts";
 import { PublishTrace } from "./publish-trace.ts";
+import { ReadTraces } from "./read-traces.ts";
 import { Hop, hopAttributes, hopName } from "./room-attributes.ts";
 import type { TraceRatios } from "./trace-ratios.ts";
 
@@ -37,6 +38,7 @@ export interface RefusedPublish {
 
 export class MessageTraces {
   readonly ratios: TraceRatios;
+  readonly reads: ReadTraces;
   readonly #tracer: Tracer;
   readonly #gatewayId: string;
   /** When traced messages came that could not be handed out at once, µs, by envelope. */
@@ -46,6 +48,7 @@ export class MessageTraces {
     this.#tracer = tracer;
     this.#gatewayId = gatewayId;
     this.ratios = ratios;
+    this.reads = new ReadTraces(tracer, gatewayId, ratios);
   }
 
   /**

@@ -90,6 +90,7 @@ export class Reader {
       },
       ephemeral: () => {},
       held: () => {},
+      beginFill: () => null,
       loss: () => {},
       gap: () => {
         this.gapCount += 1;
