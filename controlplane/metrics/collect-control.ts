@@ -6,6 +6,7 @@
  */
 import type { Bus } from "../../bus/bus.ts";
 import type { ScaleAdvice } from "../../proto/gen/tidegate/control/v1/fleet.ts";
+import { OperationState } from "../../proto/gen/tidegate/control/v1/operation.ts";
 import type { MetricSink } from "../../telemetry/metrics/registry.ts";
 import { shardName } from "../fleet-names.ts";
 import { hasEnded, type StoredOperation } from "../operations/operation-record.ts";
@@ -100,7 +101,9 @@ export function collectOperations(
   for (const kind of kinds) {
     const ours = running.filter(({ operation }) => operation.work?.$case === kind);
     const ages = ours.map(({ operation }) => ageS(operation.createTime, nowMs));
-    const stalls = ours.map(({ operation }) => ageS(operation.updateTime, nowMs));
+    // A paused one stands still because somebody wants it to.
+    const goingOn = ours.filter(({ operation }) => operation.state !== OperationState.PAUSED);
+    const stalls = goingOn.map(({ operation }) => ageS(operation.updateTime, nowMs));
     const label = { kind: kindLabels[kind] };
     sink.put("tidegate_operations", ours.length, label);
     sink.put("tidegate_operation_oldest_seconds", Math.max(0, ...ages), label);

@@ -15,7 +15,8 @@ const commands = [
   ),
 ];
 /** Arguments that stand where a command might: names of rooms, limits and processes. */
-const isArgument = (word: string) => /\d|:|^(chat|stored-bytes|frames-per-second)$/.test(word);
+const isArgument = (word: string) =>
+  /\d|:|^(chat|debug|stored-bytes|frames-per-second)$/.test(word);
 
 /** What is wrong with a command; empty when it exists with its options. */
 async function findFault(command: string): Promise<string> {
