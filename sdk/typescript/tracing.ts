@@ -11,6 +11,7 @@ import {
   type Attributes,
   type Context,
   context,
+  diag,
   isSpanContextValid,
   type Link,
   ROOT_CONTEXT,
@@ -66,17 +67,12 @@ export class Tracing implements TraceHooks {
   ): Promise<PublishResult> {
     const attributes = attributesOf("publish", "send", room, payloadBytes);
     const options = { kind: SpanKind.PRODUCER, attributes, startTime: nowMs() };
-    const span = this.#tracer.startSpan(nameOf("publish", room), options);
+    const span = guarded(() => this.#tracer.startSpan(nameOf("publish", room), options));
+    if (span === undefined) return send("");
     const published = send(formatTraceparent(span.spanContext()));
     published.then(
-      ({ position, traceId }) => {
-        if (position !== null) span.setAttribute("messaging.message.id", position);
-        // The gateway did not take our trace up, and made its own.
-        const isOther = traceId !== "" && traceId !== span.spanContext().traceId;
-        if (isOther) span.setAttribute("tidegate.trace.id", traceId);
-        span.end(nowMs());
-      },
-      (error: TidegateError) => endFailed(span, error),
+      (result) => guarded(() => endWell(span, result)),
+      (error: TidegateError) => guarded(() => endFailed(span, error)),
     );
     return published;
   }
@@ -90,6 +86,10 @@ export class Tracing implements TraceHooks {
 
   /** Of {@link TraceHooks}. */
   onTaken(message: Message, event: RoomMessage<unknown> | RoomInvalid): void {
+    guarded(() => this.#receive(message, event));
+  }
+
+  #receive(message: Message, event: RoomMessage<unknown> | RoomInvalid): void {
     const startTime = this.#arrivals.get(message);
     if (startTime === undefined) return;
     const published = parseTraceparent(message.envelope?.traceparent);
@@ -142,6 +142,27 @@ function attributesOf(name: string, type: string, room: string, bytes: number): 
     "messaging.destination.template": `${classOf(room)}:*`,
     "messaging.message.body.size": bytes,
   };
+}
+
+/**
+ * A sampler or processor of the application may throw: that must cost a span, and neither a publish
+ * nor a message.
+ */
+function guarded<R>(work: () => R): R | undefined {
+  try {
+    return work();
+  } catch (error) {
+    diag.error("tidegate: no span, tracing failed", error);
+    return undefined;
+  }
+}
+
+function endWell(span: Span, { position, traceId }: PublishResult): void {
+  if (position !== null) span.setAttribute("messaging.message.id", position);
+  // The gateway did not take our trace up, and made its own.
+  const isOther = traceId !== "" && traceId !== span.spanContext().traceId;
+  if (isOther) span.setAttribute("tidegate.trace.id", traceId);
+  span.end(nowMs());
 }
 
 function endFailed(span: Span, { code, message }: TidegateError): void {

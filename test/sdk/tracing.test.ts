@@ -4,6 +4,7 @@ import {
   type Context,
   type ContextManager,
   context,
+  diag,
   ROOT_CONTEXT,
   SpanKind,
   SpanStatusCode,
@@ -16,6 +17,7 @@ import {
   type ReadableSpan,
   type Sampler,
   SimpleSpanProcessor,
+  type SpanProcessor,
 } from "@opentelemetry/sdk-trace-base";
 import { expect, onTestFinished, test } from "vitest";
 import type { RoomEvent } from "../../sdk/typescript/event.ts";
@@ -225,6 +227,36 @@ test("Tracing: a message waits in its span until the loop takes it; a codec's re
   expect(span.status.code).toBe(SpanStatusCode.ERROR);
   expect(span.attributes["error.type"]).toBe("PAYLOAD_INVALID");
 });
+
+test.each(["onStart", "onEnd"] as const)(
+  "Tracing: a processor that throws in %s costs its span, no publish and no message",
+  async (where) => {
+    const told: unknown[] = [];
+    const log = () => {};
+    const error = (...words: unknown[]) => told.push(words.at(-1));
+    diag.setLogger({ error, warn: log, info: log, debug: log, verbose: log });
+    onTestFinished(() => diag.disable());
+    const fault = new Error("not mine");
+    const spanProcessor: SpanProcessor = {
+      onStart: () => {},
+      onEnd: () => {},
+      forceFlush: async () => {},
+      shutdown: async () => {},
+    };
+    spanProcessor[where] = () => {
+      throw fault;
+    };
+    const provider = new BasicTracerProvider({ spanProcessors: [spanProcessor] });
+    const scene = await openScene({ tracing: new Tracing(provider.getTracer("application")) });
+    const room = await joinRoom(scene, "chat:a", 1);
+    const published = scene.client.publish("chat:a", "x");
+    await scene.connection.ack(1);
+    expect((await published).position).toBe("1.1.1000");
+    scene.connection.send({ $case: "message", value: tracedMessage(1) });
+    expect((await nextOf(room)).type).toBe("message");
+    expect(told).toEqual([fault, fault]);
+  },
+);
 
 test("Tracing: by default with the global provider, also one set later, under the SDK's name", async () => {
   const { client, connection } = await openScene({ tracing: new Tracing() });

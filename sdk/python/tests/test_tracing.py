@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from opentelemetry.context import Context
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
@@ -214,6 +214,36 @@ def test_what_is_not_sampled_carries_nothing(tracing: Tracing | None) -> None:
             assert (await client.publish(ROOM, b"x")).trace_id == ""
 
     run(main())
+
+
+@pytest.mark.parametrize("where", ["on_start", "on_end"])
+def test_a_processor_that_raises_costs_its_span_no_publish_and_no_message(
+    where: str, traced: Traced, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("not mine")
+
+    processor = SpanProcessor()
+    setattr(processor, where, fail)
+    traced.provider.add_span_processor(processor)
+
+    async def main() -> None:
+        async def script(peer: Peer) -> None:
+            await peer.welcome()
+            await peer.joined(await peer.receive("join"))
+            await peer.ack(await peer.receive("publish"), 1)
+            await send_traced(peer, 1, traceparent(HANDED_OUT), traceparent(PUBLISHED))
+
+        async with (
+            gateway(script) as url,
+            await tidegate.connect(url, tracing=traced.tracing) as client,
+        ):
+            room = await client.join(ROOM)
+            assert (await room.publish(b"x")).position is not None
+            assert isinstance(await next_of(room), tidegate.Message)
+
+    run(main())
+    assert [record.getMessage() for record in caplog.records] == ["no span: tracing failed"] * 2
 
 
 def test_messages_of_a_trace_are_spans_below_their_fan_out_or_publish(

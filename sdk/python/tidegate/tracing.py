@@ -12,11 +12,12 @@ what its sampler leaves out, nothing is sent and nothing is recorded.
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from opentelemetry import trace
 from opentelemetry.context import Context, get_current
@@ -42,7 +43,11 @@ from tidegate.wire import read_position
 
 _TRACEPARENT = re.compile("00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 
+_NO_SPAN = "no span: tracing failed"
+_log = logging.getLogger("tidegate")
+
 Attributes = dict[str, str | int]
+T = TypeVar("T")
 
 
 class Tracing:
@@ -73,23 +78,28 @@ class Tracing:
         self, room: str, payload_bytes: int, send: Callable[[str], asyncio.Future[Ack]]
     ) -> asyncio.Future[Ack]:
         """Of TraceHooks."""
-        span = self._tracer.start_span(
-            f"publish {_class_of(room)}",
-            kind=SpanKind.PRODUCER,
-            attributes=_attributes("publish", "send", room, payload_bytes),
-        )
+        try:
+            span = self._tracer.start_span(
+                f"publish {_class_of(room)}",
+                kind=SpanKind.PRODUCER,
+                attributes=_attributes("publish", "send", room, payload_bytes),
+            )
+        except Exception:
+            _log.exception(_NO_SPAN)
+            return send("")
         try:
             published = send(_format(span.get_span_context()))
         except TidegateError as error:
-            _fail(span, error)
+            _guard(partial(_fail, span, error))
             raise
-        published.add_done_callback(lambda done: _end(span, done))
+        published.add_done_callback(lambda done: _guard(lambda: _end(span, done)))
         return published
 
     def arrive(self, message: message_pb2.Message) -> message_pb2.Message | Arrived:
         """Of TraceHooks."""
         if message.traceparent or message.envelope.traceparent:
-            return Arrived(message, partial(self._receive, message, time.time_ns()))
+            receive = partial(self._receive, message, time.time_ns())
+            return Arrived(message, lambda room: _guard(lambda: receive(room)))
         return message
 
     def _receive(
@@ -115,6 +125,18 @@ class Tracing:
         )
         span.end()
         return span.get_span_context()
+
+
+def _guard(work: Callable[[], T]) -> T | None:
+    """Run what calls into the application's tracer provider.
+
+    A sampler or processor that raises must cost a span, and neither a publish nor a message.
+    """
+    try:
+        return work()
+    except Exception:
+        _log.exception(_NO_SPAN)
+        return None
 
 
 def _class_of(room: str) -> str:
