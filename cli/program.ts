@@ -11,6 +11,7 @@ import { type CommandWords, completionScript, SHELLS, type Shell } from "./compl
 import { type Context, print, type TargetDefaults } from "./context.ts";
 import { addDrainCommands } from "./drain-program.ts";
 import { EXIT_CODE_MEANINGS } from "./exit-code.ts";
+import { addExplainCommand } from "./explain-program.ts";
 import { usageError } from "./failure.ts";
 import { addFlagCommands } from "./flag-program.ts";
 import { addFleetCommands } from "./fleet-program.ts";
@@ -58,6 +59,7 @@ export function buildProgram(context: Context, setup: ProgramSetup): Command {
   addTraceCommand(program, context, setup);
   addLogCommand(program, context, setup);
   addAuditCommand(program, context, setup);
+  addExplainCommand(program, context, setup);
   addOtherCommands(program, context, setup);
   program.helpCommand("help [command]", "Explain a command.");
   program.addHelpText("after", programHelp());

@@ -27,6 +27,7 @@ import { DisconnectCalls } from "./disconnect-service.ts";
 import { Balancer } from "./drain/balancer.ts";
 import { DrainWorker } from "./drain/drain-worker.ts";
 import { GatewayDrains } from "./drain/gateway-drains.ts";
+import { addExplain, EXPLAIN_SERVICE } from "./explain/add-explain.ts";
 import { addFlags, FLAG_SERVICES } from "./flags/flag-services.ts";
 import { FleetCalls } from "./fleet-service.ts";
 import { addVersionGates } from "./gates/add-version-gates.ts";
@@ -83,6 +84,7 @@ const serviceNames = {
     LOG_SERVICE,
     TRACE_SERVICE,
     REVOCATION_SERVICE,
+    EXPLAIN_SERVICE,
     ...FLAG_SERVICES,
     VERSION_GATE_SERVICE,
     ...Object.values(PLACEMENT_SERVICES),
@@ -142,6 +144,7 @@ async function serve(
   addLimits(server, gate, new LimitCalls(store, bus));
   addLogs(server, gate, new LogCalls(bus, store.audit));
   addRevocations(server, gate, store);
+  addExplain(server, gate, { store, bus });
   const flags = addFlags(server, gate, { store, bus, log });
   addVersionGates(server, gate, { store, bus });
   const placement = await addPlacement(server, gate, {

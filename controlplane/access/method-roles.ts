@@ -28,6 +28,7 @@ const decide: MethodRule = { role: "admin", changes: true };
 /** By service and method; a service without a package is of tidegate.control.v1. */
 const rules: Readonly<Record<string, Readonly<Record<string, MethodRule>>>> = {
   AuditService: { ListAuditEntries: look },
+  ExplainService: { Explain: look },
   FlagService: {
     CreateFlagSet: run,
     GetFlagSet: see,

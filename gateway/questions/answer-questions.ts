@@ -1,6 +1,6 @@
 /**
- * What control planes ask this gateway: its rooms, a room, its members, what goes on, to close
- * connections, and whom a change of a version gate would concern.
+ * What control planes ask this gateway: its rooms, a room, its members, a user's connections, what
+ * goes on, to close connections, and whom a change of a version gate would concern.
  */
 import type { Unsubscribe } from "../../bus/bus.ts";
 import {
@@ -18,12 +18,15 @@ import {
   RoomQuestion,
   RoomsAnswer,
   RoomsQuestion,
+  UserAnswer,
+  UserQuestion,
 } from "../../proto/gen/tidegate/bus/v1/gateway_question.ts";
 import type { Connection } from "../connection.ts";
 import type { GatewayContext } from "../context.ts";
 import { countImpact } from "../gates/count-impact.ts";
 import type { Lagging } from "../lagging.ts";
 import { readActivity } from "./activity.ts";
+import { describeUser } from "./describe-user.ts";
 import { disconnect } from "./disconnect.ts";
 import { listMembers, listRooms, roomCount } from "./room-lists.ts";
 
@@ -54,6 +57,10 @@ export function answerQuestions(
     bus.answer("members", async (body) => {
       const members = await listMembers(context, connections, MembersQuestion.decode(body));
       return MembersAnswer.encode({ members }).finish();
+    }),
+    bus.answer("user", async (body) => {
+      const answer = await describeUser(context, connections, UserQuestion.decode(body));
+      return UserAnswer.encode(answer).finish();
     }),
     bus.answer("disconnect", (body) => {
       const count = disconnect(context, connections, DisconnectQuestion.decode(body));

@@ -69,6 +69,7 @@ test.each(["v1", "v1alpha"] as const)("reflection %s: lists every service", asyn
         "grpc.reflection.v1.ServerReflection",
         "grpc.reflection.v1alpha.ServerReflection",
         `${control}.AuditService`,
+        `${control}.ExplainService`,
         `${control}.FlagService`,
         `${control}.FleetService`,
         `${control}.GatewayService`,

@@ -6,11 +6,37 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { Position } from "../../client/v1/message.ts";
 import { GateAction } from "../../control/v1/version_gate.ts";
 
 export const protobufPackage = "tidegate.bus.v1";
 
 export const protobufFileName = "tidegate/bus/v1/gateway_question.proto";
+
+/** What a member gets now. */
+export const MembershipState = {
+  UNSPECIFIED: 0,
+  /** JOINING - Being joined. */
+  JOINING: 1,
+  /** LIVE - Each message as it comes. */
+  LIVE: 2,
+  /** CATCHING_UP - What it has missed, from the store. */
+  CATCHING_UP: 3,
+  /** SLOW - Nothing before its socket has drained. */
+  SLOW: 4,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type MembershipState = typeof MembershipState[keyof typeof MembershipState];
+
+export namespace MembershipState {
+  export type UNSPECIFIED = typeof MembershipState.UNSPECIFIED;
+  export type JOINING = typeof MembershipState.JOINING;
+  export type LIVE = typeof MembershipState.LIVE;
+  export type CATCHING_UP = typeof MembershipState.CATCHING_UP;
+  export type SLOW = typeof MembershipState.SLOW;
+  export type UNRECOGNIZED = typeof MembershipState.UNRECOGNIZED;
+}
 
 /** Question "rooms": rooms of a tenant with members at this gateway, by name. */
 export interface RoomsQuestion {
@@ -118,6 +144,48 @@ export interface GateImpactRow {
   /** Whether a room would be another one. */
   moved: boolean;
   connectionCount: number;
+}
+
+/**
+ * Question "user": the connections of a user at this gateway, and what they are in a room. What the
+ * gateway has noted in the journal is kept when it answers.
+ */
+export interface UserQuestion {
+  tenant: string;
+  user: string;
+  /** As members of the room have it, also a sibling's. */
+  room: string;
+}
+
+/** Its answer: at most 100. */
+export interface UserAnswer {
+  connections: UserConnection[];
+  /** The gateway is cut off from the bus. */
+  cutOff: boolean;
+}
+
+/** One connection of a user. */
+export interface UserConnection {
+  /** As Welcome has it. */
+  connection: string;
+  clientName: string;
+  clientVersion: string;
+  clientPlatform: string;
+  clientRegion: string;
+  /** What of it is in the room; absent: it is no member. */
+  membership:
+    | UserMembership
+    | undefined;
+  /** Bytes that its socket has not taken yet. */
+  waitingBytes: bigint;
+}
+
+/** One membership as it is now. */
+export interface UserMembership {
+  state: MembershipState;
+  /** Durable: what was handed to its socket, but for gaps; absent: nothing, or an ephemeral room. */
+  through: Position | undefined;
+  mayPublish: boolean;
 }
 
 function createBaseRoomsQuestion(): RoomsQuestion {
@@ -975,6 +1043,322 @@ export const GateImpactRow: MessageFns<GateImpactRow> = {
             }
 
             message.connectionCount = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseUserQuestion(): UserQuestion {
+  return { tenant: "", user: "", room: "" };
+}
+
+export const UserQuestion: MessageFns<UserQuestion> = {
+  encode(message: UserQuestion, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.tenant !== "") {
+      writer.uint32(10).string(message.tenant);
+    }
+    if (message.user !== "") {
+      writer.uint32(18).string(message.user);
+    }
+    if (message.room !== "") {
+      writer.uint32(26).string(message.room);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UserQuestion {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUserQuestion();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.tenant = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.user = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.room = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseUserAnswer(): UserAnswer {
+  return { connections: [], cutOff: false };
+}
+
+export const UserAnswer: MessageFns<UserAnswer> = {
+  encode(message: UserAnswer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.connections) {
+      UserConnection.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.cutOff !== false) {
+      writer.uint32(16).bool(message.cutOff);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UserAnswer {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUserAnswer();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.connections.push(UserConnection.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.cutOff = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseUserConnection(): UserConnection {
+  return {
+    connection: "",
+    clientName: "",
+    clientVersion: "",
+    clientPlatform: "",
+    clientRegion: "",
+    membership: undefined,
+    waitingBytes: 0n,
+  };
+}
+
+export const UserConnection: MessageFns<UserConnection> = {
+  encode(message: UserConnection, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.connection !== "") {
+      writer.uint32(10).string(message.connection);
+    }
+    if (message.clientName !== "") {
+      writer.uint32(18).string(message.clientName);
+    }
+    if (message.clientVersion !== "") {
+      writer.uint32(26).string(message.clientVersion);
+    }
+    if (message.clientPlatform !== "") {
+      writer.uint32(34).string(message.clientPlatform);
+    }
+    if (message.clientRegion !== "") {
+      writer.uint32(42).string(message.clientRegion);
+    }
+    if (message.membership !== undefined) {
+      UserMembership.encode(message.membership, writer.uint32(50).fork()).join();
+    }
+    if (message.waitingBytes !== 0n) {
+      if (BigInt.asUintN(64, message.waitingBytes) !== message.waitingBytes) {
+        throw new globalThis.Error("value provided for field message.waitingBytes of type uint64 too large");
+      }
+      writer.uint32(56).uint64(message.waitingBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UserConnection {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUserConnection();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.connection = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.clientName = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.clientVersion = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.clientPlatform = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.clientRegion = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.membership = UserMembership.decode(reader, reader.uint32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.waitingBytes = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseUserMembership(): UserMembership {
+  return { state: 0, through: undefined, mayPublish: false };
+}
+
+export const UserMembership: MessageFns<UserMembership> = {
+  encode(message: UserMembership, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.state !== 0) {
+      writer.uint32(8).int32(message.state);
+    }
+    if (message.through !== undefined) {
+      Position.encode(message.through, writer.uint32(18).fork()).join();
+    }
+    if (message.mayPublish !== false) {
+      writer.uint32(24).bool(message.mayPublish);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UserMembership {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUserMembership();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.through = Position.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.mayPublish = reader.bool();
             continue;
           }
         }
