@@ -43,6 +43,8 @@ export type JournalSubject =
   | { readonly kind: "room"; readonly tenant: string; readonly room: string }
   /** Signs of life of a process. */
   | { readonly kind: "process"; readonly id: string }
+  /** Those of them that are listed, of all processes: who began, and ended in order. */
+  | { readonly kind: "lives" }
   /** That records were dropped, by any process. */
   | { readonly kind: "dropped" };
 

@@ -1,11 +1,10 @@
 /**
  * `tidegatectl explain`: asks, and says the answer.
  */
+import { ExplainEnd, ExplainVerdict } from "../proto/gen/tidegate/control/v1/explain.ts";
 import {
-  ExplainEnd,
   type ExplainResponse,
   ExplainServiceClient,
-  ExplainVerdict,
 } from "../proto/gen/tidegate/control/v1/explain_service.ts";
 import type { OutputFormat } from "./command-setup.ts";
 import { type Context, print, type Target } from "./context.ts";

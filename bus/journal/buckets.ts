@@ -19,8 +19,9 @@ export function bucketOf(subject: JournalSubject): string {
       return `room.${hashed(`${subject.tenant}\0${subject.room}`)}`;
     case "process":
       return `process.${subject.id}`;
+    case "lives":
     case "dropped":
-      return "dropped";
+      return subject.kind;
     default:
       throw subject satisfies never;
   }
@@ -32,6 +33,7 @@ export function subjectOf(
   process: string,
 ): JournalSubject {
   if (what?.$case === "dropped") return { kind: "dropped" };
+  if (what?.$case === "signs" && what.value.isListed) return { kind: "lives" };
   if (user !== "") return { kind: "user", tenant, user };
   return room === "" ? { kind: "process", id: process } : { kind: "room", tenant, room };
 }

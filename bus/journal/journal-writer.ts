@@ -1,8 +1,9 @@
 /**
  * The journal of a process: gathers records, writes them to a store, and counts what it drops.
  *
- * Records wait for GATHER_MS and are then written in one batch for each bucket: a join costs some
- * microseconds, not a message. A store that fails is tried again, with what waits bounded.
+ * A lone record is written at once; after a write, records gather for GATHER_MS and then go in one
+ * batch for each bucket, so that a join in a storm costs some microseconds, not a message. A store
+ * that fails is tried again, with what waits bounded.
  */
 import { JournalBatch, type JournalRecord } from "../../proto/gen/tidegate/bus/v1/journal.ts";
 import {
@@ -20,7 +21,7 @@ import {
 import { bucketOf, subjectOf } from "./buckets.ts";
 import { kindOf, NOTE_RATES, NoteBucket, type NoteKind, type NoteRate } from "./note-rate.ts";
 
-/** Records gather for so long, ms: what a crash can cost. */
+/** Records gather for so long after the last write, ms: what a crash can cost. */
 export const GATHER_MS = 100;
 /** A failed write is tried again after this, ms. */
 const RETRY_MS = 1000;
@@ -78,6 +79,8 @@ export class JournalWriter implements Journal {
   /** Drops that no record tells yet. */
   #untoldCount = 0;
   #untoldSinceUs = 0;
+  /** When the last write ended, by performance.now(). */
+  #writtenMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: JournalWriterParts) {
     this.#parts = parts;
@@ -160,7 +163,7 @@ export class JournalWriter implements Journal {
     record.seq = BigInt(this.#seq);
     this.#waiting.push(record);
     if (record.what !== undefined) this.#records[record.what.$case] += 1;
-    this.#schedule(GATHER_MS);
+    this.#schedule(Math.max(0, this.#writtenMs + GATHER_MS - performance.now()));
   }
 
   #drop(reason: JournalDropReason, count: number, nowUs: number): void {
@@ -183,6 +186,7 @@ export class JournalWriter implements Journal {
   #write(): Promise<void> {
     this.#writing ??= this.#writeTurn().then((isKept) => {
       this.#writing = null;
+      this.#writtenMs = performance.now();
       if (this.#waiting.length > 0) this.#schedule(isKept ? GATHER_MS : RETRY_MS);
     });
     return this.#writing;

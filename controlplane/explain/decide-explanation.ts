@@ -6,7 +6,7 @@
  */
 import { formatPosition } from "../../bus/position.ts";
 import { MembershipState } from "../../proto/gen/tidegate/bus/v1/gateway_question.ts";
-import { ExplainEnd, ExplainVerdict } from "../../proto/gen/tidegate/control/v1/explain_service.ts";
+import { ExplainEnd, ExplainVerdict } from "../../proto/gen/tidegate/control/v1/explain.ts";
 import { gatewayName } from "../fleet-names.ts";
 import type { ExplainFacts, MessageFacts } from "./facts.ts";
 import { type Finding, judgeMembership, judgeRefusals, sortFindings } from "./judge-message.ts";
@@ -30,6 +30,9 @@ export function decideExplanation(facts: ExplainFacts): Explanation {
     message === null ? describeNow(facts, memberships) : judge(facts, message, memberships);
   return { ...decided, memberships, unknowns: listUnknowns(facts, memberships, decided.verdict) };
 }
+
+/** Lost gateways that one answer names, the newest. */
+const LOST_COUNT_MAX = 10;
 
 type Decided = Pick<Explanation, "verdict" | "answer" | "reasons">;
 
@@ -64,7 +67,17 @@ function judge(
     const text = "what happened when it was published is not in the journal any more, or not yet";
     return say({ verdict: ExplainVerdict.UNKNOWN, text }, [found.text, ...reasons]);
   }
+  if (rests && !isWhole(facts)) {
+    const text = `as far as is recorded, ${found.text}`;
+    return say({ verdict: found.verdict, text }, reasons);
+  }
   return say(found, reasons);
+}
+
+/** Whether all that gateways noted is there. */
+function isWhole({ droppedCount, isCut, lost, gateways }: ExplainFacts): boolean {
+  const isSilent = [...gateways.values()].some(({ connections }) => connections === null);
+  return droppedCount === 0 && !isCut && lost.length === 0 && !isSilent;
 }
 
 /** Verdicts that one record more could change. */
@@ -100,9 +113,10 @@ function neverJoined({ entries, user, room }: ExplainFacts): Finding {
     return { verdict, text };
   }
   const opened = entries.filter(({ record }) => record.what?.$case === "opened").length;
+  const times = opened === 1 ? "once" : `${opened} times`;
   const text =
     opened > 0
-      ? `${user} was connected ${opened === 1 ? "once" : `${opened} times`}, but never joined ${room}`
+      ? `${user} was connected ${times}, but never joined ${room}`
       : `${user} never joined ${room}, and was not connected`;
   return { verdict, text };
 }
@@ -148,7 +162,7 @@ function listUnknowns(
   memberships: readonly Membership[],
   verdict: ExplainVerdict,
 ): string[] {
-  const { fromUs, droppedCount, isCut, gateways, message, user } = facts;
+  const { fromUs, droppedCount, isCut, gateways, message, user, lost } = facts;
   const unknowns: string[] = [];
   if (fromUs === null) unknowns.push("there is no journal: only what gateways say now is known");
   if (fromUs !== null && message !== null && message.position.timeUs < fromUs) {
@@ -164,11 +178,17 @@ function listUnknowns(
   for (const [id, { connections }] of gateways) {
     if (connections === null) unknowns.push(`${gatewayName(id)} did not answer`);
   }
+  for (const { id, lastUs } of lost.slice(-LOST_COUNT_MAX)) {
+    unknowns.push(
+      `${id} ended without a word after ${isoTime(lastUs)}: what it noted in its last 100 ms, or ` +
+        "while the bus took nothing, is missing",
+    );
+  }
   for (const { end, gateway, connection, endUs } of memberships) {
     if (end === ExplainEnd.GATEWAY_LOST) {
       unknowns.push(
-        `${gateway} ended without a word, so there is no record of how far ${connection} came; ` +
-          `last heard of ${isoTime(endUs)}`,
+        `there is no record of how far ${connection} came; ${gateway} was last heard of ` +
+          isoTime(endUs),
       );
     }
     if (end === ExplainEnd.UNKNOWN) {

@@ -13,6 +13,8 @@ import type { JournalRecord } from "../../proto/gen/tidegate/bus/v1/journal.ts";
 import type {
   ExplainEvent,
   ExplainMembership,
+} from "../../proto/gen/tidegate/control/v1/explain.ts";
+import type {
   ExplainRequest,
   ExplainResponse,
 } from "../../proto/gen/tidegate/control/v1/explain_service.ts";
@@ -35,6 +37,10 @@ import { entryText } from "./words.ts";
 const SPAN_MS_MAX = 24 * 3600 * 1000;
 /** Bytes of a user's name. */
 const USER_BYTES_MAX = 128;
+/** Lost gateways that are looked into, the newest. */
+const LOST_COUNT_MAX = 20;
+/** Each gateway that lives is listed once in this time, microseconds. */
+const LIVES_US = 15 * 60_000_000;
 /** Events of one answer. */
 const EVENT_COUNT_MAX = 1000;
 
@@ -65,7 +71,7 @@ export class ExplainCalls {
     const { gateways, silent, renewals } = await this.#askGateways(asked);
     const span = await this.#bus.journal.span();
     const fromUs = span === null ? null : Math.max(asked.sinceUs, span.fromUs);
-    const records = await this.#readRecords(asked, fromUs ?? nowUs, gateways, renewals);
+    const records = await this.#readRecords(asked, gateways, renewals);
     const { user, room } = asked;
     const facts: ExplainFacts = { user, room, nowUs, fromUs, message, gateways, ...records };
     const decided = decideExplanation(facts);
@@ -127,39 +133,56 @@ export class ExplainCalls {
   }
 
   async #readRecords(
-    { tenant, room, user }: Asked,
-    fromUs: number,
+    { tenant, room, user, sinceUs }: Asked,
     gateways: ReadonlyMap<string, GatewayFacts>,
     renewals: ReadonlyMap<string, number>,
-  ): Promise<Pick<ExplainFacts, "entries" | "roomGaps" | "signs" | "droppedCount" | "isCut">> {
+  ): Promise<
+    Pick<ExplainFacts, "entries" | "roomGaps" | "signs" | "lost" | "droppedCount" | "isCut">
+  > {
     const { journal } = this.#bus;
     const isOfUser = ({ record }: JournalEntry) =>
       record.tenant === tenant && record.user === user && isAbout(record, room);
     const isOfRoom = ({ record }: JournalEntry) =>
       record.tenant === tenant && record.room === room && record.user === "";
     const [ofUser, ofRoom, dropped] = await Promise.all([
-      journal.read({ kind: "user", tenant, user }, fromUs, isOfUser),
-      journal.read({ kind: "room", tenant, room }, fromUs, isOfRoom),
-      journal.read({ kind: "dropped" }, fromUs, () => true),
+      journal.read({ kind: "user", tenant, user }, sinceUs, isOfUser),
+      journal.read({ kind: "room", tenant, room }, sinceUs, isOfRoom),
+      journal.read({ kind: "dropped" }, sinceUs, () => true),
     ]);
     const droppedCount = dropped.entries.reduce((sum, { record: { what } }) => {
       return sum + (what?.$case === "dropped" ? Number(what.value.count) : 0);
     }, 0);
-    const ids = new Set(ofUser.entries.map(({ process }) => process));
-    const signs = await Promise.all(
-      [...ids].map(async (id): Promise<[string, Sign[]]> => {
-        const [first] = ofUser.entries.filter(({ process }) => process === id);
-        const begunUs = Number(first?.record.timeUs ?? 0);
-        const isSame = (gateways.get(id)?.startedUs ?? Number.POSITIVE_INFINITY) <= begunUs;
-        if (isSame) return [id, []];
-        const read = await journal.read({ kind: "process", id }, begunUs, () => true);
-        return [id, [...signsOf(read), ...renewalOf(id, gateways, renewals)]];
+    const lives = await journal.read({ kind: "lives" }, sinceUs - LIVES_US, () => true);
+    const lost = await this.#findLost(lives, gateways, renewals);
+    const signs = new Map<string, Sign[]>();
+    for (const { id, signs: own } of lost) signs.set(id, [...(signs.get(id) ?? []), ...own]);
+    for (const own of signs.values()) own.sort((a, b) => a.timeUs - b.timeUs);
+    return {
+      ...{ entries: ofUser.entries, roomGaps: ofRoom.entries, signs, lost, droppedCount },
+      isCut: ofUser.isCut || ofRoom.isCut || dropped.isCut || lives.isCut,
+    };
+  }
+
+  /** Gateways that neither ended in order nor are there, with their signs of life. */
+  async #findLost(
+    lives: JournalRead,
+    gateways: ReadonlyMap<string, GatewayFacts>,
+    renewals: ReadonlyMap<string, number>,
+  ) {
+    const candidates = lostLives(lives, gateways).slice(-LOST_COUNT_MAX);
+    return Promise.all(
+      candidates.map(async ({ id, startedUs }) => {
+        const read = await this.#bus.journal.read({ kind: "process", id }, startedUs, () => true);
+        const all = [...signsOf(read, startedUs), ...signsOf(lives, startedUs, id)];
+        const renewedUs = gateways.has(id) ? undefined : renewals.get(id);
+        // A lease that has not ended yet says when a gateway that is gone was last there.
+        if (renewedUs !== undefined && renewedUs > startedUs) {
+          all.push({ timeUs: renewedUs, isStart: false, isEnd: false });
+        }
+        const lastUs = Math.max(...all.map(({ timeUs }) => timeUs));
+        return { id, startedUs, lastUs, signs: all };
       }),
     );
-    return {
-      ...{ entries: ofUser.entries, roomGaps: ofRoom.entries, signs: new Map(signs), droppedCount },
-      isCut: ofUser.isCut || ofRoom.isCut || dropped.isCut,
-    };
   }
 }
 
@@ -169,21 +192,32 @@ function isAbout({ room, what }: JournalRecord, wanted: string): boolean {
   return room === "" || room === wanted || isSibling;
 }
 
-/** A lease that has not ended yet says when a gateway that is gone was last there. */
-function renewalOf(
-  id: string,
+/** Lives of gateways, by their begin, that have no end and are not there now. */
+function lostLives(
+  { entries }: JournalRead,
   gateways: ReadonlyMap<string, GatewayFacts>,
-  renewals: ReadonlyMap<string, number>,
-): Sign[] {
-  const timeUs = renewals.get(id);
-  if (timeUs === undefined || gateways.has(id)) return [];
-  return [{ timeUs, isStart: false, isEnd: false }];
+): { id: string; startedUs: number }[] {
+  const open = new Map<string, { id: string; startedUs: number }>();
+  for (const { process: id, record } of entries) {
+    if (record.what?.$case !== "signs") continue;
+    const startedUs = Number(record.what.value.startedUs);
+    const key = `${id} ${startedUs}`;
+    // Its process began before its gateway did, and another one of the name after it.
+    const isThere = (gateways.get(id)?.startedUs ?? Number.POSITIVE_INFINITY) <= startedUs;
+    if (record.what.value.isEnd || isThere) open.delete(key);
+    else open.set(key, { id, startedUs });
+  }
+  return [...open.values()];
 }
 
-function signsOf({ entries }: JournalRead): Sign[] {
-  return entries.flatMap(({ record: { timeUs, what } }) =>
-    what?.$case === "signs" ? [{ timeUs: Number(timeUs), ...what.value }] : [],
-  );
+/** Signs of one life. @param id default: of whatever process they are. */
+function signsOf({ entries }: JournalRead, startedUs: number, id = ""): Sign[] {
+  return entries.flatMap(({ process, record: { timeUs, what } }) => {
+    if (what?.$case !== "signs" || (id !== "" && process !== id)) return [];
+    const { isStart, isEnd } = what.value;
+    const isOfLife = Number(what.value.startedUs) === startedUs;
+    return isOfLife ? [{ timeUs: Number(timeUs), isStart, isEnd }] : [];
+  });
 }
 
 function checkRequest(request: ExplainRequest, nowUs: number): Asked {

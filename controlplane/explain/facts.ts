@@ -32,6 +32,14 @@ export interface Sign {
   readonly isEnd: boolean;
 }
 
+/** A gateway that ended without a word since the journal begins. */
+export interface LostGateway {
+  readonly id: string;
+  readonly startedUs: number;
+  /** Last sign of life. */
+  readonly lastUs: number;
+}
+
 /** All of it. */
 export interface ExplainFacts {
   readonly user: string;
@@ -47,6 +55,8 @@ export interface ExplainFacts {
   readonly roomGaps: readonly JournalEntry[];
   /** Of gateways in `entries` that are not here any more in the same life. By time. */
   readonly signs: ReadonlyMap<string, readonly Sign[]>;
+  /** What they noted last is not in the journal. */
+  readonly lost: readonly LostGateway[];
   /** Those that are there now, by id. */
   readonly gateways: ReadonlyMap<string, GatewayFacts>;
   /** Records that gateways dropped since `fromUs`. */

@@ -8,7 +8,7 @@ import type { JournalEntry } from "../../bus/journal.ts";
 import { comparePositions, formatPosition, type Position } from "../../bus/position.ts";
 import { MembershipState } from "../../proto/gen/tidegate/bus/v1/gateway_question.ts";
 import { GapReason } from "../../proto/gen/tidegate/client/v1/message.ts";
-import { ExplainEnd, ExplainVerdict } from "../../proto/gen/tidegate/control/v1/explain_service.ts";
+import { ExplainEnd, ExplainVerdict } from "../../proto/gen/tidegate/control/v1/explain.ts";
 import type { ExplainFacts, MessageFacts } from "./facts.ts";
 import { fromWire, type Membership, type ToldGap } from "./memberships.ts";
 import { endText, entryText, gapText, isoTime } from "./words.ts";
@@ -118,11 +118,11 @@ function judgeReach(membership: Membership, position: Position): Finding {
       `to ${place(through)}, but for gaps`;
     return { verdict: ExplainVerdict.DELIVERED, text };
   }
-  return judgeEnd(membership, position);
+  return judgeEnd(membership);
 }
 
 /** The membership is not known to have come as far as the message. */
-function judgeEnd(membership: Membership, position: Position): Finding {
+function judgeEnd(membership: Membership): Finding {
   const { connection, gateway, end, endUs, through, state } = membership;
   switch (end) {
     case ExplainEnd.NONE: {
@@ -135,11 +135,9 @@ function judgeEnd(membership: Membership, position: Position): Finding {
       return { verdict: ExplainVerdict.PENDING, text };
     }
     case ExplainEnd.GATEWAY_LOST: {
-      const isLater = endUs !== null && position.timeUs > endUs + CLOCK_US;
-      const when = isLater ? "before or after that" : "before that";
       const text =
-        `${gateway}, where ${connection} was a member, ended without a word after ` +
-        `${isoTime(endUs)}: whether it was handed to the socket ${when} is not known`;
+        `${gateway}, where ${connection} was a member, ended without a word, last heard of ` +
+        `${isoTime(endUs)}: whether the message was handed to its socket is not known`;
       return { verdict: ExplainVerdict.GATEWAY_LOST, text };
     }
     case ExplainEnd.UNKNOWN: {
@@ -190,5 +188,5 @@ function isInGap({ after, until, timeUs }: ToldGap, position: Position): boolean
 }
 
 function place(position: Position | null): string {
-  return position === null ? "its beginning" : formatPosition(position);
+  return position === null ? "the beginning" : formatPosition(position);
 }

@@ -10,7 +10,7 @@ import type { Position } from "../../bus/position.ts";
 import { MembershipState } from "../../proto/gen/tidegate/bus/v1/gateway_question.ts";
 import type { JournalJoined } from "../../proto/gen/tidegate/bus/v1/journal.ts";
 import type { Position as WirePosition } from "../../proto/gen/tidegate/client/v1/message.ts";
-import { ExplainEnd } from "../../proto/gen/tidegate/control/v1/explain_service.ts";
+import { ExplainEnd } from "../../proto/gen/tidegate/control/v1/explain.ts";
 import type { ExplainFacts, GatewayFacts, Sign } from "./facts.ts";
 
 /** A gap that a member was told of. */

@@ -3,7 +3,7 @@
  * was seen last.
  */
 import type { Bus } from "../../bus/bus.ts";
-import type { ExplainSetting } from "../../proto/gen/tidegate/control/v1/explain_service.ts";
+import type { ExplainSetting } from "../../proto/gen/tidegate/control/v1/explain.ts";
 import { GateAction } from "../../proto/gen/tidegate/control/v1/version_gate.ts";
 import { enumName } from "../audit/enum-name.ts";
 import type { ControlStore } from "../control-store.ts";

@@ -7,7 +7,7 @@ import type { JournalEntry } from "../../bus/journal.ts";
 import { formatPosition } from "../../bus/position.ts";
 import { ERRORS } from "../../proto/gen/errors.ts";
 import { GapReason, type Position } from "../../proto/gen/tidegate/client/v1/message.ts";
-import { ExplainEnd } from "../../proto/gen/tidegate/control/v1/explain_service.ts";
+import { ExplainEnd } from "../../proto/gen/tidegate/control/v1/explain.ts";
 import { SlowMemberPolicy } from "../../proto/gen/tidegate/control/v1/room_class.ts";
 import { fromWire, type Membership } from "./memberships.ts";
 
@@ -118,5 +118,5 @@ function joinText(joined: {
 
 function placeText(wire: Position | undefined): string {
   const position = fromWire(wire);
-  return position === null ? "its beginning" : formatPosition(position);
+  return position === null ? "the beginning" : formatPosition(position);
 }

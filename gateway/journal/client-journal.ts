@@ -19,6 +19,8 @@ import { RefusalFold } from "./refusal-fold.ts";
 
 /** How often a gateway gives a sign of life, ms: so exactly is known when it was killed. */
 export const SIGN_MS = 30_000;
+/** Of these, every so many is listed with those of all gateways: one in 10 minutes. */
+const LISTED_EVERY = 20;
 /** A connection that lags again and again is noted so often, ms. */
 const SKIP_MS = 10_000;
 /** Memberships in one record of a closed connection: below 64 kB. */
@@ -44,6 +46,7 @@ export class ClientJournal {
   /** Lagging connections, and until when no more is noted of them, microseconds. */
   readonly #skipsUntilUs = new Map<Connection, number>();
   #signs: NodeJS.Timeout | null = null;
+  #startedUs = 0;
 
   constructor({ journal, gatewayId, nowUs }: ClientJournalParts) {
     this.#journal = journal;
@@ -54,9 +57,12 @@ export class ClientJournal {
 
   /** Gives signs of life until {@link stop}. @param connectionCount of this gateway. */
   start(connectionCount: () => number): void {
-    this.#sign(connectionCount(), { isStart: true, isEnd: false });
+    this.#startedUs = this.#nowUs();
+    this.#sign(connectionCount(), { isStart: true, isListed: true });
+    let count = 0;
     this.#signs = setInterval(() => {
-      this.#sign(connectionCount(), { isStart: false, isEnd: false });
+      count += 1;
+      this.#sign(connectionCount(), { isListed: count % LISTED_EVERY === 0 });
     }, SIGN_MS).unref();
   }
 
@@ -64,7 +70,7 @@ export class ClientJournal {
   stop(): void {
     if (this.#signs !== null) clearInterval(this.#signs);
     this.#refusals.close();
-    this.#sign(0, { isStart: false, isEnd: true });
+    this.#sign(0, { isEnd: true, isListed: true });
   }
 
   /** A client was welcomed. */
@@ -203,8 +209,12 @@ export class ClientJournal {
     return `${this.#gatewayId}-${number.toString(36)}`;
   }
 
-  #sign(connectionCount: number, what: { isStart: boolean; isEnd: boolean }): void {
-    const value = { connectionCount, ...what };
+  #sign(
+    connectionCount: number,
+    what: { isStart?: boolean; isEnd?: boolean; isListed: boolean },
+  ): void {
+    const startedUs = BigInt(this.#startedUs);
+    const value = { connectionCount, startedUs, isStart: false, isEnd: false, ...what };
     this.#journal.note({ what: { $case: "signs", value } });
   }
 }

@@ -1,6 +1,6 @@
 /**
- * `tidegatectl explain` on NATS: a gateway is killed with kill -9, and the answer still is there, at
- * a control plane of another process; resumed or not makes the difference.
+ * `tidegatectl explain` on NATS: a gateway is killed with kill -9, and the answer still is there,
+ * at a control plane of another process; resumed or not makes the difference.
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { environmentOf, explain, publishTo, startKnown, tokenOf } from "../explain-tools.ts";
@@ -34,9 +34,15 @@ test("kill -9 of a gateway: who resumed had it or got it, of who did not it is n
   const second = await publishTo(sender, room, 2);
   const say = (user: string, message: string) => explain(other.grpc, user, room, message);
 
+  const never = await say("carl", second);
+  expect(never).toMatchObject({ verdict: "NEVER_JOINED" });
+  expect(never.answer).toMatch(/^No: as far as is recorded, carl never joined/);
+  expect(never.unknowns.join()).toMatch(/gw-doomed ended without a word after /);
   const lost = await say("bob", second);
   expect(lost).toMatchObject({ verdict: "GATEWAY_LOST", memberships: [{ end: "GATEWAY_LOST" }] });
-  expect(lost.unknowns.join()).toMatch(/gw-doomed ended without a word.*how far gw-doomed-/);
+  expect(lost.unknowns.join()).toMatch(
+    /gw-doomed ended without a word.*no record of how far gw-doomed-/,
+  );
   const [had] = ann.messages(roomAlias);
   const again = await open(other.port, "ann");
   const joined = await again.join(room, { after: had?.position });

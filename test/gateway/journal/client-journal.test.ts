@@ -149,10 +149,9 @@ test("a slow member's gap is noted between its positions; a gateway notes its be
   const { bus } = gateway;
   const isSigns = ({ record }: JournalEntry) => record.what?.$case === "signs";
   await bus.journal.flush();
-  const process = { kind: "process", id: bus.self.id } as const;
   await gateway.gateway.close();
   await bus.journal.flush();
-  const signs = (await bus.journal.read(process, 0, isSigns)).entries;
+  const signs = (await bus.journal.read({ kind: "lives" }, 0, isSigns)).entries;
   expect(signs.map(({ record }) => record.what?.value)).toMatchObject([
     { isStart: true },
     { isEnd: true },

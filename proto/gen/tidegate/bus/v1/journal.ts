@@ -170,11 +170,16 @@ export interface JournalDropped {
   sinceUs: bigint;
 }
 
-/** A sign of life of a gateway, every 30 s, and its end in order. */
+/** A sign of life of a gateway, every 30 s. */
 export interface JournalSigns {
   connectionCount: number;
   isStart: boolean;
+  /** It ends in order, and all its connections are closed. */
   isEnd: boolean;
+  /** When it started, microseconds since 1970-01-01 UTC, by its clock. */
+  startedUs: bigint;
+  /** One of those that are kept together for all gateways: begins, ends, and one every 10 minutes. */
+  isListed: boolean;
 }
 
 function createBaseJournalBatch(): JournalBatch {
@@ -1164,7 +1169,7 @@ export const JournalDropped: MessageFns<JournalDropped> = {
 };
 
 function createBaseJournalSigns(): JournalSigns {
-  return { connectionCount: 0, isStart: false, isEnd: false };
+  return { connectionCount: 0, isStart: false, isEnd: false, startedUs: 0n, isListed: false };
 }
 
 export const JournalSigns: MessageFns<JournalSigns> = {
@@ -1177,6 +1182,15 @@ export const JournalSigns: MessageFns<JournalSigns> = {
     }
     if (message.isEnd !== false) {
       writer.uint32(24).bool(message.isEnd);
+    }
+    if (message.startedUs !== 0n) {
+      if (BigInt.asIntN(64, message.startedUs) !== message.startedUs) {
+        throw new globalThis.Error("value provided for field message.startedUs of type int64 too large");
+      }
+      writer.uint32(32).int64(message.startedUs);
+    }
+    if (message.isListed !== false) {
+      writer.uint32(40).bool(message.isListed);
     }
     return writer;
   },
@@ -1216,6 +1230,22 @@ export const JournalSigns: MessageFns<JournalSigns> = {
             }
 
             message.isEnd = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.startedUs = reader.int64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.isListed = reader.bool();
             continue;
           }
         }
