@@ -11,6 +11,7 @@ import type { CodedError, ErrorCode } from "../../proto/coded-error.ts";
 import type { JournalAct } from "../../proto/gen/tidegate/bus/v1/journal.ts";
 import { GapReason } from "../../proto/gen/tidegate/client/v1/message.ts";
 import { type Connection, MemberState, type Membership } from "../connection.ts";
+import { connectionId } from "../connection-id.ts";
 import { wirePosition } from "../fanout.ts";
 import type { Identity } from "../identity.ts";
 import { LimitError } from "../limit-error.ts";
@@ -204,9 +205,8 @@ export class ClientJournal {
     this.#journal.note({ tenant, user, room, connection: this.#idOf(connection), ...note });
   }
 
-  /** As Welcome says it. */
   #idOf({ number }: Connection): string {
-    return `${this.#gatewayId}-${number.toString(36)}`;
+    return connectionId(this.#gatewayId, number);
   }
 
   #sign(

@@ -9,7 +9,8 @@ import {
   type UserQuestion,
 } from "../../proto/gen/tidegate/bus/v1/gateway_question.ts";
 import { type Connection, MemberState } from "../connection.ts";
-import { connectionId, type GatewayContext } from "../context.ts";
+import { connectionId } from "../connection-id.ts";
+import type { GatewayContext } from "../context.ts";
 import { wirePosition } from "../fanout.ts";
 import { throughOf } from "../journal/client-journal.ts";
 
@@ -53,7 +54,7 @@ function describe(context: GatewayContext, connection: Connection, room: string)
   const membership = memberships.find((each) => each.room.address.room === room);
   const through = membership === undefined ? null : throughOf(membership);
   return {
-    connection: connectionId(context, number),
+    connection: connectionId(context.gatewayId, number),
     clientName: profile?.build.name ?? "",
     clientVersion: profile?.build.version ?? "",
     clientPlatform: profile?.build.platform ?? "",
