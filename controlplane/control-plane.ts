@@ -27,7 +27,7 @@ import { DisconnectCalls } from "./disconnect-service.ts";
 import { Balancer } from "./drain/balancer.ts";
 import { DrainWorker } from "./drain/drain-worker.ts";
 import { GatewayDrains } from "./drain/gateway-drains.ts";
-import { addExplain, EXPLAIN_SERVICE } from "./explain/add-explain.ts";
+import { addExplain, EXPLAIN_SERVICE, type ExplainParts } from "./explain/add-explain.ts";
 import { addFlags, FLAG_SERVICES } from "./flags/flag-services.ts";
 import { FleetCalls } from "./fleet-service.ts";
 import { addVersionGates } from "./gates/add-version-gates.ts";
@@ -139,12 +139,11 @@ async function serve(
   addRoomClasses(server, gate, new RoomClassCalls(classes, options.classPageMax));
   const messaging = new MessagingCalls(bus, classes, options.historyPageMax);
   addMessaging(server, gate, messaging, new DisconnectCalls(bus, store.audit));
-  const fleet = addViews(server, gate, bus, options);
+  const fleet = addViews(server, gate, { bus, store }, options);
   addAudit(server, gate, new AuditCalls(store.keys));
   addLimits(server, gate, new LimitCalls(store, bus));
   addLogs(server, gate, new LogCalls(bus, store.audit));
   addRevocations(server, gate, store);
-  addExplain(server, gate, { store, bus });
   const flags = addFlags(server, gate, { store, bus, log });
   addVersionGates(server, gate, { store, bus });
   const placement = await addPlacement(server, gate, {
@@ -260,13 +259,14 @@ function addMessaging(
   });
 }
 
-/** Rooms, traces and the fleet, as gateways and shards say. */
+/** Rooms, traces, users and the fleet, as gateways and shards say. */
 function addViews(
   server: Server,
   gate: CallGate,
-  bus: Bus,
+  { bus, store }: ExplainParts,
   { scaleTriggerPercent }: ControlPlaneOptions,
 ): FleetCalls {
+  addExplain(server, gate, { bus, store });
   const calls = new RoomCalls(bus);
   const service = "tidegate.control.v1.RoomService";
   server.addService(forgiving(RoomServiceService), {
