@@ -97,6 +97,7 @@ test("before its configuration has come nobody is answered; then it is ready", a
     wrapMethods(bus, { keyValue: async (name: string) => late(await bus.keyValue(name)) });
   const starting = openTestGateway({ options: { port }, wrapBus });
   await asked;
+  await testGateway(); // one that waits for nothing has begun later, and listens now
   await expect(ask(port, "/readyz")).rejects.toThrow("fetch failed");
   release();
   const { close } = await starting;
