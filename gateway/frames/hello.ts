@@ -18,6 +18,7 @@ import { type Identity, makeIdentity } from "../identity.ts";
 import { limitsInForce } from "../rates/in-force.ts";
 import { addressOfConnection } from "../seats/address.ts";
 import { encodeServerFrame } from "../server-frames.ts";
+import { RequestTrace } from "../tracing/request-trace.ts";
 
 /** The protocol version this gateway speaks. */
 export const PROTOCOL_VERSION = 1;
@@ -36,6 +37,7 @@ export async function handleHello(
   }
   connection.phase = Phase.VERIFYING;
   let identity: Identity | null = null;
+  const trace = RequestTrace.hello(context);
   try {
     checkHello(hello);
     connection.profile = context.profiles.of(hello);
@@ -51,13 +53,14 @@ export async function handleHello(
     await context.flags.ready();
     if (connection.socket === null || connection.phase !== Phase.VERIFYING) return;
     const address = () => addressOfConnection(connection);
-    const admitting = context.seats.admit(connection, identity, hello, address);
+    const admitting = context.seats.admit(connection, identity, hello, address, trace.span);
     if (admitting !== null) await admitting;
     if (connection.socket === null || connection.phase !== Phase.VERIFYING) return;
     // A gate may have changed meanwhile, the token been revoked.
     if (isRefused(context, connection, identity)) return;
     refuseRevoked(context, identity);
     welcome(context, connection, hello, identity);
+    trace.end(connection);
     if (connection.gate !== null) tellMismatch(context, connection, connection.gate);
   } catch (error) {
     const coded = CodedError.from(error);
@@ -70,6 +73,7 @@ export async function handleHello(
     // A drain. Through the address that the client began with it might only come here again.
     if (coded.code === "SERVER_STOPPING") context.redirects.tell(context.sender, connection);
     context.journal.refused(connection, identity, JournalAct.CONNECT, "", coded);
+    trace.fail(connection, coded);
     context.sender.close(connection, coded);
   }
 }

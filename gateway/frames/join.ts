@@ -9,6 +9,7 @@ import { GapReason } from "../../proto/gen/tidegate/client/v1/message.ts";
 import type { Join, JoinRoom, RoomPolicy } from "../../proto/gen/tidegate/client/v1/room.ts";
 import { GateAction } from "../../proto/gen/tidegate/control/v1/version_gate.ts";
 import type { ClassPolicy } from "../../proto/room-class.ts";
+import type { OpenSpan } from "../../telemetry/tracing/open-span.ts";
 import { isPermitted } from "../auth/permission.ts";
 import { type Connection, MemberState, type Membership, removeMembership } from "../connection.ts";
 import type { GatewayContext } from "../context.ts";
@@ -18,6 +19,7 @@ import { roomRefusal, tellMismatch } from "../gates/tell-client.ts";
 import { Action, type Identity } from "../identity.ts";
 import { decideResume, oldestTimeUs } from "../resume.ts";
 import { encodeServerFrame } from "../server-frames.ts";
+import { RequestTrace, traced } from "../tracing/request-trace.ts";
 import { memberMayPublish } from "./publish.ts";
 
 /** Rooms of one Join frame. */
@@ -58,17 +60,20 @@ async function joinRoom(
 ): Promise<void> {
   const membership = admit(context, connection, identity, wanted);
   const { room } = membership;
+  const trace = RequestTrace.join(context, connection, identity, room);
   let isBroken = false;
   try {
-    const entering = context.seats.enter(membership);
+    const entering = context.seats.enter(membership, trace.span);
     if (entering !== null) await entering;
     isBroken = true;
     await room.ready;
     isBroken = false;
     if (!isStillJoining(membership)) return;
     if (!room.policy.isDurable) joinEphemeral(context, membership, requestId, wanted);
-    else await joinDurable(context, membership, requestId, wanted);
+    else await joinDurable(context, membership, requestId, wanted, trace.span);
+    trace.end(connection);
   } catch (error) {
+    trace.fail(connection, error);
     if (membership.state !== MemberState.LEFT) {
       context.seats.leave(connection, room.address.token);
       removeMembership(membership);
@@ -166,19 +171,22 @@ async function joinDurable(
   membership: Membership,
   requestId: number,
   wanted: JoinRoom,
+  trace: OpenSpan | null,
 ): Promise<void> {
   const { room } = membership;
   const after = readPosition(wanted);
   let loss: GapReason | null = null;
   let first: readonly DurableMessage[] = [];
   if (after !== null) {
-    const { read, floor } = await context.resumeReads.read(room, after);
-    const { place: head, policy } = room;
-    loss = decideResume({ after, read, head, floor, policy, nowUs: context.clock.nowUs() });
-    if (loss === null) {
+    await traced(trace, "resume", async (span) => {
+      const { read, floor } = await context.resumeReads.read(room, after);
+      const { place: head, policy } = room;
+      loss = decideResume({ after, read, head, floor, policy, nowUs: context.clock.nowUs() });
+      span?.set("tidegate.resume.recovered", loss === null);
+      if (loss !== null) return;
       membership.sent = after;
       first = read.messages;
-    }
+    });
   }
   const isFresh = after === null || loss !== null;
   if (isFresh && wanted.history > 0) first = await readNewest(context, membership, wanted.history);

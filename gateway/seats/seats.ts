@@ -15,11 +15,13 @@ import type { SeatClaim, SeatHolder, SeatVerdict } from "../../bus/seats/seat-se
 import { CodedError } from "../../proto/coded-error.ts";
 import type { Hello } from "../../proto/gen/tidegate/client/v1/session.ts";
 import type { LimitSetting, QuotaName } from "../../proto/limits.ts";
+import type { OpenSpan } from "../../telemetry/tracing/open-span.ts";
 import { type Connection, MemberState, type Membership, Phase } from "../connection.ts";
 import type { Identity } from "../identity.ts";
 import { LimitError } from "../limit-error.ts";
 import type { Log } from "../log.ts";
 import type { Sender } from "../sender.ts";
+import { traced } from "../tracing/request-trace.ts";
 import {
   type ConnectionSeats,
   newConnectionSeats,
@@ -109,6 +111,7 @@ export class Seats {
    * permits at hand: nothing is awaited.
    *
    * @param address of the client; "" when it is not known.
+   * @param trace what is asked of the KV are spans in it.
    * @returns null when it is admitted; else a promise that rejects with `LIMIT_REACHED`,
    *   `TAKEN_OVER` or `UNAVAILABLE`.
    */
@@ -117,6 +120,7 @@ export class Seats {
     identity: Identity,
     hello: Pick<Hello, "sessionToken" | "dialCount">,
     address: () => string,
+    trace: OpenSpan | null = null,
   ): Promise<void> | null {
     const { limits, hasRoomLimit, tokens } = this.#parts;
     const { tenant, user } = identity;
@@ -131,7 +135,7 @@ export class Seats {
       seats.hasPermit = true;
       return null;
     }
-    return this.#admitByKeys(connection, identity, seats, address());
+    return this.#admitByKeys(connection, identity, seats, address(), trace);
   }
 
   /**
@@ -140,11 +144,11 @@ export class Seats {
    * @returns null when there is none; else a promise that rejects with `ROOM_FULL`,
    *   `LIMIT_REACHED`, `TAKEN_OVER` or `UNAVAILABLE`.
    */
-  enter(membership: Membership): Promise<void> | null {
+  enter(membership: Membership, trace: OpenSpan | null = null): Promise<void> | null {
     const { address, policy } = membership.room;
     const { rooms } = this.#parts.limits.of(address.tenant);
     if (policy.memberCountMax === 0 && rooms.value === 0) return null;
-    return this.#enter(membership, rooms);
+    return this.#enter(membership, rooms, trace);
   }
 
   /** A member leaves its room: its seat is free at once. */
@@ -226,16 +230,18 @@ export class Seats {
     { tenant, user }: Identity,
     seats: ConnectionSeats,
     address: string,
+    trace: OpenSpan | null,
   ): Promise<void> {
     const own = this.#parts.limits.of(tenant);
     const ousted: SeatHolder[] = [];
-    const sit = async (limit: QuotaName, setting: LimitSetting, key: string) => {
-      const verdict = await this.#sit(connection, seats, key, setting);
-      if (verdict?.is === "full") throw connectionRefusal(limit, setting.value);
-      if (verdict?.is === "late") throw takenOver();
-      if (verdict?.is === "moved") ousted.push(...verdict.ousted);
-      seats[limit === "connections-per-user" ? "userKey" : "ipKey"] = key;
-    };
+    const sit = (limit: QuotaName, setting: LimitSetting, key: string) =>
+      traced(trace, `seat ${limit}`, async () => {
+        const verdict = await this.#sit(connection, seats, key, setting);
+        if (verdict?.is === "full") throw connectionRefusal(limit, setting.value);
+        if (verdict?.is === "late") throw takenOver();
+        if (verdict?.is === "moved") ousted.push(...verdict.ousted);
+        seats[limit === "connections-per-user" ? "userKey" : "ipKey"] = key;
+      });
     const jobs: Promise<void>[] = [];
     if (own.user.value > 0 && user !== "") {
       jobs.push(sit("connections-per-user", own.user, userKey(tenant, user)));
@@ -243,7 +249,8 @@ export class Seats {
     if (own.ip.value > 0 && address !== "") {
       jobs.push(sit("connections-per-ip", own.ip, ipKey(tenant, address)));
     }
-    if (own.tenant.value > 0) jobs.push(this.#takePermit(tenant, own.tenant, seats));
+    const permit = () => this.#takePermit(tenant, own.tenant, seats);
+    if (own.tenant.value > 0) jobs.push(traced(trace, "permit connections", permit));
     const results = await Promise.allSettled(jobs);
     if (ousted.length > 0) await this.#takeover.tell(seats.session, ousted);
     const failure = results.find((result) => result.status === "rejected");
@@ -287,7 +294,7 @@ export class Seats {
     return count;
   }
 
-  async #enter(membership: Membership, rooms: LimitSetting): Promise<void> {
+  async #enter(membership: Membership, rooms: LimitSetting, trace: OpenSpan | null) {
     const { connection, room } = membership;
     const { tenant, class: roomClass, room: name, token } = room.address;
     const seats = this.seatsOf(connection, tenant);
@@ -296,11 +303,13 @@ export class Seats {
     try {
       if (rooms.value > 0) {
         const open = this.permits.rooms(tenant, rooms);
-        await open.enter(token, seats.isReturning, waitMsOf(rooms));
+        const permit = () => open.enter(token, seats.isReturning, waitMsOf(rooms));
+        await traced(trace, "permit rooms", permit);
         place.isCounted = true;
       }
       const capacity = room.policy.memberCountMax;
-      if (capacity > 0) await this.#sitInRoom(connection, seats, place, capacity);
+      const sit = () => this.#sitInRoom(connection, seats, place, capacity);
+      if (capacity > 0) await traced(trace, "seat room", sit);
     } catch (error) {
       this.#dropPlace(seats, connection.number, token, place, true);
       throw this.#counted(error);
