@@ -12,6 +12,7 @@ import { PublishScan } from "../gateway/publish-scan.ts";
 import { encodePublishAck, MessageFrameWriter } from "../gateway/server-frames.ts";
 import { ClientFrame } from "../proto/gen/tidegate/client/v1/frame.ts";
 import { PAYLOAD_BYTES } from "./load/payload.ts";
+import { traceSubjects } from "./micro-traces.ts";
 import type { BenchOptions } from "./options.ts";
 import { type BenchReport, type Spread, shownSpread, spreadOf } from "./report.ts";
 
@@ -138,6 +139,7 @@ function buildSubjects(): readonly Subject[] {
       call: (i) => (oneHeader("Nats-Msg-Id", `${MESSAGE_ID_PREFIX}${i}`) === null ? 0 : i),
     },
     { name: "encode-ack", call: (i) => encodePublishAck(i + 1, position, false).length },
+    ...traceSubjects(payload, TIME_US),
   ];
 }
 
