@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { Panel } from "../../deploy/observability/dashboard/panel.ts";
 import { ROWS } from "../../deploy/observability/dashboard/rows.ts";
 import { runCli } from "../cli/run-cli.ts";
-import { metricsOf, readAlerts } from "../deploy/observability/rule-files.ts";
+import { metricsOf, readAlerts, readYaml } from "../deploy/observability/rule-files.ts";
 import {
   isPrometheusMissing,
   type Prometheus,
@@ -36,6 +36,7 @@ const flags = {
 const secret = "a secret of more than thirty-two bytes";
 const folder = mkdtempSync(path.join(tmpdir(), "tidegate-observed-"));
 let certificates: Certificates;
+let controlAt = "";
 let nats: TestNats;
 const servers: Server[] = [];
 let clients: RawClient[] = [];
@@ -51,6 +52,7 @@ beforeAll(async () => {
   const edge = {
     ...{ AUTH: "jwt", AUTH_JWT_KEY_FILE: keyFile },
     ...{ TLS_CERT_FILE: certificates.cert, TLS_KEY_FILE: certificates.key },
+    ...{ TRACE_RATIO: "1", TRACE_RING: "50000" },
   };
   const start = async (id: string, env: Readonly<Record<string, string>>) => {
     const bus = { NATS_URL: nats.urls.join(","), SHARD_COUNT: "1", LOG_LEVEL: "warn" };
@@ -58,14 +60,16 @@ beforeAll(async () => {
     servers.push(await startServer({ controlPort, env: { ...bus, ...admin, ...env } }));
   };
   const controlPort = await freePort();
-  const grpc = `127.0.0.1:${controlPort}`;
-  const gateway = { ...edge, PARTS: "gateway", CONTROL_URL: grpc };
+  controlAt = `127.0.0.1:${controlPort}`;
+  const gateway = { ...edge, PARTS: "gateway", CONTROL_URL: controlAt };
   const control = { PARTS: "controlplane" };
   await Promise.all([start("plane", control), start("gw-1", gateway), start("gw-2", gateway)]);
   const flagFile = path.join(folder, "flags.json");
   writeFileSync(flagFile, JSON.stringify(flags));
   for (const args of ["limits set connections 1000", `flags apply web -f ${flagFile}`]) {
-    const { code, stderr } = await runCli(args.split(" "), { env: { TIDEGATE_CONTROL: grpc } });
+    const { code, stderr } = await runCli(args.split(" "), {
+      env: { TIDEGATE_CONTROL: controlAt },
+    });
     expect(code, stderr).toBe(0);
   }
   prometheus = await startPrometheus(servers.map(({ admin }) => new URL(admin ?? "").host));
@@ -155,6 +159,24 @@ describe.skipIf(isPrometheusMissing())("Prometheus over two gateways and a contr
   test("every query of the dashboard can be read, and has an answer", async () => {
     await expect.poll(listUnanswered, { timeout: 30_000, interval: 500 }).toEqual([]);
     await expect(prometheus.query("sum(rate(tidegate_connections))")).rejects.toThrow("parse");
+  });
+
+  test("a latency leads to its trace: exemplars name it, and tidegatectl shows it", async () => {
+    const { datasources } = readYaml("deploy/observability/grafana/datasources.yaml") as {
+      datasources: { jsonData?: { exemplarTraceIdDestinations: { name: string }[] } }[];
+    };
+    const [label] = datasources.flatMap(
+      ({ jsonData }) => jsonData?.exemplarTraceIdDestinations ?? [],
+    );
+    const found = await prometheus.exemplars("tidegate_delivery_latency_seconds_bucket");
+    expect(found.length).toBeGreaterThan(0);
+    const id = found.at(-1)?.[label?.name ?? ""] ?? "";
+    expect(id).toMatch(/^[0-9a-f]{32}$/);
+    const shown = await runCli(["trace", id], { env: { TIDEGATE_CONTROL: controlAt } });
+    expect(shown.code, shown.stderr).toBe(0);
+    for (const span of ["ingress", "bus.publish", "bus.deliver", "fanout"]) {
+      expect(shown.stdout).toContain(span);
+    }
   });
 
   test("every metric that a panel or a rule names is exported", async () => {

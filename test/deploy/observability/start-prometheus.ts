@@ -21,6 +21,12 @@ export interface Sample {
   readonly value: number;
 }
 
+/** What leads from a histogram to an example of it; `timestamp` in seconds. */
+interface Exemplar {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly timestamp: number;
+}
+
 /** A rule as Prometheus has it. */
 export interface RuleState {
   readonly name: string;
@@ -33,6 +39,8 @@ export interface Prometheus {
   /** The answer to an instant query; throws what Prometheus says of one that it can not read. */
   query(expression: string): Promise<Sample[]>;
   rules(): Promise<RuleState[]>;
+  /** Labels of the exemplars of a metric, such as the id of a trace; the oldest first. */
+  exemplars(metric: string): Promise<Readonly<Record<string, string>>[]>;
   /** Names of all metrics that it has. */
   names(): Promise<string[]>;
   close(): Promise<void>;
@@ -99,6 +107,13 @@ export async function startPrometheus(targets: readonly string[]): Promise<Prome
     rules: async () => {
       const { groups } = (await ask("rules", null)) as { groups: { rules: RuleState[] }[] };
       return groups.flatMap(({ rules }) => rules);
+    },
+    exemplars: async (metric) => {
+      const [start, end] = [Date.now() / 1000 - 600, Date.now() / 1000 + 60].map(String);
+      const body = new URLSearchParams({ query: metric, start: start ?? "", end: end ?? "" });
+      const data = (await ask("query_exemplars", body)) as { exemplars: Exemplar[] }[];
+      const all = data.flatMap(({ exemplars }) => exemplars);
+      return all.sort((a, b) => a.timestamp - b.timestamp).map(({ labels }) => labels);
     },
     names: async () => (await ask("label/__name__/values", null)) as string[],
     close: async () => {
