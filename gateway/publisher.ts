@@ -205,7 +205,7 @@ export class Publisher {
         const fields = { error, room: entry.address.room, ...(traceId && { trace_id: traceId }) };
         this.#log.error(connection, fields, "publish failed");
       }
-      this.#sender.sendError(connection, requestId, error, entry.address.room);
+      this.#sender.sendError(connection, requestId, error, entry.address.room, traceId);
     }
   }
 

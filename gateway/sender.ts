@@ -77,10 +77,16 @@ export class Sender {
     else acks.push(frame);
   }
 
-  /** Sends an error; the connection goes on. */
-  sendError(connection: Connection, requestId: number, error: CodedError, room = ""): void {
+  /** Sends an error, as {@link encodeErrorFrame} has it; the connection goes on. */
+  sendError(
+    connection: Connection,
+    requestId: number,
+    error: CodedError,
+    room = "",
+    traceId = "",
+  ): void {
     this.#meter.noteError(error);
-    this.send(connection, encodeErrorFrame(requestId, error, room));
+    this.send(connection, encodeErrorFrame(requestId, error, room, traceId));
   }
 
   /**

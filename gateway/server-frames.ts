@@ -188,8 +188,18 @@ function writePosition(bytes: Buffer, from: number, position: Position, size: nu
   return writeVarint(bytes, at + 1, position.timeUs);
 }
 
-/** An ErrorFrame from an error; `room` names the room when the request does not. */
-export function encodeErrorFrame(requestId: number, error: CodedError, room = ""): Uint8Array {
+/**
+ * An ErrorFrame from an error.
+ *
+ * @param room names the room when the request does not.
+ * @param traceId of a publish; empty: none.
+ */
+export function encodeErrorFrame(
+  requestId: number,
+  error: CodedError,
+  room = "",
+  traceId = "",
+): Uint8Array {
   const { retry, retryAfterMs } = error.info;
   return encodeServerFrame({
     $case: "error",
@@ -202,6 +212,7 @@ export function encodeErrorFrame(requestId: number, error: CodedError, room = ""
       room,
       limit: error instanceof LimitError ? error.limit : "",
       limitValue: error instanceof LimitError ? BigInt(error.value) : 0n,
+      traceId,
     },
   });
 }

@@ -49,7 +49,7 @@ export function handlePublish(
       const fields = { error, room, ...(traceId !== "" && { trace_id: traceId }) };
       context.connectionLog.error(connection, fields, "publish failed");
     }
-    context.sender.sendError(connection, scan.requestId, coded, room);
+    context.sender.sendError(connection, scan.requestId, coded, room, traceId);
   }
 }
 
@@ -129,8 +129,9 @@ function refuseLimited(
     const { publisher } = context;
     publisher.refuse(connection, requestId, address, producerSeq, firstSentUs, refusal);
   } else {
-    context.sender.sendError(connection, requestId, refusal, nameOf(connection, scan));
-    recordRefusal(context, connection, target, scan, refusal);
+    const traceId = recordRefusal(context, connection, target, scan, refusal);
+    const room = nameOf(connection, scan);
+    context.sender.sendError(connection, requestId, refusal, room, traceId);
   }
   context.guards.abuse.note(connection, identity, refusal);
 }

@@ -50,6 +50,8 @@ export interface TidegateErrorOptions {
   /** The quota that refused, e.g. "connections-per-user", and its value. */
   readonly limit?: string;
   readonly limitValue?: number;
+  /** The trace of a publish. */
+  readonly traceId?: string;
   readonly cause?: unknown;
 }
 
@@ -65,6 +67,8 @@ export class TidegateError extends Error {
   readonly limit: string;
   /** Its value; 0 if none refused. */
   readonly limitValue: number;
+  /** Of a publish that the gateway failed: its trace, to quote to operators; empty for none. */
+  readonly traceId: string;
   /** Of `VERSION_REFUSED`: which build is wanted, and where it is. */
   versionMismatch: VersionMismatch | null = null;
   /** A sentence: what to do about it. Empty in browsers, and for codes of newer gateways. */
@@ -78,6 +82,7 @@ export class TidegateError extends Error {
     this.retryAfterMs = options.retryAfterMs || (ERRORS.get(code)?.retryAfterMs ?? 0);
     this.limit = options.limit ?? "";
     this.limitValue = options.limitValue ?? 0;
+    this.traceId = options.traceId ?? "";
     this.fix = FIXES.get(code) ?? "";
   }
 }

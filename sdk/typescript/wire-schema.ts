@@ -35,7 +35,7 @@ historyPage:requestId,messages* message,hasMore bool,recovered? bool;
 pong:id,serverTimeUs u64;
 roomPolicyChanged:roomAlias,policy;
 error:requestId,code string,message string,retryable bool,retryAfterMs,room string,
-limit string,limitValue u64;
+limit string,limitValue u64,traceId string;
 goAway:reason,delayMs,target string;
 refreshed:requestId,tokenExpiresInMs;
 tokenExpiring:expiresInMs;

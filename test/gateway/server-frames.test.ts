@@ -153,7 +153,7 @@ describe("encodeErrorFrame", () => {
       const { retry, retryAfterMs } = ERRORS[code];
       const value = {
         ...{ requestId: 7, code, message: "because", room: "chat:a", retryAfterMs },
-        ...{ retryable: retry !== "no", limit: "", limitValue: 0n },
+        ...{ retryable: retry !== "no", limit: "", limitValue: 0n, traceId: "" },
       };
       expect(ServerFrame.decode(bytes).frame).toEqual({ $case: "error", value });
     }

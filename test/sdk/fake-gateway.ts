@@ -124,12 +124,13 @@ export class FakeConnection {
       retryAfterMs?: number;
       limit?: string;
       limitValue?: number;
+      traceId?: string;
     } = {},
   ) {
     const { retryable = false, retryAfterMs = 0, limit = "", limitValue = 0 } = rest;
     const value = {
       ...{ requestId, code, message: "scripted", retryable, retryAfterMs },
-      ...{ room: "", limit, limitValue: BigInt(limitValue) },
+      ...{ room: "", limit, limitValue: BigInt(limitValue), traceId: rest.traceId ?? "" },
     };
     this.send({ $case: "error", value });
   }

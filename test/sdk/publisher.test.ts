@@ -336,10 +336,7 @@ describe("ephemeral rooms", () => {
         room: "live:a",
         code: "PERMISSION_DENIED",
         message: "no",
-        retryable: false,
-        retryAfterMs: 0,
-        limit: "",
-        limitValue: 0n,
+        ...{ retryable: false, retryAfterMs: 0, limit: "", limitValue: 0n, traceId: "" },
       },
     });
     expect(await heard).toMatchObject({ code: "PERMISSION_DENIED" });

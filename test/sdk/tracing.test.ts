@@ -134,8 +134,10 @@ test("Tracing: a publish repeated after a break goes with the same traceparent",
 test("Tracing: a publish that fails ends its span as failed, with the code", async () => {
   const { client, connection, exporter } = await openTraced();
   const published = client.publish("chat:a", "x");
-  const failed = expect(published).rejects.toMatchObject({ code: "PERMISSION_DENIED" });
-  connection.error((await connection.take("publish")).requestId, "PERMISSION_DENIED");
+  const said = { code: "PERMISSION_DENIED", traceId: TRACE_ID };
+  const failed = expect(published).rejects.toMatchObject(said);
+  const { requestId } = await connection.take("publish");
+  connection.error(requestId, "PERMISSION_DENIED", { traceId: TRACE_ID });
   await failed;
   const span = onlySpan(exporter);
   expect(span.status.code).toBe(SpanStatusCode.ERROR);

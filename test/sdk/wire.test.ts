@@ -140,6 +140,7 @@ const serverFrames = fc.oneof(
     room: fc.string(),
     limit: fc.string(),
     limitValue: u64,
+    traceId: fc.string(),
   }),
   kindOf("goAway", {
     reason: fc.integer({ min: 0, max: 3 }),

@@ -174,6 +174,21 @@ def test_a_publish_that_fails_ends_its_span_as_failed_with_the_code() -> None:
     assert (span.attributes or {})["error.type"] == "PERMISSION_DENIED"
 
 
+def test_a_failed_publish_says_its_trace() -> None:
+    async def main() -> None:
+        async def script(peer: Peer) -> None:
+            await peer.welcome()
+            sent = await peer.receive("publish")
+            await peer.refuse(sent.request_id, "PERMISSION_DENIED", False, trace_id=TRACE_ID)
+
+        async with gateway(script) as url, await tidegate.connect(url) as client:
+            with pytest.raises(tidegate.TidegateError) as caught:
+                await client.publish(ROOM, b"x")
+            assert (caught.value.code, caught.value.trace_id) == ("PERMISSION_DENIED", TRACE_ID)
+
+    run(main())
+
+
 def test_the_trace_that_a_gateway_began_by_itself_is_named_on_the_span() -> None:
     def answer(peer: Peer, sent: publish_pb2.Publish) -> object:
         ack = publish_pb2.PublishAck(request_id=sent.request_id, trace_id=TRACE_ID)

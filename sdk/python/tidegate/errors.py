@@ -19,6 +19,8 @@ class TidegateError(Exception):
         retry_after_ms: Least wait before the retry, milliseconds; 0 when not said.
         limit: The quota that refused, e.g. ``"connections-per-user"``; empty if none did.
         limit_value: Its value; 0 if none refused.
+        trace_id: Of a publish that the gateway failed: its trace, to quote to operators; empty for
+            none.
         fix: What to do about this code in general; empty for a code newer than this package.
         version_mismatch: Of ``VERSION_REFUSED``: which build is wanted, and where it is.
         __cause__: What was caught, if anything.
@@ -30,6 +32,7 @@ class TidegateError(Exception):
     retry_after_ms: int
     limit: str
     limit_value: int
+    trace_id: str
     fix: str
     version_mismatch: VersionMismatch | None
 
@@ -42,6 +45,7 @@ class TidegateError(Exception):
         retry_after_ms: int | None = None,
         limit: str = "",
         limit_value: int = 0,
+        trace_id: str = "",
         cause: BaseException | None = None,
     ) -> None:
         super().__init__(f"[{code}] {detail}")  # the code leads: one grep of any log finds it
@@ -56,6 +60,7 @@ class TidegateError(Exception):
         self.retry_after_ms = retry_after_ms
         self.limit = limit
         self.limit_value = limit_value
+        self.trace_id = trace_id
         self.fix = "" if info is None else info.fix
         self.version_mismatch = None
         if cause is not None:
@@ -74,6 +79,7 @@ def copy_error(error: TidegateError) -> TidegateError:
         retry_after_ms=error.retry_after_ms,
         limit=error.limit,
         limit_value=error.limit_value,
+        trace_id=error.trace_id,
         cause=error.__cause__,
     )
     copy.version_mismatch = error.version_mismatch

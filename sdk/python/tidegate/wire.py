@@ -231,6 +231,7 @@ def read_error(frame: error_pb2.ErrorFrame) -> TidegateError:
         retry_after_ms=frame.retry_after_ms,
         limit=frame.limit,
         limit_value=frame.limit_value,
+        trace_id=frame.trace_id,
     )
 
 

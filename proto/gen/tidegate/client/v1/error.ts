@@ -32,6 +32,8 @@ export interface ErrorFrame {
   limit: string;
   /** Its value; 0 when `limit` is empty. */
   limitValue: bigint;
+  /** Of a failed publish: its trace, 32 hex digits, to quote to operators. Empty: none was recorded. */
+  traceId: string;
 }
 
 function createBaseErrorFrame(): ErrorFrame {
@@ -44,6 +46,7 @@ function createBaseErrorFrame(): ErrorFrame {
     room: "",
     limit: "",
     limitValue: 0n,
+    traceId: "",
   };
 }
 
@@ -75,6 +78,9 @@ export const ErrorFrame: MessageFns<ErrorFrame> = {
         throw new globalThis.Error("value provided for field message.limitValue of type uint64 too large");
       }
       writer.uint32(64).uint64(message.limitValue);
+    }
+    if (message.traceId !== "") {
+      writer.uint32(74).string(message.traceId);
     }
     return writer;
   },
@@ -154,6 +160,14 @@ export const ErrorFrame: MessageFns<ErrorFrame> = {
             }
 
             message.limitValue = reader.uint64() as bigint;
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.traceId = reader.string();
             continue;
           }
         }

@@ -31,4 +31,6 @@ export interface ErrorFrame {
   limit: string;
   /** Its value; 0 when `limit` is empty. */
   limitValue: number;
+  /** Of a failed publish: its trace, 32 hex digits, to quote to operators. Empty: none was recorded. */
+  traceId: string;
 }

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1etidegate/client/v1/error.proto\x12\x12tidegate.client.v1\"\x9c\x01\n\nErrorFrame\x12\x12\n\nrequest_id\x18\x01 \x01(\r\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x11\n\tretryable\x18\x04 \x01(\x08\x12\x16\n\x0eretry_after_ms\x18\x05 \x01(\r\x12\x0c\n\x04room\x18\x06 \x01(\t\x12\r\n\x05limit\x18\x07 \x01(\t\x12\x13\n\x0blimit_value\x18\x08 \x01(\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1etidegate/client/v1/error.proto\x12\x12tidegate.client.v1\"\xae\x01\n\nErrorFrame\x12\x12\n\nrequest_id\x18\x01 \x01(\r\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x11\n\tretryable\x18\x04 \x01(\x08\x12\x16\n\x0eretry_after_ms\x18\x05 \x01(\r\x12\x0c\n\x04room\x18\x06 \x01(\t\x12\r\n\x05limit\x18\x07 \x01(\t\x12\x13\n\x0blimit_value\x18\x08 \x01(\x04\x12\x10\n\x08trace_id\x18\t \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tidegate.client.v1.error_pb
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERRORFRAME']._serialized_start=55
-  _globals['_ERRORFRAME']._serialized_end=211
+  _globals['_ERRORFRAME']._serialized_end=229
 # @@protoc_insertion_point(module_scope)

@@ -5,7 +5,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ErrorFrame(_message.Message):
-    __slots__ = ("request_id", "code", "message", "retryable", "retry_after_ms", "room", "limit", "limit_value")
+    __slots__ = ("request_id", "code", "message", "retryable", "retry_after_ms", "room", "limit", "limit_value", "trace_id")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
@@ -14,6 +14,7 @@ class ErrorFrame(_message.Message):
     ROOM_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     LIMIT_VALUE_FIELD_NUMBER: _ClassVar[int]
+    TRACE_ID_FIELD_NUMBER: _ClassVar[int]
     request_id: int
     code: str
     message: str
@@ -22,4 +23,5 @@ class ErrorFrame(_message.Message):
     room: str
     limit: str
     limit_value: int
-    def __init__(self, request_id: _Optional[int] = ..., code: _Optional[str] = ..., message: _Optional[str] = ..., retryable: _Optional[bool] = ..., retry_after_ms: _Optional[int] = ..., room: _Optional[str] = ..., limit: _Optional[str] = ..., limit_value: _Optional[int] = ...) -> None: ...
+    trace_id: str
+    def __init__(self, request_id: _Optional[int] = ..., code: _Optional[str] = ..., message: _Optional[str] = ..., retryable: _Optional[bool] = ..., retry_after_ms: _Optional[int] = ..., room: _Optional[str] = ..., limit: _Optional[str] = ..., limit_value: _Optional[int] = ..., trace_id: _Optional[str] = ...) -> None: ...
