@@ -64,16 +64,16 @@ export async function handleHello(
     if (connection.gate !== null) tellMismatch(context, connection, connection.gate);
   } catch (error) {
     const coded = CodedError.from(error);
+    const traced = trace.fail(connection, coded);
     if (coded.code === "INTERNAL") {
-      context.connectionLog.error(connection, { error }, "hello failed");
+      context.connectionLog.error(connection, { error, ...traced }, "hello failed");
     } else {
-      const { code, detail } = coded;
-      context.connectionLog.debug(connection, { code, detail }, "a client is not let in");
+      const fields = { code: coded.code, detail: coded.detail, ...traced };
+      context.connectionLog.debug(connection, fields, "a client is not let in");
     }
     // A drain. Through the address that the client began with it might only come here again.
     if (coded.code === "SERVER_STOPPING") context.redirects.tell(context.sender, connection);
     context.journal.refused(connection, identity, JournalAct.CONNECT, "", coded);
-    trace.fail(connection, coded);
     context.sender.close(connection, coded);
   }
 }

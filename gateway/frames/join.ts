@@ -41,22 +41,27 @@ export function handleJoin(
     return;
   }
   for (const wanted of rooms) {
-    joinRoom(context, connection, identity, requestId, wanted).catch((error: unknown) => {
+    const inTrace = {};
+    joinRoom(context, connection, identity, requestId, wanted, inTrace).catch((error: unknown) => {
       const coded = CodedError.from(error);
-      if (coded.code === "INTERNAL")
-        context.connectionLog.error(connection, { error, room: wanted.room }, "join failed");
+      if (coded.code === "INTERNAL") {
+        const fields = { error, room: wanted.room, ...inTrace };
+        context.connectionLog.error(connection, fields, "join failed");
+      }
       context.journal.refused(connection, identity, JournalAct.JOIN, wanted.room, coded);
       context.sender.sendError(connection, requestId, coded, wanted.room);
     });
   }
 }
 
+/** @param inTrace is given the id of the trace when the join fails: for the log. */
 async function joinRoom(
   context: GatewayContext,
   connection: Connection,
   identity: Identity,
   requestId: number,
   wanted: JoinRoom,
+  inTrace: object,
 ): Promise<void> {
   const membership = admit(context, connection, identity, wanted);
   const { room } = membership;
@@ -73,7 +78,7 @@ async function joinRoom(
     else await joinDurable(context, membership, requestId, wanted, trace.span);
     trace.end(connection);
   } catch (error) {
-    trace.fail(connection, error);
+    Object.assign(inTrace, trace.fail(connection, error));
     if (membership.state !== MemberState.LEFT) {
       context.seats.leave(connection, room.address.token);
       removeMembership(membership);

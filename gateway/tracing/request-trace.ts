@@ -74,12 +74,18 @@ export class RequestTrace {
     if (this.span !== null) this.#describe(this.span, connection).end();
   }
 
-  /** It was refused, or failed: that is recorded always, a bounded number a second. */
-  fail(connection: Connection, error: unknown): void {
+  /**
+   * It was refused, or failed: that is recorded always, a bounded number a second.
+   *
+   * @returns for the log line about it: the id of the trace; nothing when it is not recorded.
+   */
+  fail(connection: Connection, error: unknown): { readonly trace_id?: string } {
     const { tracer } = this.#context.telemetry;
     const late = () => tracer.always(this.#name, SpanKind.SERVER, null, {}, this.#startUs);
     const span = this.span ?? late();
-    if (span !== null) this.#describe(span, connection).fail(error);
+    if (span === null) return {};
+    this.#describe(span, connection).fail(error);
+    return { trace_id: span.traceId };
   }
 
   #describe(span: OpenSpan, { number, identity }: Connection): OpenSpan {

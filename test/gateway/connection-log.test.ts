@@ -41,12 +41,20 @@ test("connected, failed requests, gone: one id on all lines", async () => {
   expect(await client.error(8)).toMatchObject({
     code: "INTERNAL",
   });
+  const room = { room: "chat:b", history: 5, after: undefined, ephemeral: false };
+  client.send({ $case: "join", value: { requestId: 9, rooms: [room] } } as never);
+  expect(await client.error(9)).toMatchObject({ code: "INTERNAL" });
   await client.close();
   const about = lines.filter(([, fields]) => fields.connection !== undefined);
   expect(about.map(([text]) => text)).toEqual([
-    ...["client connected", "publish failed", "history failed", "client gone"],
+    ...["client connected", "publish failed", "history failed", "join failed", "client gone"],
   ]);
-  const traceId = String(about[1]?.[1].trace_id);
-  expect(tracer.find(traceId)).toMatchObject([{ name: expect.stringContaining("live") }]);
+  for (const [at, name] of [
+    [1, "live"],
+    [3, "join"],
+  ] as const) {
+    const spans = tracer.find(String(about[at]?.[1].trace_id));
+    expect(spans[0]?.name).toContain(name);
+  }
   for (const [, fields] of about) expect(fields).toMatchObject({ connection, tenant: "default" });
 });
