@@ -76,11 +76,15 @@ export const CONTROL_ROW: Row = {
     },
     {
       title: "Telemetry that is lost",
-      about: "Spans that were not exported, and records that the journal did not take.",
+      about: "Spans and metrics that were not exported, records that the journal did not take.",
       unit: "perSecond",
       queries: [
         [rateBy("tidegate_spans_dropped_total", job, "reason"), "spans: {{reason}}"],
         [rateBy("tidegate_journal_dropped_total", job, "reason"), "journal: {{reason}}"],
+        [
+          rateBy("tidegate_metrics_exported_total", `${job}, outcome="failed"`),
+          "pushes that failed",
+        ],
       ],
     },
   ],
