@@ -181,7 +181,7 @@ export async function startGateway(
     port: listeners.port,
     ...{ stats, status },
     collect: (sink) => collectGateway(sink, stats(), read()),
-    followControlPlanes: (at) => config.follow(at, context.traffic),
+    followControlPlanes: (at) => config.follow(at, context.traffic, context.telemetry.tracer),
     drain: () => drain.end(),
     close() {
       closed ??= close(); // uWebSockets.js does not survive a second close of a listener

@@ -2,6 +2,7 @@
  * The configuration of one gateway: the feed of its records, the other gateways' addresses, and the
  * link to a control plane, once it is told where there is one.
  */
+import { NO_TRACER, type Tracer } from "../../telemetry/tracing/tracer.ts";
 import type { Log } from "../log.ts";
 import type { Traffic } from "../traffic.ts";
 import { Addresses } from "./addresses.ts";
@@ -34,9 +35,10 @@ export class GatewayConfig {
   }
 
   /** Follows control planes beside the bus, and reports `traffic` to them. Called once. */
-  follow(options: ControlLinkOptions, traffic: Traffic): void {
+  follow(options: ControlLinkOptions, traffic: Traffic, tracer: Tracer = NO_TRACER): void {
     const { feed, addresses } = this;
-    const parts = { gatewayId: this.#gatewayId, feed, addresses, traffic, log: this.#log };
+    const own = { gatewayId: this.#gatewayId, log: this.#log };
+    const parts = { ...own, feed, addresses, traffic, tracer };
     this.#link = new ControlLink(parts, options);
   }
 

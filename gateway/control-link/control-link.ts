@@ -10,12 +10,14 @@ import type {
   StreamRoutingRequest,
   StreamRoutingResponse,
 } from "../../proto/gen/tidegate/control/v1/routing_service.ts";
+import type { Tracer } from "../../telemetry/tracing/tracer.ts";
 import type { Log } from "../log.ts";
 import type { Traffic } from "../traffic.ts";
 import { Acks } from "./acks.ts";
 import type { Addresses } from "./addresses.ts";
 import { backOffMs } from "./back-off.ts";
 import type { ControlFeed } from "./control-feed.ts";
+import { LinkTrace } from "./link-trace.ts";
 import { loadReport } from "./load-report.ts";
 import { Updates } from "./update.ts";
 
@@ -57,6 +59,7 @@ export interface ControlLinkParts {
   readonly feed: ControlFeed;
   readonly addresses: Addresses;
   readonly traffic: Traffic;
+  readonly tracer: Tracer;
   readonly log: Log;
 }
 
@@ -143,8 +146,13 @@ export class ControlLink {
       "grpc.max_receive_message_length": MESSAGE_BYTES_MAX,
       "grpc.use_local_subchannel_pool": 1,
     });
+    const { tracer, gatewayId } = this.#parts;
+    const trace = new LinkTrace(tracer, url, gatewayId);
+    trace.tell(metadata);
     try {
-      return await this.#stream(client.streamRouting(metadata), url);
+      const end = await this.#stream(client.streamRouting(metadata), url);
+      trace.end(end.hasWorked || this.#abort.signal.aborted, end.reason);
+      return end;
     } finally {
       client.close();
     }

@@ -183,7 +183,7 @@ async function joinDurable(
   let loss: GapReason | null = null;
   let first: readonly DurableMessage[] = [];
   if (after !== null) {
-    await traced(trace, "resume", async (span) => {
+    await traced(trace, "resume.check", async (span) => {
       const { read, floor } = await context.resumeReads.read(room, after);
       const { place: head, policy } = room;
       loss = decideResume({ after, read, head, floor, policy, nowUs: context.clock.nowUs() });

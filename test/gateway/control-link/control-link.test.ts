@@ -12,6 +12,8 @@ import { type ControlPlane, startControlPlane } from "../../../controlplane/cont
 import { GatewayConfig } from "../../../gateway/control-link/config.ts";
 import { Traffic } from "../../../gateway/traffic.ts";
 import { CONTROL_BUCKET } from "../../../proto/control-bucket.ts";
+import { SpanKind } from "../../../telemetry/tracing/span.ts";
+import { NO_TRACER, RecordingTracer, type Tracer } from "../../../telemetry/tracing/tracer.ts";
 import { wrapMethods } from "../../controlplane/start-control-plane.ts";
 
 const bytes = (text: string) => new Uint8Array(Buffer.from(text));
@@ -49,12 +51,12 @@ async function setUp() {
   });
   const keys = await bus.keyValue(CONTROL_BUCKET);
   const refusals = new Notes();
-  const plane = async (port = 0) => {
+  const plane = async (port = 0, tracer: Tracer = NO_TRACER) => {
     const warn = (fields: object) => {
       if ("gateway" in fields) refusals.add(JSON.stringify(fields));
     };
     const log = { debug() {}, info() {}, warn, error() {} };
-    const started = await startControlPlane(bus, log, { port, drainTimeoutMs: 200 });
+    const started = await startControlPlane(bus, log, { port, drainTimeoutMs: 200 }, { tracer });
     onTestFinished(() => started.close());
     return started;
   };
@@ -62,7 +64,11 @@ async function setUp() {
 }
 
 /** A gateway whose own watch of the bus tells nothing after it was opened. */
-async function follow(bus: Bus, planes: readonly Pick<ControlPlane, "address">[]) {
+async function follow(
+  bus: Bus,
+  planes: readonly Pick<ControlPlane, "address">[],
+  tracer: Tracer = NO_TRACER,
+) {
   const notes = new Notes();
   const note = (_: object, text: string) => notes.add(text);
   const config = new GatewayConfig("g1", { debug() {}, info: note, warn: note, error() {} });
@@ -84,7 +90,7 @@ async function follow(bus: Bus, planes: readonly Pick<ControlPlane, "address">[]
   await config.feed.open(deaf);
   const traffic = new Traffic();
   const urls = planes.map(({ address }) => address);
-  config.follow({ urls, token: () => "", tls: () => null }, traffic);
+  config.follow({ urls, token: () => "", tls: () => null }, traffic, tracer);
   onTestFinished(() => config.close());
   return { config, notes, traffic };
 }
@@ -171,4 +177,32 @@ test("it lists the gateways that there are, with what they say of themselves", a
   await promise;
   expect([...addresses.all.values()]).toMatchObject([{ advertiseUrl: "wss://a", accepting: true }]);
   expect(addresses.ageMs).toBeLessThan(5000);
+});
+
+test("the stream is a span that the control plane's is a child of; one that never spoke failed", async () => {
+  const { bus, plane } = await setUp();
+  const tracers = [new RecordingTracer({ ratio: 1 }), new RecordingTracer({ ratio: 0 })] as const;
+  for (const { recorder } of tracers) recorder.beginExport();
+  const first = await plane(0, tracers[1]);
+  const { config } = await follow(bus, [first], tracers[0]);
+  await expect.poll(() => config.status.link?.isConnected).toBe(true);
+  await first.close();
+  const recorded = () => tracers.map((tracer) => tracer.counters().recorded);
+  await expect.poll(() => Math.min(...recorded())).toBeGreaterThan(0);
+  const [client, server] = tracers.map(({ recorder }) => recorder.take(1)[0]);
+  const method = "tidegate.control.v1.RoutingService/StreamRouting";
+  expect(client).toMatchObject({
+    ...{ name: method, kind: SpanKind.CLIENT, parentSpanId: "", error: "" },
+    attributes: {
+      ...{ "rpc.system.name": "grpc", "rpc.method": method, "tidegate.gateway": "g1" },
+      ...{ "server.address": "127.0.0.1", "server.port": first.port },
+    },
+  });
+  expect([server?.kind, server?.traceId, server?.parentSpanId]).toEqual([
+    ...[SpanKind.SERVER, client?.traceId, client?.spanId],
+  ]);
+  // Nobody listens there any more.
+  await expect
+    .poll(() => tracers[0].recorder.take(1)[0]?.attributes["error.type"])
+    .toBe("UNAVAILABLE");
 });

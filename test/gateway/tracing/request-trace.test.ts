@@ -68,10 +68,10 @@ test("join: its seat, the room's permit and the resume are spans in its own", as
   });
   expect(inside(spans, join)).toEqual([
     ["permit rooms", ""],
-    ["resume", ""],
+    ["resume.check", ""],
     ["seat room", ""],
   ]);
-  const resume = spans.find(({ name }) => name === "resume");
+  const resume = spans.find(({ name }) => name === "resume.check");
   expect(resume?.attributes["tidegate.resume.recovered"]).toBe(true);
 });
 
