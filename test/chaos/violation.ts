@@ -17,6 +17,7 @@ export const VIOLATIONS = {
   "false-recovery": "a position that is not in the history was taken for whole",
   late: "a message took longer than the stated silence",
   "loss-unannounced": "an ephemeral message was lost and nobody told the consumer",
+  unaccounted: "counters by hop, or Gaps, do not explain a message",
   death: "a process ended that nobody ended",
 } as const;
 

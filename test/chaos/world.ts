@@ -10,6 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { type NatsCluster, startNats } from "../../deploy/nats/cluster.ts";
+import { freePorts } from "../../deploy/nats/node.ts";
 import { createRoomClass } from "../../examples/replay/room-class.ts";
 import { Mover } from "./mover.ts";
 import { ChaosProxy } from "./proxy.ts";
@@ -26,6 +27,8 @@ const IDLE_TIMEOUT_S = 8;
 export interface GatewaySite {
   readonly server: ServerProcess;
   readonly ways: readonly ChaosProxy[];
+  /** Where it tells its metrics; 0: nowhere. */
+  readonly adminPort: number;
 }
 
 /** A client's way to the gateways, and the client itself once it runs. */
@@ -47,6 +50,8 @@ export interface WorldSetup {
   readonly binary: string;
   readonly nodeCount: 1 | 3;
   readonly gatewayCount: number;
+  /** Whether gateways tell their metrics. Default false. */
+  readonly hasMetrics?: boolean;
   /** Ways of each gateway to each node; default 1. With more it has somewhere to go. */
   readonly wayCount?: number;
   /** Starts nodes that are not like one another, instead of `nodeCount` equal ones. */
@@ -110,8 +115,13 @@ export class World {
       ...env,
     };
     const onDeath = (text: string) => deaths.push(text);
-    const make = (name: string, parts: "gateway" | "controlplane", urls: readonly string[]) => {
-      const withUrls = { ...options, NATS_URL: urls.join(",") };
+    const make = (
+      name: string,
+      parts: "gateway" | "controlplane",
+      urls: readonly string[],
+      adminPort = 0,
+    ) => {
+      const withUrls = { ...options, NATS_URL: urls.join(","), ADMIN_PORT: String(adminPort) };
       return new ServerProcess({ name, root, parts, env: withUrls, folder }, onDeath);
     };
     const gateways = await Promise.all(
@@ -122,7 +132,8 @@ export class World {
           targets.map((node) => ChaosProxy.open(() => [node.options.port])),
         );
         const urls = ways.map(({ port }) => `nats://127.0.0.1:${port}`);
-        return { server: make(`g${i}`, "gateway", urls), ways };
+        const [adminPort = 0] = setup.hasMetrics === true ? await freePorts(1) : [];
+        return { server: make(`g${i}`, "gateway", urls, adminPort), ways, adminPort };
       }),
     );
     const controlPlane = make("cp", "controlplane", nats.urls);
