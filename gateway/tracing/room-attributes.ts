@@ -30,11 +30,10 @@ export function hopName(hop: string, roomClass: string): string {
 
 /** Attributes that every hop has. @param gateway id of the gateway that it is at. */
 export function hopAttributes(hop: Hop, address: RoomAddress, gateway: string): SpanAttributes {
-  return {
-    "messaging.operation.name": hop,
-    "messaging.operation.type": operationTypes[hop],
-    ...roomAttributes(address, gateway),
-  };
+  const attributes = roomAttributes(address, gateway);
+  attributes["messaging.operation.name"] = hop;
+  attributes["messaging.operation.type"] = operationTypes[hop];
+  return attributes;
 }
 
 /** Attributes of what is about a room. */

@@ -101,7 +101,9 @@ export class SpanExport {
     if (isFailing === this.#isFailing) return;
     this.#isFailing = isFailing;
     const fields = { endpoint: this.#endpoint };
-    if (isFailing) this.#log.warn({ ...fields, error }, "spans are dropped: not taken by OTLP");
+    // Its stack is OpenTelemetry's, and says nothing.
+    const why = error?.message;
+    if (isFailing) this.#log.warn({ ...fields, why }, "spans are dropped: not taken by OTLP");
     else this.#log.info(fields, "spans are taken by OTLP again");
   }
 }
