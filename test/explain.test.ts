@@ -42,6 +42,8 @@ test("explain: who was there, who was not, who was refused; limits, and no messa
   expect(refused).toMatchObject({ verdict: "REFUSED" });
   expect(refused.answer).toMatch(/PERMISSION_DENIED.*not allowed by the token/);
   expect(await say("ann", "1.999999.1")).toMatchObject({ verdict: "NOT_STORED" });
+  const otherTime = second.replace(/\d+$/, "1763840000000000");
+  expect(await say("ann", otherTime)).toMatchObject({ verdict: "NOT_STORED" });
   expect(await say("ann")).toMatchObject({
     verdict: "UNSPECIFIED",
     answer: `ann is a member of ${room}.`,

@@ -152,6 +152,13 @@ describe("decideExplanation: message 20 of a durable room", () => {
       { ...live(there(40)), roomGaps: [gap(5, GapReason.POSITION_UNKNOWN, 1, null, "")] },
     ],
     [
+      "the room's gap was told after it had left",
+      DELIVERED,
+      /handed/,
+      [joined(1, 1), left(30, 25)],
+      { roomGaps: [gap(40, GapReason.POSITION_UNKNOWN, 15, null, "")] },
+    ],
+    [
       "resume not recovered",
       GAP,
       /recovered: false \(older than/,
