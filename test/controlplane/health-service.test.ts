@@ -32,6 +32,7 @@ test("Check: SERVING overall and by service, NOT_FOUND for others", async () => 
     "",
     "flagd.sync.v1.FlagSyncService",
     "tidegate.control.v1.AuditService",
+    "tidegate.control.v1.ExplainService",
     "tidegate.control.v1.FlagService",
     "tidegate.control.v1.FleetService",
     "tidegate.control.v1.GatewayService",
