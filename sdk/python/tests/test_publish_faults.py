@@ -248,7 +248,7 @@ def test_publish_never_gives_a_number_twice_when_idle_rooms_are_forgotten(
 
 
 def test_publish_past_its_budget_is_not_sent_again_after_the_process_was_stopped(
-    socket: SocketKind,
+    socket: SocketKind, quick_reconnect: None
 ) -> None:
     # R2: bytes of a stopped process must not be repeated when it goes on. Blocking the event loop
     # stops the client as SIGSTOP would: nothing of it runs.

@@ -71,7 +71,7 @@ async def pause_s(
         (9, 0, 0, 2),  # publishes waited from the start
         (9, 0, 10, 12),  # one came while it waited
         (9, 0, 29, 30),  # none is put off by it
-        (0, 0, 0, 0.25),
+        (0, 0, 0, 1),
         (9, 5_000, 0, 7),  # what the gateway asked for stays below the jitter
         (9, 5_000, 1, 7),
         (9, 5_000, 20, 22),
