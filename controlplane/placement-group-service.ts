@@ -4,6 +4,7 @@
  * The bus's record of a group says how its slots began; the regions are a rule of placement, in a
  * record of the control plane's own.
  */
+
 import { groupKey } from "../bus/record-keys.ts";
 import { GROUP_SHARD_COUNT_MAX, type ShardAdmin } from "../bus/shard-admin.ts";
 import { missingGroup } from "../bus/shard-rules.ts";
@@ -27,6 +28,7 @@ import type {
 } from "../proto/gen/tidegate/control/v1/placement_group_service.ts";
 import { RoomClass } from "../proto/gen/tidegate/control/v1/room_class.ts";
 import { ROOM_CLASS_PREFIX } from "../proto/room-class.ts";
+import type { OpenSpan } from "../telemetry/tracing/open-span.ts";
 import type { Caller } from "./access/caller.ts";
 import { checkRegions } from "./check-regions.ts";
 import type { ControlStore } from "./control-store.ts";
@@ -198,6 +200,7 @@ export class PlacementGroupCalls {
   async rebalance(
     request: RebalancePlacementGroupRequest,
     caller: Caller,
+    span: OpenSpan | null = null,
   ): Promise<RebalancePlacementGroupResponse> {
     const { name, validateOnly, requestId } = request;
     const { starts, store, topology } = this.#parts;
@@ -212,7 +215,7 @@ export class PlacementGroupCalls {
     const snapshot = await this.#parts.readSnapshot();
     const moves = isNew ? planRebalance(snapshot, group, starts.running()) : [];
     const work = { $case: "rebalance", value: { group: name, planCount: 0 } } as const;
-    const operation = await starts.begin(caller, { ...subject, ...wish, work, moves });
+    const operation = await starts.begin(caller, { ...subject, ...wish, work, moves, span });
     return { operation };
   }
 

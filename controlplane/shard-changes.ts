@@ -3,6 +3,7 @@
  *
  * The bus commits a shard's record together with the audit entry of the call (ShardAdmin, `along`).
  */
+
 import type { ShardAdmin, ShardChange, ShardWish } from "../bus/shard-admin.ts";
 import type { ShardEntry, ShardSetting, Topology } from "../bus/topology.ts";
 import { CodedError } from "../proto/coded-error.ts";
@@ -21,6 +22,7 @@ import type {
   UpdateShardRequest,
   UpdateShardResponse,
 } from "../proto/gen/tidegate/control/v1/shard_service.ts";
+import type { OpenSpan } from "../telemetry/tracing/open-span.ts";
 import type { Caller } from "./access/caller.ts";
 import { enumName } from "./audit/enum-name.ts";
 import { checkShardFields, checkShardMask, shardFields, toShardChange } from "./check-shard.ts";
@@ -120,7 +122,11 @@ export class ShardChanges {
     return { shard };
   }
 
-  async drain(request: DrainShardRequest, caller: Caller): Promise<DrainShardResponse> {
+  async drain(
+    request: DrainShardRequest,
+    caller: Caller,
+    span: OpenSpan | null = null,
+  ): Promise<DrainShardResponse> {
     const { name, etag, validateOnly, requestId } = request;
     const { topology, starts, store } = this.#parts;
     const subject = { method: `${service}/DrainShard`, resource: name };
@@ -137,6 +143,7 @@ export class ShardChanges {
     const snapshot = await this.#parts.readSnapshot();
     const moves = repeat === null ? planDrain(snapshot, entry.shard, starts.running()) : [];
     const operation = await starts.begin(caller, {
+      span,
       ...{ ...subject, moves, validateOnly, requestId },
       work: { $case: "drainShard", value: { shard: name } },
     });

@@ -1,6 +1,7 @@
 /**
  * The changes of SlotService: moves, which the leader makes, and pins, which are records.
  */
+
 import type { ShardAdmin } from "../bus/shard-admin.ts";
 import { SLOT_COUNT } from "../bus/subjects.ts";
 import type { Topology } from "../bus/topology.ts";
@@ -14,6 +15,7 @@ import type {
   UnpinSlotRequest,
   UnpinSlotResponse,
 } from "../proto/gen/tidegate/control/v1/slot_service.ts";
+import type { OpenSpan } from "../telemetry/tracing/open-span.ts";
 import type { Caller } from "./access/caller.ts";
 import type { ControlStore, RecordChange } from "./control-store.ts";
 import { parseShardName, parseSlotName, shardName } from "./fleet-names.ts";
@@ -45,7 +47,11 @@ export class SlotChanges {
     this.#parts = parts;
   }
 
-  async move(request: MoveSlotRequest, caller: Caller): Promise<MoveSlotResponse> {
+  async move(
+    request: MoveSlotRequest,
+    caller: Caller,
+    span: OpenSpan | null = null,
+  ): Promise<MoveSlotResponse> {
     const { name, etag, shard: target, pin, validateOnly, requestId } = request;
     const { starts, store } = this.#parts;
     const subject = { method: `${service}/MoveSlot`, resource: name };
@@ -53,7 +59,7 @@ export class SlotChanges {
     const { shard } = parseShardName(target, "shard");
     const work = { $case: "moveSlot", value: { slot: name, shard: target } } as const;
     const repeat = await store.findRepeat(caller, subject, { requestId, validateOnly });
-    const wish = { ...subject, work, validateOnly, requestId };
+    const wish = { ...subject, work, validateOnly, requestId, span };
     if (repeat !== null) {
       return { operation: await starts.begin(caller, { ...wish, moves: [], along: [] }) };
     }

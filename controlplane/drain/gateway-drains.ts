@@ -11,6 +11,7 @@ import type {
   UndrainGatewayRequest,
   UndrainGatewayResponse,
 } from "../../proto/gen/tidegate/control/v1/gateway_service.ts";
+import type { OpenSpan } from "../../telemetry/tracing/open-span.ts";
 import type { Caller } from "../access/caller.ts";
 import type { ControlStore } from "../control-store.ts";
 import { parseGatewayName } from "../fleet-names.ts";
@@ -43,7 +44,11 @@ export class GatewayDrains {
     this.#parts = parts;
   }
 
-  async drain(request: DrainGatewayRequest, caller: Caller): Promise<DrainGatewayResponse> {
+  async drain(
+    request: DrainGatewayRequest,
+    caller: Caller,
+    span: OpenSpan | null = null,
+  ): Promise<DrainGatewayResponse> {
     const { name, connectionsPerSecondMax, validateOnly, requestId } = request;
     const { starts, store } = this.#parts;
     const subject = { method: `${service}/DrainGateway`, resource: name };
@@ -63,6 +68,7 @@ export class GatewayDrains {
     const { incarnation } = entry;
     const value = { gateway: name, incarnation, connectionsPerSecondMax, announceMs, deadlineMs };
     const operation = await starts.begin(caller, {
+      span,
       ...{ ...subject, moves: [], validateOnly, requestId },
       work: { $case: "drainGateway", value },
     });

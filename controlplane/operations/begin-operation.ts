@@ -6,6 +6,8 @@ import { randomInt } from "node:crypto";
 import type { KeyWrite } from "../../bus/key-value.ts";
 import { CodedError } from "../../proto/coded-error.ts";
 import { Operation, type SlotMove } from "../../proto/gen/tidegate/control/v1/operation.ts";
+import type { OpenSpan } from "../../telemetry/tracing/open-span.ts";
+import { operationContext } from "../../telemetry/tracing/operation-context.ts";
 import type { Caller } from "../access/caller.ts";
 import type { ControlStore } from "../control-store.ts";
 import type { OperationFeed } from "./operation-feed.ts";
@@ -34,6 +36,8 @@ export interface OperationWish {
   readonly along?: readonly KeyWrite[];
   readonly validateOnly: boolean;
   readonly requestId: string;
+  /** Of the call: linked to the operation, whose trace is another; null when it is not sampled. */
+  readonly span: OpenSpan | null;
 }
 
 /** Begins operations for the services that have calls for it. */
@@ -97,6 +101,8 @@ export class OperationStarts {
       { requestId, validateOnly },
     );
     // A repeat of the request gets the operation that the first one began.
-    return { ...Operation.decode(value ?? new Uint8Array(0)), etag: String(revision) };
+    const begun = Operation.decode(value ?? new Uint8Array(0));
+    wish.span?.link(operationContext(begun.name)).set("tidegate.operation", begun.name);
+    return { ...begun, etag: String(revision) };
   }
 }

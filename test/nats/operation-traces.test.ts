@@ -2,7 +2,7 @@
  * Operations as traces on a real NATS: the move of a slot with its steps, and the drain of a
  * gateway with its states, each in the trace whose ids follow from the operation's name.
  */
-import { credentials } from "@grpc/grpc-js";
+import { credentials, Metadata } from "@grpc/grpc-js";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Bus } from "../../bus/bus.ts";
 import { openNatsBus } from "../../bus/nats/nats-bus.ts";
@@ -12,7 +12,10 @@ import { type Gateway, startGateway } from "../../gateway/gateway.ts";
 import { GatewayServiceClient } from "../../proto/gen/tidegate/control/v1/gateway_service.ts";
 import { OperationState } from "../../proto/gen/tidegate/control/v1/operation.ts";
 import { OperationServiceClient } from "../../proto/gen/tidegate/control/v1/operation_service.ts";
-import { SlotServiceClient } from "../../proto/gen/tidegate/control/v1/slot_service.ts";
+import {
+  type MoveSlotResponse,
+  SlotServiceClient,
+} from "../../proto/gen/tidegate/control/v1/slot_service.ts";
 import { operationContext } from "../../telemetry/tracing/operation-context.ts";
 import type { SpanRecord } from "../../telemetry/tracing/span.ts";
 import { RecordingTracer } from "../../telemetry/tracing/tracer.ts";
@@ -90,11 +93,20 @@ test("MoveSlot: the operation, in it the move, in that its four steps, one after
   const slots = new SlotServiceClient(plane.address, insecure);
   const slot = "groups/0/slots/7"; // of the second of two shards
   const shard = "groups/0/shards/0";
-  const { operation } = await call(slots, slots.moveSlot, {
-    ...{ name: slot, shard, pin: false, etag: "", validateOnly: false, requestId: "" },
+  const request = { name: slot, shard, pin: false, etag: "", validateOnly: false, requestId: "" };
+  const metadata = new Metadata();
+  const traceId = "4bf92f3577b34da6a3ce929d0e0e4736";
+  metadata.set("traceparent", `00-${traceId}-00f067aa0ba902b7-01`);
+  const { operation } = await new Promise<MoveSlotResponse>((resolve, reject) => {
+    slots.moveSlot(request, metadata, (error, answer) =>
+      error === null ? resolve(answer) : reject(error),
+    );
   });
   slots.close();
   const name = await ended(operation?.name);
+  const [asked] = tracers.plane.find(traceId);
+  expect(asked?.attributes["tidegate.operation"]).toBe(name);
+  expect(asked?.links).toEqual([operationContext(name)]);
   const [whole, ...parts] = await spansOf(name);
   expect(whole).toMatchObject({
     ...{ name: "operation moveSlot", parentSpanId: "", error: "" },
