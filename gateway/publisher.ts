@@ -178,7 +178,7 @@ export class Publisher {
   #append(lane: Lane, key: string, entry: PendingPublish): void {
     if (entry.trace !== null) entry.trace.tried(entry.envelope.length);
     const id = { producer: entry.producer, seq: entry.producerSeq };
-    const startMs = this.#meter.isTurn() ? performance.now() : 0;
+    const startMs = this.#meter.published.isTurn() ? performance.now() : 0;
     this.#bus.append(entry.address, id, entry.firstSentUs, entry.envelope, (error, ack) => {
       const nowUs = this.#clock.nowUs();
       if (ack?.isDuplicate === false) {

@@ -237,7 +237,8 @@ function countIngress(
 ): ClassMeter {
   const meter = meters.messages.of(address.class);
   meter.takeIngress(envelope.length);
-  if (meters.messages.isTurn()) meters.messages.ingress.record(ageUs);
+  const { ingress } = meters.messages;
+  if (ingress.isTurn()) ingress.record(ageUs);
   return meter;
 }
 

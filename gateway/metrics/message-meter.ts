@@ -69,8 +69,18 @@ export class ClassMeter {
 /** A hop's times; of one clock, or of two. */
 export class HopLatency {
   readonly histogram = new Histogram();
+  #turn = 0;
   /** Times below 0: the clocks differ by more than it took. They count as 0. */
   skewedCount = 0;
+
+  /**
+   * Whether this message is one that is timed. Hot path. Each hop has turns of its own: with one
+   * count for all, a hop that always comes second would never have its turn.
+   */
+  isTurn(): boolean {
+    this.#turn = (this.#turn + 1) % LATENCY_EVERY;
+    return this.#turn === 0;
+  }
 
   /** @param us microseconds. */
   record(us: number): void {
@@ -78,7 +88,7 @@ export class HopLatency {
     this.histogram.record(Math.max(0, us) / 1e6);
   }
 
-  /** Names a traced message as an example; does not count it. */
+  /** Names a traced message that was recorded as an example. */
   exemplify(us: number, traceId: string, nowMs: number): void {
     this.histogram.exemplify(Math.max(0, us) / 1e6, traceId, nowMs);
   }
@@ -116,25 +126,18 @@ export class MessageMeter {
   readonly fannedOut = new HopLatency();
   /** From the publisher's first try to the topic: two clocks. */
   readonly delivery = new HopLatency();
-  #turn = 0;
 
   /** The counts of a class. */
   of(roomClass: string): ClassMeter {
     return this.classes.get(roomClass) ?? this.#add(roomClass);
   }
 
-  /** Whether this message is one that is timed. Hot path. */
-  isTurn(): boolean {
-    this.#turn = (this.#turn + 1) % LATENCY_EVERY;
-    return this.#turn === 0;
-  }
-
   /**
-   * Whether to time a message at its fan-out: in its turn, or as an example, since it is traced.
-   * Hot path.
+   * Whether to time a message at its fan-out: in its turn, or since it is traced, which is by
+   * chance too. Hot path.
    */
   isTimed(envelope: Uint8Array): boolean {
-    return this.isTurn() || isTraced(envelope);
+    return this.fannedOut.isTurn() || isTraced(envelope);
   }
 
   /** Times a message that was handed out. @param storedUs the store's stamp; 0: ephemeral. */
@@ -146,7 +149,7 @@ export class MessageMeter {
     if (storedUs > 0) times.push([this.received, nowUs - storedUs]);
     const traceId = traceOf(envelope)?.traceId ?? "";
     for (const [latency, us] of times) {
-      if (this.#turn === 0) latency.record(us);
+      latency.record(us);
       if (traceId !== "") latency.exemplify(us, traceId, nowUs / 1000);
     }
   }

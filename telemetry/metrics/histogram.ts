@@ -47,7 +47,7 @@ export class Histogram {
     this.sumS += valueS;
   }
 
-  /** Names a traced message as an example of its bucket; does not count it. */
+  /** Names a traced message, which is counted by itself, as an example of its bucket. */
   exemplify(valueS: number, traceId: string, timeMs: number): void {
     this.exemplars.set(bucketOf(valueS), { traceId, valueS, timeMs });
   }
