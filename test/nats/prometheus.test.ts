@@ -201,4 +201,16 @@ describe.skipIf(isPrometheusMissing())("Prometheus over two gateways and a contr
     expect(told).toEqual(expect.arrayContaining(ends));
     expect(rules.filter(({ state }) => state === "firing")).toEqual([]);
   });
+
+  test("kill -9 of a gateway: it is missed at once, by the dashboard and by its alert", async () => {
+    const isWaiting = async () => {
+      const rules = await prometheus.rules();
+      return rules.find(({ name }) => name === "TidegateProcessDown")?.state === "pending";
+    };
+    expect(await isWaiting()).toBe(false);
+    await servers.find(({ url }) => url !== null)?.kill();
+    await vi.waitUntil(isWaiting, { timeout: 20_000, interval: 250 });
+    const [gateways] = await prometheus.query(asked("Gateways"));
+    expect(gateways?.value).toBe(1);
+  });
 });
