@@ -1,7 +1,7 @@
 /**
  * Nothing secret is told: a process is given secrets of every kind, meets good and bad ones of
- * clients and operators, and everything it says (log at its finest, errors, health, metrics, audit,
- * refusals) is searched for them.
+ * clients and operators, and everything it says (log at its finest, errors, health, metrics, all
+ * spans, audit, refusals) is searched for them.
  */
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -16,6 +16,7 @@ import { RawClient } from "../gateway/raw-client.ts";
 import { freePort } from "../nats/drain-tools.ts";
 import { startTestNats, type TestNats } from "../nats/start-nats.ts";
 import { type Server, startServer } from "../start-server.ts";
+import { OtlpReceiver } from "../telemetry/otlp-receiver.ts";
 
 /** What nobody may read, by what it is. */
 const secrets = new Map<string, Buffer>();
@@ -69,6 +70,8 @@ async function startAll() {
   const operators = new Issuer();
   const clientSecret = random("HS256 key");
   const adminPort = await freePort();
+  const receiver = await OtlpReceiver.start();
+  onTestFinished(() => receiver.close());
   const server = await startServer({
     env: {
       ...{ NATS_URL: nats.urls.join(","), NATS_USER: user, NATS_PASSWORD: password },
@@ -76,10 +79,11 @@ async function startAll() {
       ...{ TLS_CERT_FILE: pair.cert, TLS_KEY_FILE: pair.key, SHARD_COUNT: "1" },
       ...{ CONTROL_AUTH_JWT_KEY_FILE: operators.write(path.join(folder, "operators.pem")) },
       ...{ ADMIN_PORT: `${adminPort}`, LOG_LEVEL: "debug", AUTH_COOKIE: "session" },
+      ...{ TRACE_RATIO: "1", OTEL_EXPORTER_OTLP_ENDPOINT: receiver.endpoint },
     },
   });
   onTestFinished(() => server.close());
-  return { server, operators, clientSecret, ca: readFileSync(authority.ca, "utf8") };
+  return { server, operators, receiver, clientSecret, ca: readFileSync(authority.ca, "utf8") };
 }
 
 /** A client's token, kept as a secret: its claims too, as they are in it. */
@@ -102,8 +106,11 @@ async function sign(name: string, secret: string, claims: object): Promise<strin
 /** Every error that a client was told. */
 function errorsOf({ frames }: RawClient): string {
   const errors = frames.filter(({ $case }) => $case === "error");
-  return JSON.stringify(errors, (_key, value) => (typeof value === "bigint" ? `${value}` : value));
+  return textOf(errors);
 }
+
+const textOf = (value: unknown) =>
+  JSON.stringify(value, (_key, part) => (typeof part === "bigint" ? `${part}` : part));
 
 /** What clients meet, good and bad; gives every text that they were told. */
 async function playClients(server: Server, ca: string, clientSecret: string): Promise<string[]> {
@@ -190,16 +197,18 @@ test("findSecrets: finds a secret in every writing, and nothing else", () => {
   secrets.delete("probe");
 });
 
-test("a running process tells no secret: log, errors, health, metrics, audit", async () => {
-  const { server, operators, clientSecret, ca } = await startAll();
+test("a running process tells no secret: log, errors, health, metrics, traces, audit", async () => {
+  const { server, operators, receiver, clientSecret, ca } = await startAll();
   const told = [
     ...(await playClients(server, ca, clientSecret)),
     ...(await playOperators(server, operators)),
   ];
   await sendCookie(server, ca, random("cookie"));
   told.push(...(await readAdmin(server)));
+  const hasSpan = (word: string) => receiver.spans.some(({ name }) => name.startsWith(word));
+  await receiver.until(() => ["hello", "ingress", "bus.publish"].every(hasSpan));
   await server.stop();
-  told.push(server.stderr());
+  told.push(server.stderr(), textOf(receiver.spans));
   expect(secrets.size).toBeGreaterThan(15);
   expect(server.stderr().split("\n").length).toBeGreaterThan(5); // it has said something
   expect(told.flatMap(findSecrets)).toEqual([]);
