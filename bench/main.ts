@@ -9,6 +9,7 @@ import { benchDurable } from "./durable.ts";
 import { benchFanout, benchNatsFanout } from "./fanout.ts";
 import { benchFlags } from "./flags.ts";
 import { benchFleet } from "./fleet.ts";
+import { benchGates } from "./gates.ts";
 import { benchLogins } from "./logins.ts";
 import { benchMemory } from "./memory.ts";
 import { benchMicro } from "./micro.ts";
@@ -69,6 +70,7 @@ const BENCHES: ReadonlyMap<string, { readonly run: Bench; readonly about: string
   ["fleet", { run: benchFleet, about: "state of 1 000 gateways in one control plane, on NATS" }],
   ["routing", { run: benchRouting, about: "a change of the configuration, to 100 gateways" }],
   ["flags", { run: benchFlags, about: "50 flags in a Welcome; a change to 10 000 connections" }],
+  ["gates", { run: benchGates, about: "a version gate changed for 10 000 open connections" }],
   ["scrape", { run: benchScrape, about: "a reading of /metrics with 100 000 rooms: CPU, pause" }],
   ["seats", { run: benchSeats, about: "admission under limits: local, and with a seat on NATS" }],
   ["placement", { run: benchPlacement, about: "deciding where 4 096 slots lie over 64 shards" }],

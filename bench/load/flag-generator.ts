@@ -1,5 +1,5 @@
 /**
- * A load generator of clients that only listen for flags: it says when the last of them has heard
+ * A load generator of clients that only listen for flags and version gates: it says when the last of them has heard
  * of a change.
  *
  * Driven by its parent (load-process.ts) over IPC.
@@ -42,7 +42,7 @@ class Clients {
       case "await":
         this.#waiting = command.count;
         this.#heard = 0;
-        this.#value = command.valueJson;
+        this.#value = command.value;
         this.#reply({ kind: "awaiting" });
         return;
       default:
@@ -72,6 +72,7 @@ class Clients {
           isWelcome = true;
           this.#welcome();
         } else if (frame?.$case === "flags") this.#hear(frame.value.flags[0]?.valueJson ?? "");
+        else if (frame?.$case === "versionMismatch") this.#hear(frame.value.message);
       },
       onBroken: () => {
         if (isWelcome) throw new Error("a client was put out");
@@ -89,8 +90,8 @@ class Clients {
     else this.#openNext();
   }
 
-  #hear(valueJson: string): void {
-    if (valueJson !== this.#value) return;
+  #hear(value: string): void {
+    if (value !== this.#value) return;
     this.#heard += 1;
     if (this.#heard === this.#waiting) this.#reply({ kind: "heard", atUs: monotonicUs() });
   }

@@ -1,12 +1,15 @@
 /**
- * What the bench of flags and its generator process say to each other.
+ * What the benches of flags and of version gates, and their generator process, say to each other.
  */
 
 /** What the generator is told. */
 export type FlagCommand =
   | { readonly kind: "open"; readonly url: string; readonly count: number }
-  /** Answered with `heard` once so many clients were told this value. */
-  | { readonly kind: "await"; readonly count: number; readonly valueJson: string };
+  /**
+   * Answered with `heard` once so many clients were told this value of a flag, or this message of a
+   * version gate.
+   */
+  | { readonly kind: "await"; readonly count: number; readonly value: string };
 
 /** What it answers. */
 export type FlagReply =

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { benchDurable } from "../../bench/durable.ts";
 import { benchFlags } from "../../bench/flags.ts";
 import { benchFleet } from "../../bench/fleet.ts";
+import { benchGates } from "../../bench/gates.ts";
 import { benchLogins } from "../../bench/logins.ts";
 import { benchMemory } from "../../bench/memory.ts";
 import { benchMicro } from "../../bench/micro.ts";
@@ -46,6 +47,13 @@ test("benchFlags: every client hears of every change, and the work is the same e
   expect(report.hash).toBe("213");
   const measures = Object.keys(report.measures).map((name) => name.replace("-40/", "-10000/"));
   expect(measures).toEqual(expect.arrayContaining(targetNames("flags")));
+});
+
+test("benchGates: every client hears of every change", async () => {
+  const report = await benchGates(tiny, silent);
+  expect(report.runs).toMatchObject([[{}, {}]]);
+  const measures = Object.keys(report.measures).map((name) => name.replace("-40/", "-10000/"));
+  expect(measures).toEqual(expect.arrayContaining(targetNames("gates")));
 });
 
 test("benchLogins: every login is answered by Welcome", async () => {
