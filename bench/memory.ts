@@ -1,15 +1,21 @@
 /**
  * `memory`: what a joined connection costs in resident memory, as a slope between two counts.
  *
- * A slope leaves out what the process costs by itself; forced collection leaves out garbage.
+ * A slope leaves out what the process costs by itself; forced collection leaves out garbage. Once
+ * without anything configured, once with a user, a token, flags and rates for each connection.
  */
-import { readFileSync } from "node:fs";
+import { generateKeyPairSync } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { FLAG_COUNT, manyFlags } from "./flag-welcome.ts";
 import { LoadProcess } from "./load/load-process.ts";
-import { type LoadCommand, type LoadReply, SYSTEMS, type System } from "./load/protocol.ts";
+import { type LoadCommand, type LoadReply, MEMORY_SYSTEMS, type System } from "./load/protocol.ts";
 import type { BenchOptions } from "./options.ts";
 import { residentBytes } from "./proc.ts";
 import { type BenchReport, type Row, spreadOf } from "./report.ts";
 import { COLLECT_FLAGS, ServerProcess } from "./servers/server-process.ts";
+import { setFlags, setLimits } from "./servers/set-limits.ts";
 
 interface MemorySize {
   /** Members of every room. */
@@ -50,7 +56,7 @@ export async function benchMemory(
   const runs: MemoryFigures[][] = [];
   for (let round = 0; round < rounds; round += 1) {
     const figures: MemoryFigures[] = [];
-    for (const system of SYSTEMS) {
+    for (const system of MEMORY_SYSTEMS) {
       const run = await measureSlope(system, size);
       progress(`round ${round + 1}/${rounds} ${system}: ${run.bytesPerConnection.toFixed(0)} B`);
       figures.push(run);
@@ -65,7 +71,8 @@ function report(runs: readonly (readonly MemoryFigures[])[]): BenchReport {
   const slopes = (system: System): number[] =>
     flat.flatMap((run) => (run.system === system ? [run.bytesPerConnection] : []));
   const bare = slopes("bare");
-  const over = spreadOf(slopes("tidegate").map((slope, i) => slope - (bare[i] ?? 0)));
+  const over = (system: System) =>
+    spreadOf(slopes(system).map((slope, i) => slope - (bare[i] ?? 0)));
   const rowOf = (system: System): Row => {
     const { median, min, max } = spreadOf(slopes(system));
     const heaps = flat.flatMap((run) =>
@@ -76,9 +83,12 @@ function report(runs: readonly (readonly MemoryFigures[])[]): BenchReport {
   };
   return {
     bench: "memory",
-    measures: { "memory/over-bare-bytes": over },
+    measures: {
+      "memory/over-bare-bytes": over("tidegate"),
+      "memory/full-over-bare-bytes": over("tidegate-full"),
+    },
     runs,
-    rows: SYSTEMS.map(rowOf),
+    rows: MEMORY_SYSTEMS.map(rowOf),
     hash: flat.reduce((sum, run) => sum + run.joinedCount, 0).toString(16),
     problems: [],
     notes: [],
@@ -86,19 +96,23 @@ function report(runs: readonly (readonly MemoryFigures[])[]): BenchReport {
 }
 
 async function measureSlope(system: System, size: MemorySize): Promise<MemoryFigures> {
-  const flags = COLLECT_FLAGS;
+  const isFull = system === "tidegate-full";
+  const issuer = isFull ? new Issuer() : null;
   const server = await ServerProcess.start({
-    system,
-    core: null,
-    nodeFlags: flags,
-    tidegateFlags: [],
+    ...{ system, core: null, nodeFlags: COLLECT_FLAGS },
+    tidegateFlags: issuer?.flags ?? [],
   });
   const few = new LoadProcess<LoadCommand, LoadReply>("generator.ts", null);
   const more = new LoadProcess<LoadCommand, LoadReply>("generator.ts", null);
   try {
-    await join(few, server, system, size, 0, size.few);
+    if (isFull) {
+      await setLimits(server.ready.grpc ?? "");
+      await setFlags(server.ready.grpc ?? "", manyFlags(FLAG_COUNT));
+    }
+    const { privateKey = "" } = issuer ?? {};
+    await join(few, { server, system, size, privateKey }, 0, size.few);
     const atFew = await sample(server);
-    await join(more, server, system, size, size.few, size.many);
+    await join(more, { server, system, size, privateKey }, size.few, size.many);
     const atMany = await sample(server);
     const slope = (figure: (of: MemorySample) => number): number =>
       (figure(atMany) - figure(atFew)) / (size.many - size.few);
@@ -113,15 +127,43 @@ async function measureSlope(system: System, size: MemorySize): Promise<MemoryFig
   } finally {
     await Promise.all([few.stop(), more.stop()]);
     await server.stop();
+    issuer?.forget();
   }
+}
+
+/** Signs tokens; its public key is in a file. */
+class Issuer {
+  readonly privateKey: string;
+  readonly flags: readonly string[];
+  readonly #folder = mkdtempSync(path.join(tmpdir(), "tidegate-bench-"));
+
+  constructor() {
+    const { publicKey, privateKey } = generateKeyPairSync("ed25519", {
+      publicKeyEncoding: { type: "spki", format: "pem" },
+      privateKeyEncoding: { type: "pkcs8", format: "pem" },
+    });
+    const file = path.join(this.#folder, "key.pem");
+    writeFileSync(file, publicKey);
+    this.privateKey = privateKey;
+    this.flags = ["--auth=jwt", `--auth-jwt-key-file=${file}`];
+  }
+
+  forget(): void {
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+interface JoinPlan {
+  readonly server: ServerProcess;
+  readonly system: System;
+  readonly size: MemorySize;
+  readonly privateKey: string;
 }
 
 /** Joins connections `from` to `to` - 1; rooms are filled one after the other. */
 async function join(
   load: LoadProcess<LoadCommand, LoadReply>,
-  server: ServerProcess,
-  system: System,
-  size: MemorySize,
+  { server, system, size, privateKey }: JoinPlan,
   from: number,
   to: number,
 ): Promise<void> {
@@ -134,6 +176,7 @@ async function join(
     firstMember: 0,
     endMember: size.membersPerRoom,
     sampleEvery: 1,
+    privateKey,
   };
   await load.ask({ kind: "open", plan }, "opened");
 }

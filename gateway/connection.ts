@@ -16,8 +16,16 @@ import { tickUs } from "./metrics/client-meter.ts";
 import type { ConnectionRates } from "./rates/rates.ts";
 import type { ConnectionSeats } from "./seats/connection-seats.ts";
 
+/**
+ * What uWebSockets.js keeps for a socket. It copies the fields of what it is given to an object of
+ * its own, which turns into a hash table of 1 kB when they are many: so it has one.
+ */
+export interface SocketData {
+  readonly connection: Connection;
+}
+
 /** The socket of a connection. */
-export type Socket = WebSocket<Connection>;
+export type Socket = WebSocket<SocketData>;
 
 /** Where a connection is in its life. */
 export const Phase = { GREETING: 0, VERIFYING: 1, OPEN: 2, CLOSED: 3 } as const;

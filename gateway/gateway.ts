@@ -154,7 +154,7 @@ export async function startGateway(
     setSharedPort: (isOpen) => listeners.setShared(isOpen),
   });
   port.route(
-    { connections, context, dispatch: new Dispatch(context) },
+    { connections, dispatch: new Dispatch(context) },
     { health: () => decideHealth(stats(), readProcess()), status, page: parts.page ?? null },
   );
   const read = meterReader(assembled);

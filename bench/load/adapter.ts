@@ -15,8 +15,12 @@ export type Step =
 export interface Adapter {
   /** Subprotocol to offer; empty for none. */
   readonly subprotocol: string;
-  /** First frame after the upgrade. */
-  hello(): Buffer;
+  /**
+   * First frame after the upgrade.
+   *
+   * @param token empty for none.
+   */
+  hello(token: string): Buffer;
   /** Answers a frame that is not a delivery. */
   onFrame(content: Uint8Array, roomName: string): Step;
   /**

@@ -13,6 +13,7 @@ import type { LoadCommand, LoadPlan, LoadReply, System } from "./protocol.ts";
 import { ReadBuffer } from "./socket.ts";
 import { Tally, takeFigures } from "./tally.ts";
 import { tidegateAdapter } from "./tidegate-adapter.ts";
+import { makeToken } from "./token.ts";
 
 /** Handshakes at once: enough to keep the server busy, below its listen backlog of 512. */
 const OPENING_MAX = 128;
@@ -29,6 +30,7 @@ const adapters: Record<System, Adapter> = {
   "tidegate-telemetry-absent": tidegateAdapter,
   "tidegate-traced-1": tidegateAdapter,
   "tidegate-traced-100": tidegateAdapter,
+  "tidegate-full": tidegateAdapter,
 };
 
 class Generator {
@@ -69,6 +71,7 @@ class Generator {
   #open(plan: LoadPlan): void {
     const url = new URL(plan.url);
     const adapter = adapters[plan.system];
+    const { privateKey = "" } = plan;
     const perRoom = plan.endMember - plan.firstMember;
     const count = plan.roomCount * perRoom;
     let started = 0;
@@ -79,7 +82,9 @@ class Generator {
       started += 1;
       const room = plan.firstRoom + Math.floor(number / perRoom);
       const isSampled = number % plan.sampleEvery === 0;
-      const memberPlan = { index: plan.firstIndex + number, room, isSampled };
+      const index = plan.firstIndex + number;
+      const token = privateKey === "" ? "" : makeToken(privateKey, index, "default", "live");
+      const memberPlan = { index, room, isSampled, token };
       const onJoined = (): void => {
         joined += 1;
         if (joined === count) this.#reply({ kind: "opened" });

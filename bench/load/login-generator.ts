@@ -3,7 +3,6 @@
  *
  * Every login is a socket of its own, ended by a reset, which leaves no port behind.
  */
-import { sign } from "node:crypto";
 import { ServerFrame } from "../../proto/gen/tidegate/client/v1/frame.ts";
 import { readJwtKeys } from "../../proto/jwt-key.ts";
 import { verifyJwt } from "../../proto/verify-jwt.ts";
@@ -11,9 +10,7 @@ import { Histogram } from "./histogram.ts";
 import type { LoginCommand, LoginPlan, LoginReply } from "./login-protocol.ts";
 import { BenchSocket, ReadBuffer } from "./socket.ts";
 import { helloFrame } from "./tidegate-adapter.ts";
-
-/** An hour: no token ends in a run. */
-const TOKEN_S = 3600;
+import { makeToken } from "./token.ts";
 
 class LoginGenerator {
   readonly #reply: (reply: LoginReply) => void;
@@ -45,7 +42,9 @@ class LoginGenerator {
 
   #prepare(plan: LoginPlan): void {
     this.#plan = plan;
-    this.#tokens = Array.from({ length: plan.tokenCount }, (_, i) => makeToken(plan, i));
+    this.#tokens = Array.from({ length: plan.tokenCount }, (_, i) =>
+      makeToken(plan.privateKey, i, "bench", "chat"),
+    );
     this.#hellos = this.#tokens.map((token) => helloFrame(Buffer.alloc(0), token));
     this.#reply({ kind: "prepared" });
   }
@@ -111,22 +110,6 @@ class LoginGenerator {
 }
 
 const anyone = { issuer: "", audience: "" };
-
-/** A token as an issuer makes them: user, tenant, two grants, times, an id. */
-function makeToken({ privateKey }: LoginPlan, index: number): string {
-  const nowS = Math.floor(Date.now() / 1000);
-  const claims = {
-    ...{ sub: `user-${index}`, tenant: "bench", iat: nowS, exp: nowS + TOKEN_S },
-    jti: `${index}-0123456789abcdef`,
-    grants: [
-      { rooms: "chat:*", can: ["join", "publish", "history"] },
-      { rooms: `chat:user-${index}`, can: ["manage"] },
-    ],
-  };
-  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
-  const body = `${part({ alg: "EdDSA", typ: "JWT", kid: "bench" })}.${part(claims)}`;
-  return `${body}.${sign(null, Buffer.from(body), privateKey).toString("base64url")}`;
-}
 
 const generator = new LoginGenerator((message) => process.send?.(message));
 process.on("message", (command: LoginCommand) => void generator.handle(command));

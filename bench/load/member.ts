@@ -21,6 +21,8 @@ export interface MemberPlan {
   readonly room: number;
   /** Whether it records latency. Counting is done by all. */
   readonly isSampled: boolean;
+  /** For its Hello; empty for none. */
+  readonly token: string;
 }
 
 export class Member implements SocketEvents {
@@ -75,7 +77,7 @@ export class Member implements SocketEvents {
   }
 
   onOpen(): void {
-    this.#socket.send(this.#adapter.hello());
+    this.#socket.send(this.#adapter.hello(this.#plan.token));
   }
 
   onRead(): void {

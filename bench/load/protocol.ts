@@ -15,10 +15,15 @@ export const TELEMETRY_SYSTEMS = [
 ] as const;
 /** And Tidegate with every rate set, and none of them reached. */
 export const FANOUT_SYSTEMS = [...SYSTEMS, "tidegate-limits", ...TELEMETRY_SYSTEMS] as const;
+/** And Tidegate with a token for each user, 50 flags and every rate. */
+export const MEMORY_SYSTEMS = [...SYSTEMS, "tidegate-full"] as const;
 /** The first two with a nats-server between publisher and member. */
 export const NATS_SYSTEMS = ["bare-nats", "tidegate"] as const;
-/** One of {@link FANOUT_SYSTEMS} or {@link NATS_SYSTEMS}. */
-export type System = (typeof FANOUT_SYSTEMS)[number] | (typeof NATS_SYSTEMS)[number];
+/** One of any of these. */
+export type System =
+  | (typeof FANOUT_SYSTEMS)[number]
+  | (typeof MEMORY_SYSTEMS)[number]
+  | (typeof NATS_SYSTEMS)[number];
 
 /** Connections of one generator process. Room r has members 0 to membersPerRoom - 1. */
 export interface LoadPlan {
@@ -33,6 +38,8 @@ export interface LoadPlan {
   readonly endMember: number;
   /** Every how many members one records latency. */
   readonly sampleEvery: number;
+  /** Of the issuer of tokens, Ed25519, PEM; left out: without a token. */
+  readonly privateKey?: string;
 }
 
 /** What a generator is told; each kind but `open`, `publish` is answered at once. */

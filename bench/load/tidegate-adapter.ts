@@ -37,7 +37,7 @@ function joinFrame(room: string): Buffer {
 
 export const tidegateAdapter: Adapter = {
   subprotocol: "tidegate.v1",
-  hello: () => helloFrame(Buffer.alloc(0)),
+  hello: (token) => helloFrame(Buffer.alloc(0), token),
   onFrame(content: Uint8Array, roomName: string): Step {
     const { frame } = ServerFrame.decode(content);
     switch (frame?.$case) {

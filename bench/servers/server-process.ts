@@ -51,6 +51,7 @@ const fileOf: Record<System, string> = {
   "bare-nats": fileURLToPath(new URL("bare-uws-nats.ts", import.meta.url)),
   tidegate: main,
   "tidegate-limits": main,
+  "tidegate-full": main,
   "tidegate-telemetry-absent": main,
   "tidegate-traced-1": main,
   "tidegate-traced-100": main,

@@ -3,6 +3,8 @@
  * limits are counted and never reached.
  */
 import { type Client, credentials, type ServiceError } from "@grpc/grpc-js";
+import { FlagServiceClient } from "../../proto/gen/tidegate/control/v1/flag_service.ts";
+import { FlagSet } from "../../proto/gen/tidegate/control/v1/flag_set.ts";
 import { OutagePolicy } from "../../proto/gen/tidegate/control/v1/limit.ts";
 import { LimitServiceClient } from "../../proto/gen/tidegate/control/v1/limit_service.ts";
 import { RoomClassServiceClient } from "../../proto/gen/tidegate/control/v1/room_class_service.ts";
@@ -47,6 +49,15 @@ export async function setLimits(grpc: string): Promise<void> {
     await call(classes, classes.updateRoomClass, request);
   }
   for (const each of [limits, classes]) each.close();
+}
+
+/** Sets a set of flags for clients. */
+export async function setFlags(grpc: string, definition: string): Promise<void> {
+  const client = new FlagServiceClient(grpc, credentials.createInsecure());
+  const flagSet = { ...FlagSet.decode(new Uint8Array(0)), name: "flagSets/bench", definition };
+  const rest = { updateMask: undefined, allowMissing: true, validateOnly: false, requestId: "" };
+  await call(client, client.updateFlagSet, { flagSet, ...rest });
+  client.close();
 }
 
 function call<Request, Response>(

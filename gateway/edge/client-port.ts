@@ -40,7 +40,7 @@ export class ClientPort {
 
   /** Puts the routes on every app, also on later ones. Called once. */
   route(
-    sockets: Omit<WebSocketParts, "door" | "options">,
+    sockets: Pick<WebSocketParts, "connections" | "dispatch">,
     http: Pick<HttpParts, "health" | "status" | "page">,
   ): void {
     const [options, log, door] = [this.#options, this.#log, this.door];

@@ -41,7 +41,11 @@ export async function handleHello(
   try {
     checkHello(hello);
     connection.profile = context.profiles.of(hello);
+    const isGone = () => connection.socket === null || connection.phase !== Phase.VERIFYING;
     context.guards.overload.admitConnect();
+    const turn = context.guards.admission.enter(isGone);
+    if (turn !== null) await turn;
+    if (isGone()) return;
     identity = await identify(context, connection, hello.token);
     refuseRevoked(context, identity);
     if (hello.producerKey.length > 0) {

@@ -1,8 +1,7 @@
 /**
- * The door: connections pass at a pace that members who are there do not notice (decide-rate.ts).
+ * The door: Hellos pass at a pace that members who are there do not notice (decide-rate.ts).
  *
- * When every client of another gateway comes at once, each waits for its turn here, in order, and
- * before its upgrade: until then it has cost what reading its request costs, and no more. Those
+ * When every client of another gateway comes at once, each waits for its turn here, in order; those
  * whose turn would come too late are told when to come again.
  */
 import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
@@ -10,8 +9,8 @@ import { FIRST_PACE, nextPace, type Pace } from "./decide-rate.ts";
 import { overloaded } from "./overload.ts";
 
 /**
- * A client waits at most about this long, ms: it gives up after 10 s, and one that is sent away
- * costs its dial again.
+ * A Hello waits at most about this long, ms: clients give up after 10 s, and one that is sent away
+ * costs its upgrade and its close again.
  */
 export const ADMISSION_WAIT_MS = 6000;
 /** Who waits passes in steps of this, ms. */
@@ -20,12 +19,11 @@ const STEP_MS = 5;
 const LOOK_MS = 100;
 /** The loop's delay is sampled this often, ms. */
 const SAMPLE_MS = 10;
-/** Connections that may pass at once, as time at the present pace, ms. */
+/** Hellos that may pass at once, as time at the present pace, ms. */
 const BURST_MS = 20;
 
 interface Waiter {
-  /** @param isTurn false: the gateway ends. */
-  readonly pass: (isTurn: boolean) => void;
+  readonly pass: () => void;
   isGone(): boolean;
 }
 
@@ -33,7 +31,7 @@ interface Waiter {
 export interface AdmissionStatus {
   readonly ratePerS: number;
   readonly waitingCount: number;
-  /** Since the start: connections that waited, and that were told to come again. */
+  /** Since the start: Hellos that waited, and that were told to come again. */
   readonly waitedCount: number;
   readonly refusedCount: number;
 }
@@ -72,15 +70,14 @@ export class Admission {
   }
 
   /**
-   * Lets a connection pass, now or in its turn. Hot path of connecting: nothing is awaited while
-   * there is room.
+   * Lets a Hello pass, now or in its turn. Hot path of connecting: nothing is awaited while there
+   * is room.
    *
    * @param isGone whether who waits is no longer there, and takes no turn.
-   * @returns null: it passes now. Else resolves to true in its turn, to false when this gateway
-   *   ends before.
+   * @returns null: it passes now.
    * @throws {CodedError} `OVERLOADED` when its turn would come too late.
    */
-  enter(isGone: () => boolean): Promise<boolean> | null {
+  enter(isGone: () => boolean): Promise<void> | null {
     if (!this.#isOn) return null;
     this.#fill();
     const waitingCount = this.#queue.length - this.#first;
@@ -103,12 +100,12 @@ export class Admission {
     });
   }
 
-  /** Whoever waits has no turn any more. */
+  /** Whoever waits passes now: what comes then says that the gateway ends. */
   close(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
     if (this.#step !== null) clearTimeout(this.#step);
     this.#delays?.disable();
-    for (const { pass } of this.#queue.splice(this.#first)) pass(false);
+    for (const { pass } of this.#queue.splice(this.#first)) pass();
   }
 
   #fill(): void {
@@ -131,7 +128,7 @@ export class Admission {
         this.#tokens -= 1;
         this.#passedCount += 1;
       }
-      waiter.pass(true);
+      waiter.pass();
     }
     if (this.#first === this.#queue.length) {
       this.#queue = [];
