@@ -1,6 +1,6 @@
 /**
- * A load generator of clients that only listen for flags and version gates: it says when the last of them has heard
- * of a change.
+ * A load generator of clients that only listen for flags and version gates: it says when the last
+ * of them has heard of a change.
  *
  * Driven by its parent (load-process.ts) over IPC.
  */

@@ -9,7 +9,7 @@
 /** Connections a second at first: a gateway whose neighbour has just died knows no measure. */
 export const RATE_FIRST = 500;
 /** Nobody is kept waiting for ever, whatever the loop says. */
-export const RATE_MIN = 300;
+export const RATE_MIN = 400;
 /** More than a process can do. */
 export const RATE_MAX = 10_000;
 /** A loop that is late by less than this is calm, ms. */
