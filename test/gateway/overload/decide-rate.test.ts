@@ -25,7 +25,7 @@ test("pace: grows while the loop is calm and somebody waits, within its bounds",
 
 test("pace: shrinks at once when the loop is late, and never to nothing", () => {
   const delayMs = 3 * CALM_DELAY_MS;
-  expect(run(2, delayMs).ratePerS).toBeLessThan((2 * RATE_FIRST) / 3);
+  expect(run(1, delayMs).ratePerS).toBeLessThanOrEqual(0.8 * RATE_FIRST);
   expect(run(1000, delayMs).ratePerS).toBe(RATE_MIN);
 });
 
