@@ -54,4 +54,10 @@ export class DrainTrace {
       .set("tidegate.drain.left", connectionCount)
       .end();
   }
+
+  /** It has failed. */
+  fail(error: unknown): void {
+    this.#phase?.fail(error);
+    this.#span?.fail(error);
+  }
 }

@@ -154,9 +154,15 @@ export class Drain {
     const trace = new DrainTrace(telemetry.tracer, drained);
     this.#trace = trace;
     const { signal } = this.#undo;
-    const state = await this.#drain(wish, signal).finally(() => {
+    let state: DrainState;
+    try {
+      state = await this.#drain(wish, signal);
+    } catch (error) {
+      trace.fail(error);
+      throw error;
+    } finally {
       this.#trace = null;
-    });
+    }
     const { toldCount, forcedCount } = this.status;
     const end = { toldCount, forcedCount, connectionCount: connections.count };
     trace.end({ ...end, state: signal.aborted ? "serving" : state });
