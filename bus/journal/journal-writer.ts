@@ -254,9 +254,32 @@ const EMPTY_RECORD: JournalRecord = {
   what: undefined,
 };
 
-/** About how many bytes a record takes: only closed ones can be large. */
-function sizeOf({ what }: JournalRecord): number {
-  return what?.$case === "closed" ? 100 + what.value.places.length * 60 : 150;
+/** At least the bytes that a record takes: a batch that is too large for NATS is never kept. */
+function sizeOf({ tenant, user, room, what }: JournalRecord): number {
+  const fixed = FIXED_BYTES_MAX + utf8Max(tenant, user, room);
+  switch (what?.$case) {
+    case "opened": {
+      const { clientName, clientVersion, clientPlatform, clientRegion, gate } = what.value;
+      const build = utf8Max(clientName, clientVersion, clientPlatform, clientRegion, gate);
+      return fixed + build + utf8Max(what.value.attributesJson);
+    }
+    case "joined":
+      return fixed + utf8Max(what.value.gate, what.value.named);
+    case "closed":
+      return what.value.places.reduce((sum, { room: of }) => sum + 50 + utf8Max(of), fixed);
+    case "refused":
+      return fixed + utf8Max(what.value.code, what.value.limit, what.value.detail);
+    default:
+      return fixed;
+  }
+}
+
+/** Numbers, positions, a connection's id and the names of fields, of one record. */
+const FIXED_BYTES_MAX = 250;
+
+/** Bytes that texts take as UTF-8 at most. */
+function utf8Max(...texts: readonly string[]): number {
+  return texts.reduce((sum, text) => sum + text.length * 3, 0);
 }
 
 function byTime(a: JournalEntry, b: JournalEntry): number {

@@ -10,6 +10,7 @@ import type { Position } from "../../bus/position.ts";
 import type { CodedError, ErrorCode } from "../../proto/coded-error.ts";
 import type { JournalAct } from "../../proto/gen/tidegate/bus/v1/journal.ts";
 import { GapReason } from "../../proto/gen/tidegate/client/v1/message.ts";
+import { ROOM_NAME_BYTES_MAX } from "../../proto/room-name.ts";
 import { type Connection, MemberState, type Membership } from "../connection.ts";
 import { connectionId } from "../connection-id.ts";
 import { wirePosition } from "../fanout.ts";
@@ -177,7 +178,13 @@ export class ClientJournal {
     }
   }
 
-  /** A Hello or Join was refused. @param identity null: not known who it is, so not noted. */
+  /**
+   * A Hello or Join was refused.
+   *
+   * @param identity null: not known who it is, so not noted.
+   * @param room as the client said it. One that is too long for a name, which may have a whole
+   *   frame, is not noted: nobody can ask for it.
+   */
   refused(
     connection: Connection,
     identity: Identity | null,
@@ -186,6 +193,7 @@ export class ClientJournal {
     error: CodedError,
   ): void {
     if (identity === null || identity.user === "" || !this.#journal.isOn) return;
+    if (room.length > ROOM_NAME_BYTES_MAX) return;
     const { tenant, user } = identity;
     const isLimit = error instanceof LimitError;
     const value = {

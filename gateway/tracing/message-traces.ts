@@ -10,6 +10,7 @@ import { traceOf } from "../../bus/envelope.ts";
 import { formatPosition } from "../../bus/position.ts";
 import type { RoomAddress } from "../../bus/subjects.ts";
 import type { CodedError } from "../../proto/coded-error.ts";
+import { ROOM_NAME_BYTES_MAX } from "../../proto/room-name.ts";
 import { decideSample } from "../../telemetry/tracing/sampler.ts";
 import { type SpanAttributes, SpanKind } from "../../telemetry/tracing/span.ts";
 import { parseTraceparent, type RemoteContext } from "../../telemetry/tracing/trace-context.ts";
@@ -96,7 +97,7 @@ export class MessageTraces {
     if (span === null) return "";
     const attributes =
       address === null
-        ? { "messaging.destination.name": room, "tidegate.gateway": this.#gatewayId }
+        ? { "messaging.destination.name": shownName(room), "tidegate.gateway": this.#gatewayId }
         : hopAttributes(Hop.INGRESS, address, this.#gatewayId);
     Object.assign(span.attributes, attributes);
     this.#describeSender(span.attributes, connection);
@@ -151,4 +152,9 @@ export class MessageTraces {
     attributes["messaging.client.id"] = `${this.#gatewayId}-${number.toString(36)}`;
     if (identity !== null && identity.user !== "") attributes["user.id"] = identity.user;
   }
+}
+
+/** What is no room name may be as long as a frame; a span has 1 kB. */
+function shownName(room: string): string {
+  return room.length > ROOM_NAME_BYTES_MAX ? "" : room;
 }

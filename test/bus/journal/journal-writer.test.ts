@@ -11,7 +11,12 @@ import {
   WAITING_COUNT_MAX,
 } from "../../../bus/journal/journal-writer.ts";
 import type { JournalEntry } from "../../../bus/journal.ts";
-import { JournalJoined } from "../../../proto/gen/tidegate/bus/v1/journal.ts";
+import {
+  JournalClosed,
+  JournalJoined,
+  JournalOpened,
+  JournalRefused,
+} from "../../../proto/gen/tidegate/bus/v1/journal.ts";
 
 /** Keeps batches; a write that fails has kept the first of them. */
 class MemoryStore implements JournalStore {
@@ -110,4 +115,24 @@ test("close writes what waits, and takes nothing after it", async () => {
   note("ann", "2");
   await journal.flush();
   expect(await roomsOf("ann")).toEqual(["1"]);
+});
+
+test("a batch is below NATS's megabyte, whatever its records hold", async () => {
+  const { store, journal } = open();
+  const long = "\u20ac"; // three bytes
+  const about = { tenant: "acme", user: long.repeat(42), room: long.repeat(66) };
+  const room = about.room;
+  for (let i = 0; i < 1500; i += 1) {
+    const attributesJson = long.repeat(512);
+    const opened = { ...JournalOpened.decode(NOTHING), attributesJson };
+    const refused = { ...JournalRefused.decode(NOTHING), detail: long.repeat(300) };
+    const closed = { ...JournalClosed.decode(NOTHING), places: Array(8).fill({ room }) };
+    journal.note({ ...about, what: { $case: "opened", value: opened } });
+    journal.note({ ...about, what: { $case: "refused", value: refused } });
+    journal.note({ ...about, what: { $case: "closed", value: closed } });
+  }
+  await journal.flush();
+  const sizes = store.batches.map(({ bytes }) => bytes.length);
+  expect(sizes.reduce((sum, size) => sum + size, 0)).toBeGreaterThan(5_000_000);
+  expect(Math.max(...sizes)).toBeLessThan(256 * 1024);
 });

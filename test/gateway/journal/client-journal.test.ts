@@ -117,6 +117,14 @@ test("refusals say act, code and limit; the nameless leave nothing", async () =>
   expect(await recordsOf(gateway.bus, "")).toEqual([]);
 });
 
+test("a name as long as a frame is refused, and not written down", async () => {
+  const gateway = await start();
+  const ann = await gateway.client({ token: "ann" });
+  ann.sendJoin([{ room: `chat:${"x".repeat(60_000)}`, after: undefined, history: 0 }]);
+  await ann.next("error");
+  expect(told(await recordsOf(gateway.bus, "ann"))).toMatchObject([["opened", "", {}]]);
+});
+
 test("a slow member's gap is noted between its positions; a gateway notes its begin and end", async () => {
   const gateway = await openTestGateway({ parts: { authenticate } });
   const base = defaultRoomClass("tenants/default/roomClasses/slow", RoomMode.DURABLE);

@@ -139,6 +139,17 @@ describe("errors are traced whatever the ratio", () => {
     expect(span?.error).toContain("77");
   });
 
+  test("a name as long as a frame stays out of the span", async () => {
+    const { tracer, gateway } = await tracedGateway(0);
+    const client = await gateway.client();
+    const room = `chat:${"x".repeat(60_000)}`;
+    const refused = client.publish({ room, seq: 1, payload: "x", traceparent: asking });
+    expect(await client.error(refused)).toMatchObject({ code: "ROOM_NAME_INVALID" });
+    const [span] = tracer.find(traceId);
+    expect(span?.attributes).toMatchObject({ "messaging.destination.name": "" });
+    expect(JSON.stringify([span?.attributes, span?.error]).length).toBeLessThan(1000);
+  });
+
   test("a durable publish that the bus refuses, sampled or not", async () => {
     const full = new CodedError("STORE_CORRUPT", "the test says so");
     for (const ratio of [0, 1]) {
