@@ -10,6 +10,7 @@ import type { Context } from "./context.ts";
 export function addFlagCommands(program: Command, context: Context, setup: ProgramSetup): void {
   const group = program
     .command("flags")
+    .alias("flag")
     .summary("Manage feature flags: sets of definitions in flagd's format.")
     .description(
       "Feature flags: sets of definitions in flagd's JSON format. Gateways evaluate them for " +

@@ -45,7 +45,9 @@ export class TraceCalls {
       return spans.size <= SPAN_COUNT_MAX;
     });
     if (spans.size === 0 && silentGateways.length === 0) {
-      const detail = `no process has spans of trace ${traceId}: it was not sampled, or is too old`;
+      const detail =
+        `no process has spans of trace ${traceId}: it was not sampled (TRACE_RATIO, the flag ` +
+        "tidegate.trace-ratio and pub --trace say what is), or is too old";
       throw new CodedError("NOT_FOUND", detail);
     }
     const inOrder = [...spans.values()].sort((a, b) => Number(a.startUs - b.startUs));

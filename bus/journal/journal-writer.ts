@@ -5,6 +5,7 @@
  * batch for each bucket, so that a join in a storm costs some microseconds, not a message. A store
  * that fails is tried again, with what waits bounded.
  */
+import { CodedError } from "../../proto/coded-error.ts";
 import { JournalBatch, type JournalRecord } from "../../proto/gen/tidegate/bus/v1/journal.ts";
 import {
   JOURNAL_KINDS,
@@ -27,8 +28,10 @@ export const GATHER_MS = 100;
 const RETRY_MS = 1000;
 /** A stop waits so long for a store that takes none, ms. */
 const CLOSE_MS_MAX = 1000;
-/** Records that wait for a store that takes none, some 30 MB; the next ones are dropped. */
+/** Records that wait for a store that takes none; the next ones are dropped. */
 export const WAITING_COUNT_MAX = 300_000;
+/** What these may take, bytes, counted by an upper bound: most records take a third of it. */
+export const WAITING_BYTES_MAX = 128 * 1024 ** 2;
 /** Records of one turn of writing: 10 ms of work. */
 const TURN_COUNT_MAX = 5000;
 /** Bytes of one batch, but for a last record: small beside NATS's 1 MB. */
@@ -69,6 +72,8 @@ export class JournalWriter implements Journal {
   readonly #parts: JournalWriterParts;
   readonly #buckets: Readonly<Record<NoteKind, NoteBucket>>;
   #waiting: JournalRecord[] = [];
+  /** Of those that wait, as {@link sizeOf} counts. */
+  #waitingBytes = 0;
   #timer: NodeJS.Timeout | null = null;
   #writing: Promise<void> | null = null;
   #isClosed = false;
@@ -96,8 +101,7 @@ export class JournalWriter implements Journal {
     if (this.#isClosed) return;
     const timeUs = note.timeUs ?? BigInt(this.#parts.nowUs());
     const kind = kindOf(note.what);
-    const isFull = this.#waiting.length >= WAITING_COUNT_MAX;
-    if (isFull) {
+    if (this.#isFull()) {
       this.#drop("full", 1, Number(timeUs));
       return;
     }
@@ -162,6 +166,7 @@ export class JournalWriter implements Journal {
     this.#seq += 1;
     record.seq = BigInt(this.#seq);
     this.#waiting.push(record);
+    this.#waitingBytes += sizeOf(record);
     if (record.what !== undefined) this.#records[record.what.$case] += 1;
     this.#schedule(Math.max(0, this.#writtenMs + GATHER_MS - performance.now()));
   }
@@ -197,16 +202,25 @@ export class JournalWriter implements Journal {
     while (this.#waiting.length > 0) {
       const records = this.#waiting.slice(0, TURN_COUNT_MAX);
       this.#waiting = this.#waiting.slice(TURN_COUNT_MAX);
+      this.#waitingBytes -= sizeOfAll(records);
       try {
         await this.#parts.store.write(this.#batches(records));
       } catch (error) {
         this.#parts.onFail(error);
+        if (CodedError.from(error).code === "PAYLOAD_TOO_LARGE") {
+          this.#drop("unavailable", records.length, Number(records[0]?.timeUs ?? 0));
+          continue; // it would be refused again, for ever
+        }
         this.#keepForLater(records);
         return false;
       }
       this.#keptCount += records.length;
     }
     return true;
+  }
+
+  #isFull(): boolean {
+    return this.#waiting.length >= WAITING_COUNT_MAX || this.#waitingBytes >= WAITING_BYTES_MAX;
   }
 
   #tellDrops(): void {
@@ -218,9 +232,10 @@ export class JournalWriter implements Journal {
   }
 
   #keepForLater(records: JournalRecord[]): void {
-    const room = Math.max(0, WAITING_COUNT_MAX - this.#waiting.length);
+    const room = this.#isFull() ? 0 : WAITING_COUNT_MAX - this.#waiting.length;
     const kept = records.slice(0, room);
     this.#waiting = [...kept, ...this.#waiting];
+    this.#waitingBytes += sizeOfAll(kept);
     if (kept.length < records.length) {
       this.#drop("unavailable", records.length - kept.length, Number(records[0]?.timeUs ?? 0));
     }
@@ -272,6 +287,10 @@ function sizeOf({ tenant, user, room, what }: JournalRecord): number {
     default:
       return fixed;
   }
+}
+
+function sizeOfAll(records: readonly JournalRecord[]): number {
+  return records.reduce((sum, record) => sum + sizeOf(record), 0);
 }
 
 /** Numbers, positions, a connection's id and the names of fields, of one record. */

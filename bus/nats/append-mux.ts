@@ -9,7 +9,7 @@ import type { Msg, NatsConnection } from "@nats-io/transport-node";
 import { CodedError } from "../../proto/coded-error.ts";
 import { isTraced, traceparentOf } from "../envelope.ts";
 import { AppendWindow } from "./append-window.ts";
-import { Outbox } from "./outbox.ts";
+import { type OnUnsent, Outbox } from "./outbox.ts";
 import { type PubAck, parseAck, readPlainAck } from "./pub-ack.ts";
 import { oneHeader, tracedHeaders } from "./raw-headers.ts";
 
@@ -64,6 +64,8 @@ export interface AppendMuxEvents {
   holdReason(): CodedError | null;
   /** Why a shard takes no publishes of members, which counts one; null when it does. */
   refusal(shard: number, byteCount: number): CodedError | null;
+  /** As Outbox says; its ack will be late. */
+  readonly onUnsent: OnUnsent;
   /** A publish to a shard had no ack in time. */
   onSilent(shard: number): void;
   /** A shard has refused to store, as it says. */
@@ -98,7 +100,7 @@ export class AppendMux {
     inFlightMax: number,
     events: AppendMuxEvents,
   ) {
-    this.#outbox = new Outbox(connection);
+    this.#outbox = new Outbox(connection, events.onUnsent);
     this.#events = events;
     this.#inbox = `_INBOX.${name}.ack.`;
     this.#inFlightMax = inFlightMax;

@@ -89,6 +89,7 @@ export class DurableRooms {
     this.#mux = new AppendMux(connection, ackName, inFlightMax, {
       holdReason: () => (lease.isHeld ? parts.linkRefusal() : lease.refusal()),
       refusal: (shard, byteCount) => this.#watch.refusal(shard, byteCount),
+      onUnsent: parts.troubles.noteUnsent,
       onSilent: (shard) => this.#watch.suspectStore(shard),
       onFull: (shard, reason) => {
         this.#watch.suspect(shard);

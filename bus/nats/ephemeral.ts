@@ -44,7 +44,7 @@ export class Ephemeral {
   ) {
     this.#troubles = troubles;
     const own = originFromBytes(randomBytes(6));
-    this.#out = new EphemeralOut(new Outbox(connection), own, this.tick);
+    this.#out = new EphemeralOut(new Outbox(connection, troubles.noteUnsent), own, this.tick);
     this.#origins = new Origins(connection, own, this.tick, (origin) => this.#in.onDead(origin));
     this.#in = new EphemeralIn(this.tick, this.#origins, rooms);
     this.link = new Link(connection, {

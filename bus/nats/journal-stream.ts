@@ -57,7 +57,7 @@ export function openJournal(
 ): Journal {
   if (options.journalBytesMax === 0) return NO_JOURNAL;
   return new JournalWriter({
-    store: new JournalStream(connection, `${lease.id}.${lease.incarnation}`, options),
+    store: new JournalStream(connection, `${lease.id}.${lease.incarnation}`, options, troubles),
     self: () => lease,
     nowUs: () => Date.now() * 1000,
     onFail: (error) => troubles.note("journal_not_written", () => ({ error })),
@@ -79,10 +79,15 @@ export class JournalStream implements JournalStore {
   #isBounded = false;
 
   /** @param inbox a name for reply subjects that no other process has. */
-  constructor(connection: NatsConnection, inbox: string, options: JournalStreamOptions) {
+  constructor(
+    connection: NatsConnection,
+    inbox: string,
+    options: JournalStreamOptions,
+    troubles: Troubles,
+  ) {
     this.#connection = connection;
     this.#options = options;
-    this.#outbox = new Outbox(connection);
+    this.#outbox = new Outbox(connection, troubles.noteUnsent);
     this.#inbox = `_INBOX.${inbox}.journal.`;
   }
 
@@ -163,6 +168,8 @@ export class JournalStream implements JournalStore {
   }
 
   #publish({ bucket, bytes }: StoredBatch): Promise<void> {
+    const bytesMax = this.#connection.info?.max_payload ?? Number.POSITIVE_INFINITY;
+    if (bytes.length > bytesMax) return Promise.reject(tooLarge(bytes.length, bytesMax));
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#number += 1;
     const number = this.#number;
@@ -199,6 +206,11 @@ export class JournalStream implements JournalStore {
       if (ack !== null) end(ack.error === null ? null : refused(ack.error));
     }
   }
+}
+
+function tooLarge(byteCount: number, bytesMax: number): CodedError {
+  const detail = `a batch of ${byteCount} bytes, and NATS takes ${bytesMax} (max_payload)`;
+  return new CodedError("PAYLOAD_TOO_LARGE", detail);
 }
 
 function noAck(): CodedError {

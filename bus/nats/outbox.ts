@@ -11,14 +11,20 @@ import type { NatsConnection, PublishOptions } from "@nats-io/transport-node";
 /** Messages held at most; then they are written at once. Bounds memory, at 50 us a turn's work. */
 const HELD_COUNT_MAX = 1024;
 
+/** What the connection would not take: one message, the others go on. */
+export type OnUnsent = (subject: string, byteCount: number, error: unknown) => void;
+
 export class Outbox {
   readonly #connection: NatsConnection;
+  readonly #onUnsent: OnUnsent;
   #subjects: string[] = [];
   #messages: Uint8Array[] = [];
   #options: (PublishOptions | undefined)[] = [];
 
-  constructor(connection: NatsConnection) {
+  /** @param onUnsent the message is larger than the server takes, or the connection ends. */
+  constructor(connection: NatsConnection, onUnsent: OnUnsent) {
     this.#connection = connection;
+    this.#onUnsent = onUnsent;
   }
 
   /** Publishes in this turn, in the order of the calls. Hot path; keeps `bytes` until then. */
@@ -41,7 +47,12 @@ export class Outbox {
     this.#options = [];
     if (this.#connection.isClosed()) return;
     for (let i = 0; i < subjects.length; i += 1) {
-      this.#connection.publish(subjects[i] ?? "", messages[i], options[i]);
+      const subject = subjects[i] ?? "";
+      try {
+        this.#connection.publish(subject, messages[i], options[i]);
+      } catch (error) {
+        this.#onUnsent(subject, messages[i]?.length ?? 0, error);
+      }
     }
   }
 }

@@ -6,6 +6,7 @@
  * there were.
  */
 import type { Log } from "../log.ts";
+import type { OnUnsent } from "./outbox.ts";
 
 /** Kinds of trouble, and what the log says of them. */
 const texts = {
@@ -32,6 +33,8 @@ const texts = {
     "the clocks of this machine and of a NATS server differ; let both follow a time server",
   /** JetStream refused to store: the stream, the disk or the account has no room. */
   store_refused: "NATS can not store: a stream, its disk or its account is at a limit",
+  /** The connection to NATS did not take a message, as one that is larger than the server takes. */
+  unsent_message: "a message could not be handed to NATS; look at max_payload of the servers",
   /** Records of the journal could not be written; they wait, bounded, and are tried again. */
   journal_not_written: "the journal can not be written; what happens meanwhile may not be in it",
 } as const;
@@ -80,6 +83,11 @@ export class Troubles {
     count.untold = 0;
     count.toldAtMs = nowMs;
   }
+
+  /** For outboxes. */
+  readonly noteUnsent: OnUnsent = (subject, byteCount, error) => {
+    this.note("unsent_message", () => ({ subject, byteCount, error }));
+  };
 
   /** How many of each kind there were since the start; kinds that never came are left out. */
   counts(): Readonly<Record<string, number>> {

@@ -117,7 +117,7 @@ function neverJoined({ entries, user, room }: ExplainFacts): Finding {
   const text =
     opened > 0
       ? `${user} was connected ${times}, but never joined ${room}`
-      : `${user} never joined ${room}, and was not connected`;
+      : `${user} never joined ${room}, and was not connected by that name (anonymous clients have none)`;
   return { verdict, text };
 }
 

@@ -11,8 +11,9 @@ import type { SpanContext } from "./trace-context.ts";
 import { TRACER_DEFAULTS, type TracerOptions } from "./tracer-options.ts";
 
 /**
- * Spans a second that {@link Tracer.always} records; beyond it they are only counted. A flood of
- * refused publishes must not cost more than the refusals.
+ * Spans a second that {@link Tracer.always} records of one operation (the first word of the name);
+ * beyond it they are only counted. A flood of refused publishes must not cost more than the
+ * refusals, and must not hide a drain.
  */
 export const ALWAYS_PER_S_MAX = 100;
 
@@ -56,7 +57,7 @@ export interface Tracer {
   sample(name: string, kind: SpanKind, attributes?: SpanAttributes): OpenSpan | null;
   /**
    * Begins a span whatever the ratio, for errors and what is rare (a move, a drain); null when off,
-   * and beyond {@link ALWAYS_PER_S_MAX} a second.
+   * and beyond {@link ALWAYS_PER_S_MAX} a second of its operation.
    */
   always(
     name: string,
@@ -77,9 +78,9 @@ export class RecordingTracer implements Tracer {
   readonly recorder: SpanRecorder;
   readonly #clock: { nowUs(): number };
   readonly #ids = new SpanIds();
-  /** The second of {@link always}, and what was begun in it. */
+  /** The second of {@link always}, and what was begun in it by operation. */
   #second = 0;
-  #secondCount = 0;
+  readonly #secondCounts = new Map<string, number>();
   #suppressedCount = 0;
 
   /** @param clock default: this machine's. */
@@ -121,10 +122,12 @@ export class RecordingTracer implements Tracer {
     const second = Math.floor(nowUs / 1e6);
     if (second !== this.#second) {
       this.#second = second;
-      this.#secondCount = 0;
+      this.#secondCounts.clear();
     }
-    this.#secondCount += 1;
-    if (this.#secondCount <= ALWAYS_PER_S_MAX) {
+    const operation = name.slice(0, name.indexOf(" ") >>> 0);
+    const count = (this.#secondCounts.get(operation) ?? 0) + 1;
+    this.#secondCounts.set(operation, count);
+    if (count <= ALWAYS_PER_S_MAX) {
       return this.begin(name, kind, parent, attributes, startUs ?? nowUs);
     }
     this.#suppressedCount += 1;

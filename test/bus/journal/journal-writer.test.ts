@@ -8,9 +8,11 @@ import {
   type JournalStore,
   JournalWriter,
   type StoredBatch,
+  WAITING_BYTES_MAX,
   WAITING_COUNT_MAX,
 } from "../../../bus/journal/journal-writer.ts";
 import type { JournalEntry } from "../../../bus/journal.ts";
+import { CodedError } from "../../../proto/coded-error.ts";
 import {
   JournalClosed,
   JournalJoined,
@@ -22,8 +24,10 @@ import {
 class MemoryStore implements JournalStore {
   readonly batches: StoredBatch[] = [];
   isFailing = false;
+  refusal: CodedError | null = null;
 
   async write(batches: readonly StoredBatch[]): Promise<void> {
+    if (this.refusal !== null) throw this.refusal;
     this.batches.push(...(this.isFailing ? batches.slice(0, 1) : batches));
     if (this.isFailing) throw new Error("the store takes none");
   }
@@ -106,6 +110,34 @@ test("what waits is bounded; what is dropped is counted and told once the store 
     { $case: "dropped", value: { count: 10n } },
   ]);
   expect(journal.counters()).toMatchObject({ droppedCount: 10, waitingCount: 0 });
+});
+
+test("large records: what waits is bounded in bytes as well", () => {
+  const { store, journal, note } = open();
+  store.isFailing = true;
+  const room = "r".repeat(200);
+  const perRecord = 600; // at least: three bytes for each of the name
+  const most = Math.floor(WAITING_BYTES_MAX / perRecord);
+  for (let i = 0; i < most; i += 1) note("ann", room);
+  expect(journal.counters().dropped.full).toBeGreaterThan(0);
+  expect(journal.counters().waitingCount).toBeLessThan(WAITING_COUNT_MAX);
+});
+
+test("a batch that the store can never take is dropped and told, and the next ones are kept", async () => {
+  const { store, failures, journal, note, roomsOf } = open();
+  store.refusal = new CodedError("PAYLOAD_TOO_LARGE", "too large");
+  note("ann", "1");
+  await journal.flush();
+  expect(failures).toEqual([store.refusal]);
+  expect(journal.counters()).toMatchObject({ dropped: { unavailable: 1 }, keptCount: 0 });
+  store.refusal = null;
+  note("ann", "2");
+  await journal.flush();
+  expect(await roomsOf("ann")).toEqual(["2"]);
+  const { entries } = await journal.read({ kind: "dropped" }, 0, () => true);
+  expect(entries.map(({ record }) => record.what)).toMatchObject([
+    { $case: "dropped", value: { count: 1n } },
+  ]);
 });
 
 test("close writes what waits, and takes nothing after it", async () => {

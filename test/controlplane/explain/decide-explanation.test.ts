@@ -111,7 +111,8 @@ describe("decideExplanation: without a message", () => {
     );
     expect(say([joined(1, 1)], { gateways: new Map() }).answer).toMatch(/last heard of/);
     expect(say([refused(5, "ROOM_FULL")])).toMatchObject({
-      answer: "ann never joined chat:a, and was not connected.",
+      answer:
+        "ann never joined chat:a, and was not connected by that name (anonymous clients have none).",
       reasons: [expect.stringMatching(/ROOM_FULL/)],
     });
   });

@@ -78,6 +78,8 @@ describe("RecordingTracer", () => {
     const first = Array.from({ length: ALWAYS_PER_S_MAX + 5 }, begin);
     expect(first.filter((span) => span !== null)).toHaveLength(ALWAYS_PER_S_MAX);
     expect(tracer.counters().suppressed).toBe(5);
+    expect(tracer.always("ingress live", SpanKind.SERVER, null)).toBeNull(); // the same operation
+    expect(tracer.always("drain gateway", SpanKind.INTERNAL, null)).not.toBeNull();
     clock.us += 1_000_000;
     expect(begin()).not.toBeNull();
   });
