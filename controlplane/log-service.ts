@@ -47,7 +47,7 @@ export class LogCalls {
   }
 
   async list({ name }: ListLogLevelsRequest): Promise<ListLogLevelsResponse> {
-    return this.#ask(await this.#idsOf(name || everyProcess), undefined);
+    return this.#ask(await this.#idsOf(name), undefined);
   }
 
   async set(request: SetLogLevelRequest, caller: Caller): Promise<SetLogLevelResponse> {

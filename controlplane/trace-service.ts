@@ -17,7 +17,7 @@ import { isTraceId } from "../telemetry/tracing/trace-context.ts";
 import { askGateways } from "./ask-gateways.ts";
 import { type CallGate, forgiving } from "./calls.ts";
 import { gatewayName } from "./fleet-names.ts";
-import { InvalidFieldsError } from "./invalid-fields.ts";
+import { InvalidFieldsError, shown } from "./invalid-fields.ts";
 
 /** Its full name. */
 export const TRACE_SERVICE = "tidegate.control.v1.TraceService";
@@ -68,6 +68,6 @@ export function addTraces(server: Server, gate: CallGate, bus: Bus): void {
 function parseTrace(name: string): string {
   const [collection, traceId = "", ...rest] = name.split("/");
   if (collection === "traces" && rest.length === 0 && isTraceId(traceId)) return traceId;
-  const description = `${JSON.stringify(name)} is not "traces/{trace}", trace 32 hex digits`;
+  const description = `${shown(name)} is not "traces/{trace}", trace 32 hex digits`;
   throw new InvalidFieldsError([{ field: "name", description }]);
 }

@@ -28,12 +28,14 @@ const resources: Readonly<Record<string, { readonly missing: string; readonly th
   FlagService: { missing: "flagSets/none", there: "" },
   GatewayService: { missing: "gateways/nobody", there: "" },
   LimitService: { missing: "tenants/a/limits/none", there: "tenants/a/limits/connections" },
+  LogService: { missing: "gateways/nobody", there: "" },
   OperationService: { missing: "operations/none", there: "OPERATION" },
   PlacementGroupService: { missing: "groups/9", there: "groups/0" },
   RoomClassService: { missing: "tenants/a/roomClasses/none", there: "tenants/a/roomClasses/game" },
   RevocationService: { missing: "tenants/a/revocations/none", there: "" },
   ShardService: { missing: "groups/0/shards/9", there: "groups/0/shards/1" },
   SlotService: { missing: "groups/9/slots/5", there: "groups/0/slots/5" },
+  TraceService: { missing: `traces/${"1".repeat(32)}`, there: "" },
   VersionGateService: { missing: "gates/none", there: "" },
 };
 

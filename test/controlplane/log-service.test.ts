@@ -32,7 +32,7 @@ const rest = { level: DEBUG, forMs: 0, validateOnly: false, requestId: "r-1" };
 
 test("SetLogLevel: reaches the process, for 15 minutes unless said, and is audited", async () => {
   const { client, audit, asked, name } = await open();
-  const listed = await call(client, client.listLogLevels, { name: "" });
+  const listed = await call(client, client.listLogLevels, { name: "gateways/-" });
   const usual = { name, level: INFO, usualLevel: INFO, leftMs: 0 };
   expect(listed).toEqual({ levels: [usual], silentGateways: [] });
   const set = await call(client, client.setLogLevel, { ...rest, name: "gateways/-" });

@@ -25,7 +25,7 @@ export const protobufPackage = "tidegate.control.v1";
 export const protobufFileName = "tidegate/control/v1/log_service.proto";
 
 export interface ListLogLevelsRequest {
-  /** "gateways/{gateway}" or "gateways/-", all processes; empty means all. */
+  /** "gateways/{gateway}", or "gateways/-" for all processes. */
   name: string;
 }
 
