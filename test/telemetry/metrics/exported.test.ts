@@ -53,7 +53,11 @@ async function allInOneText(): Promise<string> {
   const client = new FleetServiceClient(server.grpc, credentials.createInsecure());
   onTestFinished(() => client.close());
   await call(client, client.getScaleAdvice, {});
-  return (await fetch(`${server.admin}/metrics`)).text();
+  // Its gateway is known by name once it has said how full it is.
+  for (;;) {
+    const text = await (await fetch(`${server.admin}/metrics`)).text();
+    if (text.includes("\ntidegate_gateway_utilisation{")) return text;
+  }
 }
 
 test("metrics: every row of the catalogue is exported with its labels, and nothing else", async () => {
