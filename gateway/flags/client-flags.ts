@@ -65,6 +65,8 @@ export interface FlagStatus {
   readonly countsExposures: boolean;
   /** Acks are gathered for so long, ms. */
   readonly ackWindowMs: number;
+  /** Values that clients were told of, by OpenFeature's reason for them. */
+  readonly decisions: Readonly<Record<string, number>>;
   /** How often clients were shown variants. */
   readonly exposures: readonly VariantCount[];
   /** Which flags of two sets contradict each other, as sentences. */
@@ -88,6 +90,9 @@ export class ClientFlags {
   #isChanged = false;
   #isClosed = false;
   #toldCount = 0;
+  readonly #decisions: Record<string, number> = {
+    ...{ STATIC: 0, TARGETING_MATCH: 0, DEFAULT: 0, DISABLED: 0, ERROR: 0 },
+  };
   #onState: (state: FlagState) => void = () => {};
   #onStale: (isStale: boolean) => void = () => {};
   #isLive = true;
@@ -143,7 +148,7 @@ export class ClientFlags {
     return {
       ...{ setCount: this.book.setCount, flagCount: flags.size, conflicts },
       ...{ clientFlagCount: forClients.length, isStale: this.#isStale },
-      ...{ toldCount: this.#toldCount, isLive: this.#isLive },
+      ...{ toldCount: this.#toldCount, isLive: this.#isLive, decisions: this.#decisions },
       ...{ countsExposures: this.exposures.isOn, exposures: this.exposures.list() },
       ackWindowMs: this.#context?.sender.ackWindowMs ?? 0,
     };
@@ -167,7 +172,7 @@ export class ClientFlags {
     connection.flagState = state.number;
     if (state.forClients.length === 0) return undefined;
     const outcomes = allOutcomes(state, contextOf(context, connection, identity));
-    this.#timed.note(state, connection, outcomes);
+    this.#note(state, connection, outcomes);
     return this.#frame(outcomes, true);
   }
 
@@ -254,7 +259,7 @@ export class ClientFlags {
       if (identity === null || phase !== Phase.OPEN) return;
       const due = this.#timed.due(state, connection, contextOf(context, connection, identity));
       if (due.length === 0) return;
-      this.#timed.note(state, connection, due);
+      this.#note(state, connection, due);
       this.#send(connection, encodeFlags(this.#frame(due, false)));
     };
     await inSlices(this.#connections, tell, () => this.#isClosed);
@@ -280,7 +285,7 @@ export class ClientFlags {
     const asked = contextOf(context, connection, identity);
     const outcomes = newOutcomes(change, asked);
     const told = outcomes ?? allOutcomes(change.to, asked);
-    this.#timed.note(change.to, connection, told);
+    this.#note(change.to, connection, told);
     if (outcomes !== null && outcomes.length === 0) return;
     const id = told.map(
       ({ key, variant, reason, error }) => `${key} ${variant} ${reason} ${error}`,
@@ -292,6 +297,13 @@ export class ClientFlags {
       if (frames.size < FRAME_COUNT_MAX) frames.set(place, frame);
     }
     this.#send(connection, frame);
+  }
+
+  #note(state: FlagState, connection: Connection, outcomes: readonly FlagOutcome[]): void {
+    this.#timed.note(state, connection, outcomes);
+    for (const { reason } of outcomes) {
+      this.#decisions[reason] = (this.#decisions[reason] ?? 0) + 1;
+    }
   }
 
   #send(connection: Connection, frame: Uint8Array): void {

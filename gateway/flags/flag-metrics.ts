@@ -16,6 +16,7 @@ export function collectFlags(sink: MetricSink, flags: FlagStatus, ageMs: number)
   sink.put("tidegate_flags_stale", Number(isStale));
   sink.put("tidegate_flags_conflicts", conflicts.length);
   sink.put("tidegate_flags_told_total", toldCount);
+  sink.putEach("tidegate_flag_decisions_total", flags.decisions);
   for (const { key, variant, count } of exposures.slice(0, EXPOSED_VARIANT_COUNT_MAX)) {
     sink.put("tidegate_flag_exposures_total", count, { flag: key, variant });
   }

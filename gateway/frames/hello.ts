@@ -66,6 +66,7 @@ export async function handleHello(
     welcome(context, connection, hello, identity);
     trace.end(connection);
     if (connection.gate !== null) tellMismatch(context, connection, connection.gate);
+    else context.meters.clients.gates.allow += 1;
   } catch (error) {
     const coded = CodedError.from(error);
     const traced = trace.fail(connection, coded);

@@ -36,8 +36,8 @@ export class ClientMeter {
   /** From the upgrade to Welcome. */
   readonly connecting = new Histogram();
   readonly resumes = { true: 0, false: 0 };
-  /** What version gates decided of connections, joins and publishes. */
-  readonly gates = { warn: 0, read_only: 0, refuse: 0 };
+  /** What version gates decided: `allow` of connections, the others of joins as well. */
+  readonly gates = { allow: 0, warn: 0, read_only: 0, refuse: 0 };
 
   /** A client is told of an error. */
   noteError(error: CodedError): void {

@@ -125,6 +125,10 @@ export const GATEWAY_METRICS = {
   tidegate_flags_stale: gauge("1 while flags may be old."),
   tidegate_flags_conflicts: gauge("Flags of two sets that contradict."),
   tidegate_flags_told_total: counter("Flags frames after Welcome."),
+  tidegate_flag_decisions_total: counter(
+    "Values that clients were told of, by OpenFeature's reason for them.",
+    "reason",
+  ),
   tidegate_flag_exposures_total: counter(
     "Asks of a variant, as clients tell; beyond 500 variants the rest is other.",
     "flag",
@@ -132,7 +136,7 @@ export const GATEWAY_METRICS = {
   ),
   tidegate_gates: gauge("Version gates in force."),
   tidegate_gate_decisions_total: counter(
-    "Connections and joins by what a gate decided: warn, read_only, refuse.",
+    "By what gates decided: allow (of connections), warn, read_only, refuse.",
     "decision",
   ),
   tidegate_tokens_ending: gauge("Connections whose token has an end."),

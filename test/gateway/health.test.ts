@@ -11,7 +11,14 @@ const facts: HealthFacts = {
   bus: { isConnected: true, detail: "store in data", counters: { lost: 7 }, troubles: {} },
   flags: {
     ...{ setCount: 1, flagCount: 3, clientFlagCount: 2, isStale: true, toldCount: 5 },
-    ...{ conflicts: [], isLive: true, countsExposures: true, ackWindowMs: 10, exposures: [] },
+    ...{
+      conflicts: [],
+      isLive: true,
+      countsExposures: true,
+      ackWindowMs: 10,
+      exposures: [],
+      decisions: {},
+    },
   },
   config: { isReceived: true, version: 9, ageMs: 1.6, trouble: "", link: null },
   edge: {

@@ -59,6 +59,7 @@ const clients: readonly Panel[] = [
     unit: "perSecond",
     queries: [
       [rateBy("tidegate_gate_decisions_total", one, "decision"), "gate: {{decision}}"],
+      [rateBy("tidegate_flag_decisions_total", one, "reason"), "flag: {{reason}}"],
       [rateBy("tidegate_flag_exposures_total", one), "flag exposures"],
     ],
   },

@@ -288,6 +288,9 @@ describe("exposures", () => {
     expect(counts.get('"off"')).toBe("1");
     expect(text.match(/^tidegate_flag_exposures_total/gm)).toHaveLength(2);
     expect(text).toContain('tidegate_flags_stale{gateway="test"} 0');
+    // Of its Welcome: "a", which has no rules.
+    expect(text).toContain('tidegate_flag_decisions_total{gateway="test",reason="STATIC"} 1\n');
+    expect(text).toContain('tidegate_gate_decisions_total{gateway="test",decision="allow"} 1\n');
   });
 });
 
