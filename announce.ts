@@ -24,6 +24,8 @@ export interface Addresses {
 export interface Announcement {
   readonly isJson: boolean;
   readonly hasPage: boolean;
+  /** Whether ADMIN_PORT is set: then the page is there, and not where clients connect. */
+  readonly hasAdminPort: boolean;
   readonly isNats: boolean;
   readonly auth: string;
   readonly version: string;
@@ -42,10 +44,10 @@ export function announcement(addresses: Addresses, more: Announcement): string {
     return `${JSON.stringify(line)}\n`;
   }
   const rows: [string, string | null][] = [
-    ["page", more.hasPage && http !== null ? `${http}/` : null],
+    ["page", more.hasPage && http !== null ? `${more.hasAdminPort ? admin : http}/` : null],
     ["WebSocket", url],
     ["gRPC", grpc],
-    ["health", admin === null ? null : `${admin}/health`],
+    ["health", admin === null ? null : `${admin}/health, /metrics`],
     ["processes", children.length === 0 ? null : `${children.length}, and this one`],
     [more.isNats ? "bus" : "data", store],
     [

@@ -385,6 +385,7 @@ function announce(
     {
       isJson: options.text("LOG_FORMAT") === "json",
       hasPage: options.text("PAGE") === "on",
+      hasAdminPort: options.integer("ADMIN_PORT") > 0,
       isNats: options.text("NATS_URL") !== "",
       auth: options.text("AUTH"),
       version: readVersion(),
