@@ -59,6 +59,11 @@ export async function playCutOff(
     await burst(0, 20);
     await burst(1, 20);
     const deaf = consumers.at(-1); // of the ephemeral room, at the gateway that is cut off
+    // Acks of ephemeral messages come before their deliveries: none is to be on its way at the cut.
+    await deaf?.process.process.until(() => {
+      const { events } = deaf.process.history;
+      return events.filter(({ type }) => type === "message").length >= 40;
+    });
     const fromUs = nowUs();
     const ways = stage.world.gateways[1]?.ways ?? [];
     for (const way of ways) {
