@@ -2,9 +2,9 @@
  * The telemetry of one process: made at once, exporting only after it listens.
  */
 import type { MetricSource } from "./metrics/metric-export.ts";
+import type { PushLog } from "./otlp-push.ts";
 import type { Telemetry } from "./telemetry.ts";
 import type { SpanRecorder } from "./tracing/recorder.ts";
-import type { ExportLog } from "./tracing/span-export.ts";
 import { NO_TRACER, RecordingTracer, type Tracer } from "./tracing/tracer.ts";
 
 /** What the options say. */
@@ -48,7 +48,7 @@ export class ProcessTelemetry implements Telemetry {
   async startExport(
     { id, version, region }: ProcessFacts,
     openMetrics: () => Promise<MetricSource>,
-    log: ExportLog,
+    log: PushLog,
   ): Promise<void> {
     const { endpoint, serviceName, metricIntervalMs: intervalMs } = this.#options;
     const recorder = this.#recorder;

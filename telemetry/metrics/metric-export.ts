@@ -7,13 +7,9 @@
  */
 import { OTLPMetricExporter } from "@opentelemetry/exporter-metrics-otlp-grpc";
 import { resourceFromAttributes } from "@opentelemetry/resources";
+import { handOver, OtlpPush, type PushLog, REQUEST_MS_MAX } from "../otlp-push.ts";
 import { toResourceMetrics } from "./otlp-metrics.ts";
 import type { Family } from "./registry.ts";
-
-/** A push without an answer is given up after this, ms, its tries together. */
-const REQUEST_MS_MAX = 5000;
-/** At the end the last numbers are pushed within this, ms. */
-const CLOSE_MS_MAX = 2000;
 
 /** Where metrics go. */
 export interface MetricExportOptions {
@@ -33,75 +29,43 @@ export interface MetricSource {
   readonly pushes: { ok: number; failed: number };
 }
 
-/** What is told to operators. */
-export interface MetricExportLog {
-  info(fields: object, text: string): void;
-  warn(fields: object, text: string): void;
-}
-
 /** See the file's header. */
 export class MetricExport {
   readonly #source: MetricSource;
-  readonly #options: MetricExportOptions;
-  readonly #log: MetricExportLog;
+  readonly #resource: ReturnType<typeof resourceFromAttributes>;
   readonly #exporter: OTLPMetricExporter;
   readonly #startMs = Math.round(performance.timeOrigin);
-  readonly #timer: NodeJS.Timeout;
-  #running: Promise<void> | null = null;
-  #isFailing = false;
+  readonly #push: OtlpPush;
 
-  constructor(source: MetricSource, options: MetricExportOptions, log: MetricExportLog) {
-    const { endpoint: url, intervalMs } = options;
+  constructor(source: MetricSource, options: MetricExportOptions, log: PushLog) {
+    const { endpoint, intervalMs: everyMs, resource } = options;
     this.#source = source;
-    this.#options = options;
-    this.#log = log;
-    this.#exporter = new OTLPMetricExporter({ url, timeoutMillis: REQUEST_MS_MAX });
-    this.#timer = setInterval(() => this.#begin(), intervalMs).unref();
-  }
-
-  /** Pushes the last numbers, for at most CLOSE_MS_MAX, and ends. */
-  async close(): Promise<void> {
-    clearInterval(this.#timer);
-    const late = new Promise<void>((resolve) => setTimeout(resolve, CLOSE_MS_MAX).unref());
-    const rest = async () => {
-      await this.#running;
-      this.#begin();
-      await this.#running;
+    this.#resource = resourceFromAttributes({ ...resource });
+    this.#exporter = new OTLPMetricExporter({ url: endpoint, timeoutMillis: REQUEST_MS_MAX });
+    const work = {
+      ...{ endpoint, everyMs },
+      texts: { failing: "metrics are not taken by OTLP", again: "metrics are taken by OTLP again" },
+      push: () => this.#run(),
+      shutdown: () => this.#exporter.shutdown(),
     };
-    await Promise.race([rest(), late]);
-    // It waits for what is under way, which may be seconds: nobody has to.
-    this.#exporter.shutdown().catch(() => {});
+    this.#push = new OtlpPush(work, log);
   }
 
-  #begin(): void {
-    if (this.#running !== null) return;
-    this.#running = this.#push()
-      .catch((error: unknown) => this.#settle(error))
-      .finally(() => {
-        this.#running = null;
-      });
+  /** Pushes the last numbers, for at most 2 s, and ends. */
+  close(): Promise<void> {
+    return this.#push.close();
   }
 
-  async #push(): Promise<void> {
+  async #run(): Promise<void> {
+    const error = await this.#pushOnce().catch((reason: unknown) => reason);
+    this.#source.pushes[error === null ? "ok" : "failed"] += 1;
+    this.#push.tell(error === null ? null : { error });
+  }
+
+  /** @returns why it was not taken. */
+  async #pushOnce(): Promise<Error | null> {
     const families = await this.#source.read();
-    const resource = resourceFromAttributes({ ...this.#options.resource });
     const span = { startMs: this.#startMs, nowMs: Date.now() };
-    const metrics = toResourceMetrics(families, resource, span);
-    const { promise, resolve } = Promise.withResolvers<unknown>();
-    this.#exporter.export(metrics, ({ code, error }) => {
-      resolve(code === 0 ? null : (error ?? new Error("the endpoint did not say why")));
-    });
-    this.#settle(await promise);
-  }
-
-  /** Counts, and tells once when it begins to fail and once when it is over. */
-  #settle(error: unknown): void {
-    const isFailing = error !== null;
-    this.#source.pushes[isFailing ? "failed" : "ok"] += 1;
-    if (isFailing === this.#isFailing) return;
-    this.#isFailing = isFailing;
-    const { endpoint } = this.#options;
-    if (isFailing) this.#log.warn({ endpoint, error }, "metrics are not taken by OTLP");
-    else this.#log.info({ endpoint }, "metrics are taken by OTLP again");
+    return handOver(this.#exporter, toResourceMetrics(families, this.#resource, span));
   }
 }
