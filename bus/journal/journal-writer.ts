@@ -54,6 +54,12 @@ export interface JournalStore {
   span(): Promise<JournalSpan | null>;
 }
 
+/** A record that waits, and the bytes that it takes at most. */
+interface Waiting {
+  readonly record: JournalRecord;
+  readonly bytes: number;
+}
+
 /** What the writer is told of its process, and tells it. */
 export interface JournalWriterParts {
   readonly store: JournalStore;
@@ -71,8 +77,7 @@ export class JournalWriter implements Journal {
   readonly isOn = true;
   readonly #parts: JournalWriterParts;
   readonly #buckets: Readonly<Record<NoteKind, NoteBucket>>;
-  #waiting: JournalRecord[] = [];
-  /** Of those that wait, as {@link sizeOf} counts. */
+  #waiting: Waiting[] = [];
   #waitingBytes = 0;
   #timer: NodeJS.Timeout | null = null;
   #writing: Promise<void> | null = null;
@@ -165,8 +170,9 @@ export class JournalWriter implements Journal {
   #push(record: JournalRecord): void {
     this.#seq += 1;
     record.seq = BigInt(this.#seq);
-    this.#waiting.push(record);
-    this.#waitingBytes += sizeOf(record);
+    const bytes = sizeOf(record);
+    this.#waiting.push({ record, bytes });
+    this.#waitingBytes += bytes;
     if (record.what !== undefined) this.#records[record.what.$case] += 1;
     this.#schedule(Math.max(0, this.#writtenMs + GATHER_MS - performance.now()));
   }
@@ -200,21 +206,21 @@ export class JournalWriter implements Journal {
   async #writeTurn(): Promise<boolean> {
     this.#tellDrops();
     while (this.#waiting.length > 0) {
-      const records = this.#waiting.slice(0, TURN_COUNT_MAX);
+      const taken = this.#waiting.slice(0, TURN_COUNT_MAX);
       this.#waiting = this.#waiting.slice(TURN_COUNT_MAX);
-      this.#waitingBytes -= sizeOfAll(records);
+      this.#waitingBytes -= bytesOf(taken);
       try {
-        await this.#parts.store.write(this.#batches(records));
+        await this.#parts.store.write(this.#batches(taken));
       } catch (error) {
         this.#parts.onFail(error);
         if (CodedError.from(error).code === "PAYLOAD_TOO_LARGE") {
-          this.#drop("unavailable", records.length, Number(records[0]?.timeUs ?? 0));
+          this.#dropUnkept(taken);
           continue; // it would be refused again, for ever
         }
-        this.#keepForLater(records);
+        this.#keepForLater(taken);
         return false;
       }
-      this.#keptCount += records.length;
+      this.#keptCount += taken.length;
     }
     return true;
   }
@@ -231,17 +237,20 @@ export class JournalWriter implements Journal {
     this.#push({ ...EMPTY_RECORD, timeUs, what: { $case: "dropped", value } });
   }
 
-  #keepForLater(records: JournalRecord[]): void {
+  #keepForLater(taken: readonly Waiting[]): void {
     const room = this.#isFull() ? 0 : WAITING_COUNT_MAX - this.#waiting.length;
-    const kept = records.slice(0, room);
+    const kept = taken.slice(0, room);
     this.#waiting = [...kept, ...this.#waiting];
-    this.#waitingBytes += sizeOfAll(kept);
-    if (kept.length < records.length) {
-      this.#drop("unavailable", records.length - kept.length, Number(records[0]?.timeUs ?? 0));
-    }
+    this.#waitingBytes += bytesOf(kept);
+    if (kept.length < taken.length) this.#dropUnkept(taken, taken.length - kept.length);
   }
 
-  #batches(records: readonly JournalRecord[]): StoredBatch[] {
+  /** What was taken from those that wait, and is not kept. */
+  #dropUnkept(taken: readonly Waiting[], count = taken.length): void {
+    this.#drop("unavailable", count, Number(taken[0]?.record.timeUs ?? 0));
+  }
+
+  #batches(taken: readonly Waiting[]): StoredBatch[] {
     const { id: process, incarnation } = this.#parts.self();
     const open = new Map<string, { records: JournalRecord[]; bytes: number }>();
     const done: StoredBatch[] = [];
@@ -249,11 +258,11 @@ export class JournalWriter implements Journal {
       const bytes = JournalBatch.encode({ process, incarnation, records: batch }).finish();
       done.push({ bucket, bytes });
     };
-    for (const record of records) {
+    for (const { record, bytes } of taken) {
       const bucket = bucketOf(subjectOf(record, process));
       const batch = open.get(bucket) ?? { records: [], bytes: 0 };
       batch.records.push(record);
-      batch.bytes += sizeOf(record);
+      batch.bytes += bytes;
       open.set(bucket, batch);
       if (batch.bytes < BATCH_BYTES_MAX) continue;
       end(bucket, batch.records);
@@ -289,8 +298,8 @@ function sizeOf({ tenant, user, room, what }: JournalRecord): number {
   }
 }
 
-function sizeOfAll(records: readonly JournalRecord[]): number {
-  return records.reduce((sum, record) => sum + sizeOf(record), 0);
+function bytesOf(waiting: readonly Waiting[]): number {
+  return waiting.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 /** Numbers, positions, a connection's id and the names of fields, of one record. */
